@@ -1,0 +1,38 @@
+# Dogwatch's few commands. `make` alone lists them.
+SHELL := /bin/sh
+WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
+
+.PHONY: help up test lint deny prepare install-servers
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+up: install-servers ## Build and run everything in one process, with a Postgres and a Redis of its own
+	@echo "building Dogwatch (some minutes the first time)"
+	@cargo build --release --locked --package dogwatch
+	@exec ./target/release/dogwatch up $(ARGS)
+
+test: install-servers ## Run all tests against real servers; nothing has to run before
+	@echo "building the tests (some minutes the first time)"
+	@cargo build --locked --workspace
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		$(WITH_SERVERS) cargo nextest run --locked --workspace; \
+	else \
+		$(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
+	fi
+
+lint: ## Check formatting, lints and documentation
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+deny: ## Check licences, sources and advisories of all dependencies
+	@sh dev/deny.sh
+
+prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
+	@rm -f crates/store/.sqlx/*.json && mkdir -p crates/store/.sqlx && touch crates/store/src/lib.rs
+	@$(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/crates/store/.sqlx" \
+		cargo check --quiet --locked --package dogwatch-store
+
+install-servers:
+	@sh dev/install-servers.sh

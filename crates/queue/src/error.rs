@@ -1,0 +1,64 @@
+//! What can go wrong between us and Redis, and with what is put into it.
+
+/// Why a command to the queue did not succeed. Display does not repeat the source: print the chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// Redis did not answer, or refused the command.
+    #[error("cannot {doing}")]
+    Redis {
+        /// What was attempted.
+        doing: &'static str,
+        /// What Redis or the connection said.
+        source: redis::RedisError,
+    },
+    /// The address is none of Redis.
+    #[error(
+        "`{url}` is not an address of Redis; write redis://HOST:PORT/DB, rediss://… or redis+unix:///PATH"
+    )]
+    Url {
+        /// The address without its password.
+        url: String,
+        /// What the parser said.
+        source: redis::RedisError,
+    },
+    /// The name is not registered.
+    #[error("job `{name}` does not exist; {hint}")]
+    UnknownJob {
+        /// The name that was asked for.
+        name: String,
+        /// The name that may have been meant, or all names.
+        hint: String,
+    },
+    /// The arguments do not fit the job.
+    #[error("job `{job}`: argument {pointer}: {reason}")]
+    Arguments {
+        /// The job.
+        job: String,
+        /// JSON pointer into the arguments.
+        pointer: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// A value beside the arguments is out of its bounds.
+    #[error("{field} `{value}`: {reason}")]
+    Value {
+        /// Name of the field.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        reason: &'static str,
+    },
+}
+
+impl QueueError {
+    /// True when the fault is Redis's or the network's, so that trying again later may succeed.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Redis { .. })
+    }
+
+    pub(crate) fn redis(doing: &'static str) -> impl FnOnce(redis::RedisError) -> Self {
+        move |source| Self::Redis { doing, source }
+    }
+}

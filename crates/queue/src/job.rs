@@ -1,0 +1,172 @@
+//! What a job is: a type with a name, a retry policy, a time limit and a `run`.
+//!
+//! An error says what happens next. `?` on any error means that the job is tried again later; the other decisions
+//! are explicit.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Work that can be enqueued. The type's fields are the arguments, its JSON form is what stands in Redis.
+///
+/// A job runs at least once: it may run again after a crash or an error, so it has to bear that.
+pub trait Job: Serialize + DeserializeOwned + Send + 'static {
+    /// The name under which it is enqueued: `verb_object`, the same as the file's.
+    const NAME: &'static str;
+    /// What happens after a failure.
+    const RETRY: Retry;
+    /// When an attempt is stopped and counts as failed.
+    const TIMEOUT: Duration;
+    /// What the job may use.
+    type Context: Send + Sync + 'static;
+    /// What people see as the job's result.
+    type Outcome: Serialize + Send;
+
+    /// Does the work.
+    fn run(self, cx: &Self::Context) -> impl Future<Output = Result<Self::Outcome, JobError>> + Send;
+}
+
+/// How often a job is tried, and how long it waits in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub max_attempts: u32,
+    /// Longest pause after the first failure; it doubles with each further one.
+    pub base: Duration,
+    /// Longest pause at all.
+    pub cap: Duration,
+}
+
+impl Retry {
+    /// `attempts` in all; pauses of up to `base`, 2·`base`, 4·`base` …, never above `cap`.
+    pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
+        Self { max_attempts: attempts, base, cap }
+    }
+
+    /// One attempt only.
+    pub const fn none() -> Self {
+        Self { max_attempts: 1, base: Duration::ZERO, cap: Duration::ZERO }
+    }
+
+    /// The pause after attempt number `attempt` has failed: exponential back-off with full jitter, that is, a random
+    /// part of the whole, which spreads the retries of jobs that failed together best
+    /// (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    pub fn pause_after(&self, attempt: u32) -> Duration {
+        self.longest_pause_after(attempt).mul_f64(rand::random::<f64>())
+    }
+
+    fn longest_pause_after(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Try again after the pause that the job's [`Retry`] says.
+    Retry,
+    /// Try again after this time.
+    RetryAfter(Duration),
+    /// Not yet: run again after this time, without using an attempt.
+    Snooze(Duration),
+    /// Never try again: the job is dead at once.
+    Discard,
+}
+
+/// A failed attempt: what went wrong, and what happens next. Any error becomes one with `?` and means [`NextStep::Retry`].
+#[derive(Debug)]
+pub struct JobError {
+    next: NextStep,
+    error: Box<dyn Error + Send + Sync>,
+}
+
+impl JobError {
+    /// Try again with the job's back-off.
+    pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { next: NextStep::Retry, error: error.into() }
+    }
+
+    /// Try again after `pause`, such as a server's Retry-After.
+    pub fn retry_after(pause: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { next: NextStep::RetryAfter(pause), error: error.into() }
+    }
+
+    /// Run again after `pause`; the attempt does not count, so a job may snooze for ever.
+    pub fn snooze(pause: Duration) -> Self {
+        Self { next: NextStep::Snooze(pause), error: "snoozed".into() }
+    }
+
+    /// Dead at once: bad arguments, a bug.
+    pub fn discard(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { next: NextStep::Discard, error: error.into() }
+    }
+
+    /// What happens next.
+    pub fn next(&self) -> NextStep {
+        self.next
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&crate::outage::chain(&*self.error))
+    }
+}
+
+// JobError is no `std::error::Error` itself: that is what allows this conversion, and so the bare `?`.
+impl<E: Error + Send + Sync + 'static> From<E> for JobError {
+    fn from(error: E) -> Self {
+        Self::retry(error)
+    }
+}
+
+/// Seconds, for constants.
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Minutes, for constants.
+pub const fn mins(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// Hours, for constants.
+pub const fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_pause_doubles_up_to_its_cap() {
+        let retry = Retry::exponential(9, secs(10), mins(5));
+        let pauses: Vec<u64> = (1..=7).map(|n| retry.longest_pause_after(n).as_secs()).collect();
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(retry.longest_pause_after(u32::MAX), mins(5));
+    }
+
+    #[test]
+    fn the_pause_is_a_random_part_of_the_longest() {
+        let retry = Retry::exponential(9, secs(10), mins(5));
+        let pauses: Vec<Duration> = (0..200).map(|_| retry.pause_after(1)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= secs(10)));
+        assert!(pauses.iter().any(|pause| *pause < secs(3)) && pauses.iter().any(|pause| *pause > secs(7)));
+    }
+
+    #[test]
+    fn an_error_is_shown_with_its_causes_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot send")]
+        struct Outer(#[source] std::io::Error);
+        let error = JobError::from(Outer(std::io::Error::other("connection refused")));
+        assert_eq!(error.to_string(), "cannot send: connection refused");
+        assert_eq!(error.next(), NextStep::Retry);
+    }
+}

@@ -1,0 +1,42 @@
+//! Jobs in Redis: who enqueues them, who runs them, and when.
+//!
+//! A [`Producer`] stores a job; a [`Worker`] claims it under a lease, runs it and stores its outcome; the
+//! [`Scheduler`] enqueues what `schedules.toml` says is due; an [`Inspector`] tells what became of a job. None of
+//! them knows what a job does: a [`Registry`] maps names to types that implement [`Job`].
+//!
+//! The keys are those of apalis-redis and apalis is the worker's runtime, but every step that changes a job is a Lua
+//! script of ours (`lua/`), so that it happens as a whole or not at all. What is promised: a job that was accepted
+//! ends succeeded or dead, whatever is killed; it may run more than once, but only one outcome is accepted.
+
+mod claim;
+mod client;
+mod clock;
+mod error;
+mod feed;
+mod inspector;
+mod job;
+mod keys;
+mod lease;
+mod outage;
+mod producer;
+mod record;
+mod registry;
+mod run;
+pub mod scheduler;
+mod script;
+mod settings;
+mod sweep;
+mod worker;
+
+pub use self::client::{Client, probe};
+pub use self::clock::Clock;
+pub use self::error::QueueError;
+pub use self::inspector::{Inspector, JobFilter, QueueCounts};
+pub use self::job::{Job, JobError, NextStep, Retry, hours, mins, secs};
+pub use self::outage::Outage;
+pub use self::producer::{Enqueued, NewJob, Producer};
+pub use self::record::{FailedAttempt, JobRecord, JobState};
+pub use self::registry::{Catalog, JobInfo, Registry};
+pub use self::scheduler::Scheduler;
+pub use self::settings::Settings;
+pub use self::worker::{Stop, Worker};

@@ -1,0 +1,113 @@
+//! A worker: claims jobs, runs them on apalis, keeps their leases, and drains when it is told to stop.
+
+use std::sync::Arc;
+
+use apalis::prelude::WorkerBuilder;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::claim::{Claimed, Claimer};
+use crate::client::Client;
+use crate::feed::Feed;
+use crate::lease::Leases;
+use crate::registry::Registry;
+use crate::run::Runner;
+use crate::settings::Settings;
+use crate::sweep;
+
+/// How a process is told to stop: first to drain, then to end at once.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Begin nothing new; let what runs come to its end.
+    pub drain: CancellationToken,
+    /// Give everything back and end.
+    pub now: CancellationToken,
+}
+
+/// Runs jobs of the registry `C` is the context of.
+#[derive(Debug)]
+pub struct Worker<C> {
+    client: Client,
+    registry: Registry<C>,
+    context: Arc<C>,
+    settings: Settings,
+    identity: Arc<str>,
+}
+
+impl<C: Send + Sync + 'static> Worker<C> {
+    /// `host` becomes part of the worker's identity, which is new at every start.
+    pub fn new(client: Client, registry: Registry<C>, context: C, settings: Settings, host: &str) -> Self {
+        let identity = format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>()).into();
+        Self { client, registry, context: Arc::new(context), settings, identity }
+    }
+
+    /// Who this worker is in leases and records.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Works until it is told to stop and every job has ended or was given back. Never ends on a fault of Redis.
+    pub async fn run(self, stop: Stop) {
+        let Self { client, registry, context, settings, identity } = self;
+        let (give_back, end) = (CancellationToken::new(), CancellationToken::new());
+        let leases = Leases::default();
+        let slots = Arc::new(Semaphore::new(settings.concurrency));
+        let (sender, receiver) = mpsc::channel(settings.concurrency);
+
+        let mut claimers = JoinSet::new();
+        let mut duties = JoinSet::new();
+        duties.spawn(leases.clone().keep(client.clone(), settings.lease, end.clone()));
+        for queue in &settings.queues {
+            let queue: Arc<str> = queue.as_str().into();
+            duties.spawn(sweep::run(client.clone(), queue.clone(), settings.clone(), end.clone()));
+            let claimer = Claimer {
+                client: client.clone(),
+                queue,
+                worker: identity.clone(),
+                settings: settings.clone(),
+                slots: slots.clone(),
+                leases: leases.clone(),
+                claimed: sender.clone(),
+            };
+            claimers.spawn(claimer.run(stop.drain.clone()));
+        }
+        // The feed ends when the last claimer has ended.
+        drop(sender);
+
+        let runner = Arc::new(Runner {
+            client,
+            registry,
+            context,
+            drain: stop.drain.clone(),
+            give_back: give_back.clone(),
+        });
+        let handler = move |claimed: Claimed| {
+            let runner = runner.clone();
+            async move { runner.perform(claimed).await }
+        };
+        let worker = WorkerBuilder::new(&*identity).backend(Feed(receiver)).build(handler);
+        let running = worker.run();
+        tokio::pin!(running);
+
+        let deadline = async {
+            stop.drain.cancelled().await;
+            tokio::select! {
+                () = tokio::time::sleep(settings.drain) => {}
+                () = stop.now.cancelled() => {}
+            }
+        };
+        let ended = tokio::select! {
+            ended = &mut running => ended,
+            () = deadline => {
+                give_back.cancel();
+                running.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::error!(error = %error, "the worker's runtime ended; its jobs run elsewhere when their leases lapse");
+        }
+        end.cancel();
+        while duties.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,68 @@
+//! What can go wrong between us and Postgres.
+
+/// Why a query did not succeed. Display does not repeat the source: print the chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Postgres did not answer, or refused the query.
+    #[error("cannot {doing}")]
+    Query {
+        /// What was attempted.
+        doing: &'static str,
+        /// What Postgres or the connection said.
+        source: sqlx::Error,
+    },
+    /// The migrations could not be applied.
+    #[error("cannot migrate the database")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The address is none of Postgres. It is not shown: it holds a password.
+    #[error("the address of Postgres is wrong: {reason}; write postgres://USER:PASSWORD@HOST/DATABASE")]
+    Url {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The database holds a word that this version does not know.
+    #[error(
+        "the database holds {what} `{word}`, which this version does not know; is it older than the database?"
+    )]
+    Word {
+        /// What the word is about.
+        what: &'static str,
+        /// The word.
+        word: String,
+    },
+    /// A stored document cannot be read.
+    #[error("the database holds {what} that cannot be read")]
+    Document {
+        /// What it is.
+        what: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn query(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Query { doing, source }
+    }
+
+    /// True when the fault is the server's state or the network's, so that trying again later may succeed.
+    pub fn is_unavailable(&self) -> bool {
+        let source = match self {
+            Self::Query { source, .. } => source,
+            Self::Migrate(sqlx::migrate::MigrateError::Execute(source)) => source,
+            _ => return false,
+        };
+        match source {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => true,
+            // 08: connection, 53: resources, 57: operator's intervention (shutdown, start-up), save 57014: cancelled
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                ["08", "53", "57"].iter().any(|class| code.starts_with(class)) && code != "57014"
+            }),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Everything in Postgres, and all SQL. A file per table.
+//!
+//! Queries are checked against the schema when they are compiled. The time is always an argument. Sums and
+//! percentiles are computed where the rows are; every list is bounded.
+
+mod alerts;
+mod error;
+mod host_metrics;
+mod migrations;
+mod notifications;
+mod partitions;
+mod reports;
+mod request_metrics;
+mod service_health;
+mod settings;
+mod trends;
+mod words;
+
+use std::collections::HashSet;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
+
+pub use self::alerts::{Alert, AlertFilter, NewAlert, Raised};
+pub use self::error::StoreError;
+pub use self::host_metrics::{DiskSample, DiskUsage, HostSample, HostUsage};
+pub use self::notifications::Notification;
+pub use self::partitions::Deleted;
+pub use self::reports::StoredReport;
+pub use self::request_metrics::{EndpointTiming, ErrorRate, RequestMetric, RequestSummary};
+pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
+pub use self::settings::Settings;
+pub use self::trends::Trend;
+pub use self::words::{AlertStatus, HealthState, NotificationEvent, Severity, TrendDirection, TrendMetric};
+
+/// The handle on Postgres. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    /// Partitions that are known to be there, so that an insert need not ask.
+    known_days: Arc<Mutex<HashSet<(&'static str, NaiveDate)>>>,
+}
+
+impl Store {
+    /// Opens the handle. Connects at the first query: Postgres may be away now.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] when the address is none of Postgres.
+    pub fn connect(url: &str, settings: &Settings) -> Result<Self, StoreError> {
+        let timeout_ms = settings.statement_timeout.as_millis().to_string();
+        let options = options(url)?.options([("statement_timeout", timeout_ms)]);
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_lazy_with(options);
+        Ok(Self { pool, known_days: Arc::default() })
+    }
+
+    /// The server's version, such as `18.1`.
+    pub async fn ping(&self) -> Result<String, StoreError> {
+        let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);
+        version.fetch_one(&self.pool).await.map_err(StoreError::query("ask for the version of Postgres"))
+    }
+
+    /// How far the clock of Postgres is ahead of `now`.
+    pub async fn clock_skew(&self, now: DateTime<Utc>) -> Result<TimeDelta, StoreError> {
+        let there = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#);
+        let there =
+            there.fetch_one(&self.pool).await.map_err(StoreError::query("read the clock of Postgres"))?;
+        Ok(there - now)
+    }
+}
+
+/// Checks any Postgres: connect and ask for a row within the time. The error carries no secret.
+///
+/// # Errors
+/// A sentence for people.
+pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
+    let options = options(url).map_err(|error| error.to_string())?;
+    let ask = async {
+        let mut connection = options.connect().await?;
+        sqlx::query!(r#"SELECT 1 AS "one!""#).fetch_one(&mut connection).await?;
+        connection.close().await
+    };
+    match tokio::time::timeout(timeout, ask).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+    }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(StoreError::Url { reason: "it does not begin with postgres://".to_owned() });
+    }
+    let options =
+        PgConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
+    // Statements are ours and known; what is slow is told by whoever waits for it.
+    Ok(options.application_name("dogwatch").disable_statement_logging())
+}

@@ -1,0 +1,56 @@
+//! `performance_reports`: what was reported, as a document and as text.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::Store;
+use crate::error::StoreError;
+
+/// A report.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoredReport {
+    /// Its identity.
+    pub id: Uuid,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Where its window begins.
+    pub window_start: DateTime<Utc>,
+    /// Where its window ends.
+    pub window_end: DateTime<Utc>,
+    /// For programs.
+    pub body: Value,
+    /// For people.
+    pub text: String,
+}
+
+impl Store {
+    /// Stores a report.
+    pub async fn insert_report(&self, report: &StoredReport) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            INSERT INTO performance_reports (id, created_at, window_start, window_end, body, text)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            "#,
+            report.id,
+            report.created_at,
+            report.window_start,
+            report.window_end,
+            report.body,
+            report.text
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::query("store a report"))?;
+        Ok(())
+    }
+
+    /// The report with this id.
+    pub async fn report(&self, id: Uuid) -> Result<Option<StoredReport>, StoreError> {
+        sqlx::query_as!(StoredReport, "SELECT * FROM performance_reports WHERE id = $1", id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::query("read a report"))
+    }
+}

@@ -1,0 +1,217 @@
+//! `service_health` and its history `service_health_checks`.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::partitions::HEALTH;
+use crate::words::HealthState;
+
+/// Services that one look returns.
+const MAX_ROWS: i64 = 1000;
+
+/// What one check has found.
+#[derive(Clone, Debug)]
+pub struct HealthCheck {
+    /// Name of the service.
+    pub service: String,
+    /// How it was checked.
+    pub kind: String,
+    /// Its address for people.
+    pub target: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// How long the check took.
+    pub response_time_ms: f64,
+    /// What is wrong.
+    pub error: Option<String>,
+}
+
+/// How many findings in a row change the state.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthRule {
+    /// Failures until it is unhealthy.
+    pub unhealthy_after: u32,
+    /// Successes until it is healthy again. The very first success is enough for a service that is new.
+    pub healthy_after: u32,
+}
+
+/// How a service is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceHealth {
+    /// Its name.
+    pub service: String,
+    /// How it is checked.
+    pub kind: String,
+    /// Its address for people.
+    pub target: String,
+    /// How it is.
+    pub state: HealthState,
+    /// Since when.
+    pub state_since: DateTime<Utc>,
+    /// Failures in a row.
+    pub consecutive_failures: i32,
+    /// Successes in a row.
+    pub consecutive_successes: i32,
+    /// The last check.
+    pub last_checked_at: DateTime<Utc>,
+    /// The last success.
+    pub last_ok_at: Option<DateTime<Utc>>,
+    /// How long the last check took.
+    pub response_time_ms: Option<f64>,
+    /// What the last check found wrong.
+    pub error: Option<String>,
+    /// Whether the last check changed the state. False in lists.
+    #[serde(skip)]
+    pub changed: bool,
+}
+
+struct Row {
+    service: String,
+    kind: String,
+    target: String,
+    state: String,
+    state_since: DateTime<Utc>,
+    consecutive_failures: i32,
+    consecutive_successes: i32,
+    last_checked_at: DateTime<Utc>,
+    last_ok_at: Option<DateTime<Utc>>,
+    response_time_ms: Option<f64>,
+    error: Option<String>,
+}
+
+impl Row {
+    fn read(self) -> Result<ServiceHealth, StoreError> {
+        Ok(ServiceHealth {
+            service: self.service,
+            kind: self.kind,
+            target: self.target,
+            state: self.state.try_into()?,
+            state_since: self.state_since,
+            consecutive_failures: self.consecutive_failures,
+            consecutive_successes: self.consecutive_successes,
+            last_checked_at: self.last_checked_at,
+            last_ok_at: self.last_ok_at,
+            response_time_ms: self.response_time_ms,
+            error: self.error,
+            changed: false,
+        })
+    }
+}
+
+impl Store {
+    /// Notes a finding and says how the service is now. Two checkers at once count one after the other.
+    pub async fn record_health_check(
+        &self,
+        check: &HealthCheck,
+        rule: HealthRule,
+        now: DateTime<Utc>,
+    ) -> Result<ServiceHealth, StoreError> {
+        self.ensure_days(HEALTH, std::iter::once(now)).await?;
+        let failed = || StoreError::query("store a health check");
+        let limit = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let mut transaction = self.pool.begin().await.map_err(failed())?;
+        sqlx::query!(
+            r#"
+            INSERT INTO service_health (
+                service, kind, target, state, state_since, consecutive_failures, consecutive_successes, last_checked_at
+            )
+            VALUES ($1, $2, $3, 'unknown', $4, 0, 0, $4)
+            ON CONFLICT (service) DO NOTHING
+            "#,
+            check.service,
+            check.kind,
+            check.target,
+            now
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        // Locks the row: whoever checks at the same time waits here.
+        let before = sqlx::query_scalar!(
+            "SELECT state FROM service_health WHERE service = $1 FOR UPDATE",
+            check.service
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        let row = sqlx::query_as!(
+            Row,
+            r#"
+            UPDATE service_health SET
+                kind = $2,
+                target = $3,
+                consecutive_failures = CASE WHEN $4 THEN 0 ELSE consecutive_failures + 1 END,
+                consecutive_successes = CASE WHEN $4 THEN consecutive_successes + 1 ELSE 0 END,
+                state = CASE
+                    WHEN $4 AND (state = 'unknown' OR consecutive_successes + 1 >= $7) THEN 'healthy'
+                    WHEN NOT $4 AND consecutive_failures + 1 >= $6 THEN 'unhealthy'
+                    ELSE state
+                END,
+                last_checked_at = $5,
+                last_ok_at = CASE WHEN $4 THEN $5 ELSE last_ok_at END,
+                response_time_ms = $8,
+                error = $9
+            WHERE service = $1
+            RETURNING *
+            "#,
+            check.service,
+            check.kind,
+            check.target,
+            check.ok,
+            now,
+            limit(rule.unhealthy_after),
+            limit(rule.healthy_after),
+            check.response_time_ms,
+            check.error
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        let mut health = row.read()?;
+        health.changed = health.state.as_str() != before;
+        if health.changed {
+            sqlx::query!("UPDATE service_health SET state_since = $2 WHERE service = $1", check.service, now)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed())?;
+            health.state_since = now;
+        }
+        sqlx::query!(
+            r#"
+            INSERT INTO service_health_checks (service, checked_at, ok, state, response_time_ms, error)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            "#,
+            check.service,
+            now,
+            check.ok,
+            health.state.as_str(),
+            check.response_time_ms,
+            check.error
+        )
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(health)
+    }
+
+    /// How all services are.
+    pub async fn service_health(&self) -> Result<Vec<ServiceHealth>, StoreError> {
+        let rows = sqlx::query_as!(Row, "SELECT * FROM service_health ORDER BY service LIMIT $1", MAX_ROWS)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::query("read the health of services"))?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
+    /// Forgets services that are no longer configured; their history stays until it is old.
+    pub async fn forget_services_not_in(&self, names: &[String]) -> Result<u64, StoreError> {
+        let deleted = sqlx::query!("DELETE FROM service_health WHERE service <> ALL($1)", names)
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::query("forget services"))?;
+        Ok(deleted.rows_affected())
+    }
+}

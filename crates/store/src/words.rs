@@ -1,0 +1,111 @@
+//! Words that stand in columns and in JSON, as types.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $($(#[$word_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The word in the database and in JSON.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// All words.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = StoreError;
+            fn try_from(word: String) -> Result<Self, StoreError> {
+                match word.as_str() {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(StoreError::Word { what: $what, word }),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// How bad an alert is.
+    Severity, "severity" {
+        /// Good to know.
+        Low = "low",
+        /// To be looked at in working hours.
+        Medium = "medium",
+        /// To be looked at soon.
+        High = "high",
+        /// Users suffer now.
+        Critical = "critical",
+    }
+}
+words! {
+    /// Where an alert stands.
+    AlertStatus, "status of an alert" {
+        /// Its condition holds.
+        Active = "active",
+        /// Someone has seen it.
+        Acknowledged = "acknowledged",
+        /// Its condition has cleared.
+        Resolved = "resolved",
+    }
+}
+words! {
+    /// What happened to an alert.
+    NotificationEvent, "event" {
+        /// Its condition holds.
+        Raised = "raised",
+        /// Its condition has cleared.
+        Resolved = "resolved",
+    }
+}
+words! {
+    /// How a service is.
+    HealthState, "state of a service" {
+        /// Not known yet.
+        Unknown = "unknown",
+        /// Well.
+        Healthy = "healthy",
+        /// Failed too often in a row.
+        Unhealthy = "unhealthy",
+    }
+}
+words! {
+    /// A figure that is compared over time.
+    TrendMetric, "metric" {
+        /// Mean response time.
+        ResponseTimeMs = "response_time_ms",
+        /// Share of requests that failed, in percent.
+        ErrorRate = "error_rate",
+        /// Mean CPU use.
+        CpuPercent = "cpu_percent",
+        /// Mean memory use.
+        MemoryPercent = "memory_percent",
+    }
+}
+words! {
+    /// Which way a figure went.
+    TrendDirection, "direction" {
+        /// Users gain.
+        Better = "better",
+        /// Users lose.
+        Worse = "worse",
+    }
+}

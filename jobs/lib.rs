@@ -1,0 +1,42 @@
+//! The jobs: one file each, and this list.
+//!
+//! To add one, write its file beside these and add two lines here; `docs/ADDING_A_JOB.md` has the steps.
+
+mod analyze_performance_trends;
+mod cgroup;
+mod check_performance_thresholds;
+mod check_service_health;
+mod cleanup_old_performance_data;
+mod generate_performance_report;
+mod host;
+mod monitor_system_resources;
+mod send_performance_alerts;
+mod services;
+mod settings;
+mod target;
+
+use dogwatch_queue::Registry;
+
+pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
+pub use self::check_performance_thresholds::CheckPerformanceThresholds;
+pub use self::check_service_health::CheckServiceHealth;
+pub use self::cleanup_old_performance_data::CleanupOldPerformanceData;
+pub use self::generate_performance_report::{GeneratePerformanceReport, Report};
+pub use self::host::{HostSampler, host_name};
+pub use self::monitor_system_resources::MonitorSystemResources;
+pub use self::send_performance_alerts::SendPerformanceAlerts;
+pub use self::services::Services;
+pub use self::settings::{Settings, Thresholds};
+pub use self::target::ServiceTarget;
+
+/// Every job, in the order of the alphabet.
+pub fn registry() -> Registry<Services> {
+    Registry::new()
+        .with::<AnalyzePerformanceTrends>()
+        .with::<CheckPerformanceThresholds>()
+        .with::<CheckServiceHealth>()
+        .with::<CleanupOldPerformanceData>()
+        .with::<GeneratePerformanceReport>()
+        .with::<MonitorSystemResources>()
+        .with::<SendPerformanceAlerts>()
+}

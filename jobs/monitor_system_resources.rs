@@ -1,0 +1,48 @@
+//! Stores what this machine's CPU, memory, disks and network do.
+//!
+//! Every worker that runs the job reads the machine it runs on. Inside a container that is the container: its limits,
+//! not the host's. A sample covers the time since the previous one of the same worker.
+
+use std::time::Duration;
+
+use dogwatch_queue::{Job, JobError, Retry, secs};
+use serde::{Deserialize, Serialize};
+
+use crate::services::Services;
+
+/// No arguments.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MonitorSystemResources {}
+
+/// What was stored.
+#[derive(Debug, Serialize)]
+pub struct Monitored {
+    host: String,
+    cpu_percent: f64,
+    memory_percent: f64,
+    disks: usize,
+}
+
+impl Job for MonitorSystemResources {
+    const NAME: &'static str = "monitor_system_resources";
+    // A sample is of its moment: one that fails for long is better replaced by the next.
+    const RETRY: Retry = Retry::exponential(3, secs(2), secs(10));
+    const TIMEOUT: Duration = secs(30);
+    type Context = Services;
+    type Outcome = Monitored;
+
+    async fn run(self, cx: &Services) -> Result<Monitored, JobError> {
+        let sample = cx.host.sample(cx.clock.now()).await?;
+        cx.store.insert_host_sample(&sample).await?;
+        Ok(Monitored {
+            cpu_percent: (sample.cpu_percent * 10.0).round() / 10.0,
+            memory_percent: (1000.0 * sample.memory_used_bytes as f64
+                / sample.memory_total_bytes.max(1) as f64)
+                .round()
+                / 10.0,
+            disks: sample.disks.len(),
+            host: sample.host,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! Delivers the notifications that wait in the outbox.
+//!
+//! A notification is written in the transaction that changes its alert, so none is forgotten. It is delivered at
+//! least once: should the process die between the delivery and the note of it, the receiver gets it again, with the
+//! same `webhook-id`. A receiver that is down loses nothing: the notification keeps a time of its next attempt, and
+//! this job asks the queue to be run again then.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_notify::{Event, Message, Notifier, SendError, Severity};
+use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_store::{Notification, NotificationEvent, Store, StoreError};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use crate::services::Services;
+
+/// Delivered in one go; the rest follows in the same run.
+const BATCH: u32 = 20;
+/// Delivered at the same time.
+const CONCURRENT: usize = 10;
+/// How long a claimed notification is this run's: longer than a batch can take.
+const CLAIM: Duration = mins(2);
+/// Back-off of one notification.
+const BACK_OFF: Retry = Retry::exponential(u32::MAX, secs(4), mins(5));
+
+/// No arguments.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SendPerformanceAlerts {}
+
+/// What was delivered.
+#[derive(Debug, Default, PartialEq, Serialize)]
+pub struct Sent {
+    delivered: u32,
+    /// To channels that are no longer configured: given up.
+    abandoned: u32,
+}
+
+/// Some deliveries failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {tried} notifications were not delivered, the last because {last}")]
+struct NotDelivered {
+    failed: u32,
+    tried: u32,
+    last: String,
+}
+
+impl Job for SendPerformanceAlerts {
+    const NAME: &'static str = "send_performance_alerts";
+    const RETRY: Retry = Retry::exponential(20, secs(2), mins(5));
+    const TIMEOUT: Duration = mins(2);
+    type Context = Services;
+    type Outcome = Sent;
+
+    async fn run(self, cx: &Services) -> Result<Sent, JobError> {
+        let mut sent = Sent::default();
+        let mut failures = Vec::new();
+        loop {
+            let claimed = cx.store.claim_notifications(BATCH, CLAIM, cx.clock.now()).await?;
+            let last_batch = claimed.len() < BATCH as usize;
+            let deliveries = claimed
+                .into_iter()
+                .map(|notification| deliver(&cx.store, &cx.notifier, notification, cx.clock.now()));
+            let mut deliveries = futures_util::stream::iter(deliveries).buffer_unordered(CONCURRENT);
+            while let Some(delivery) = deliveries.next().await {
+                match delivery? {
+                    Delivery::Delivered => sent.delivered += 1,
+                    Delivery::Abandoned => sent.abandoned += 1,
+                    Delivery::Failed { error, again_in } => failures.push((error, again_in)),
+                }
+            }
+            if last_batch {
+                break;
+            }
+        }
+        let Some(again_in) = failures.iter().map(|(_, again_in)| *again_in).min() else {
+            return Ok(sent);
+        };
+        let failed = u32::try_from(failures.len()).unwrap_or(u32::MAX);
+        let last = failures.pop().map(|(error, _)| error.to_string()).unwrap_or_default();
+        let tried = failed + sent.delivered;
+        Err(JobError::retry_after(again_in, NotDelivered { failed, tried, last }))
+    }
+}
+
+enum Delivery {
+    Delivered,
+    Abandoned,
+    Failed { error: SendError, again_in: Duration },
+}
+
+async fn deliver(
+    store: &Store,
+    notifier: &Notifier,
+    notification: Notification,
+    now: DateTime<Utc>,
+) -> Result<Delivery, StoreError> {
+    let error = match notifier.send(&notification.channel, &message(&notification)).await {
+        Ok(()) => {
+            store.notification_delivered(notification.id, now).await?;
+            return Ok(Delivery::Delivered);
+        }
+        Err(error) => error,
+    };
+    if let SendError::NoSuchChannel(channel) = &error {
+        tracing::error!(channel, alert.id = %notification.alert_id, "notification given up: channel `{channel}` is not configured any more");
+        store.notification_abandoned(notification.id, &error.to_string(), now).await?;
+        return Ok(Delivery::Abandoned);
+    }
+    let asked = match &error {
+        SendError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
+        _ => Duration::ZERO,
+    };
+    // Full jitter could be nothing; a receiver that is down deserves a moment.
+    let pause = BACK_OFF.pause_after(notification.attempts) + secs(1);
+    let again_in = pause.max(asked.min(mins(30)));
+    let not_before = now + TimeDelta::from_std(again_in).unwrap_or(TimeDelta::minutes(5));
+    store.notification_failed(notification.id, &error.to_string(), not_before).await?;
+    Ok(Delivery::Failed { error, again_in })
+}
+
+/// The row in the words of the channels.
+fn message(notification: &Notification) -> Message {
+    let Notification { id, alert_id, event, created_at, ref alert, .. } = *notification;
+    Message {
+        id,
+        event: match event {
+            NotificationEvent::Raised => Event::Raised,
+            NotificationEvent::Resolved => Event::Resolved,
+        },
+        at: created_at,
+        alert_id,
+        fingerprint: alert.fingerprint.clone(),
+        alert_type: alert.alert_type.clone(),
+        severity: severity(alert.severity),
+        title: alert.title.clone(),
+        description: alert.description.clone(),
+        service: alert.service.clone(),
+        endpoint: alert.endpoint.clone(),
+        host: alert.host.clone(),
+        value: alert.value,
+        threshold: alert.threshold,
+        unit: alert.unit.clone(),
+        first_seen_at: alert.first_seen_at,
+    }
+}
+
+/// The store's word in the words of the channels.
+pub(crate) fn severity(stored: dogwatch_store::Severity) -> Severity {
+    match stored {
+        dogwatch_store::Severity::Low => Severity::Low,
+        dogwatch_store::Severity::Medium => Severity::Medium,
+        dogwatch_store::Severity::High => Severity::High,
+        dogwatch_store::Severity::Critical => Severity::Critical,
+    }
+}

@@ -1,0 +1,35 @@
+//! What a job may use. Built in one place (`src/wiring.rs`); a job takes from it and hands on no more than it needs.
+
+use std::fmt;
+
+use dogwatch_notify::Notifier;
+use dogwatch_queue::Clock;
+use dogwatch_store::Store;
+
+use crate::host::HostSampler;
+use crate::settings::Settings;
+use crate::target::ServiceTarget;
+
+/// The context of every job.
+pub struct Services {
+    /// Postgres.
+    pub store: Store,
+    /// The channels for alerts.
+    pub notifier: Notifier,
+    /// For health checks.
+    pub http: reqwest::Client,
+    /// The time.
+    pub clock: Clock,
+    /// Reads this machine.
+    pub host: HostSampler,
+    /// What `check_service_health` checks, our own Postgres and Redis among them.
+    pub targets: Vec<ServiceTarget>,
+    /// Thresholds, windows, retention.
+    pub settings: Settings,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

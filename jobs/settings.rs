@@ -1,0 +1,69 @@
+//! The `[jobs]` section of dogwatch.toml.
+
+use serde::Deserialize;
+
+/// What the jobs go by. The defaults and the reason for each stand in dogwatch.toml.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Days for which raw data is kept.
+    pub retention_days: u32,
+    /// Change of a mean, in percent, from which on a trend is one.
+    pub trend_min_change_percent: f64,
+    /// When an alert is raised.
+    pub thresholds: Thresholds,
+}
+
+/// When an alert is raised.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// Mean CPU use of a host over the window, in percent of what it may use.
+    pub cpu_percent: f64,
+    /// Mean memory use of a host over the window, in percent.
+    pub memory_percent: f64,
+    /// Use of a disk, in percent.
+    pub disk_percent: f64,
+    /// Requests of a service that were answered with a status of 500 or above, in percent.
+    pub error_rate_percent: f64,
+    /// 95th percentile of an endpoint's response time, in milliseconds.
+    pub response_time_ms: f64,
+    /// Requests in the window below which error rate and response time say nothing.
+    pub min_requests: u32,
+}
+
+impl Settings {
+    /// Checks what the types cannot. The error names the key in this section and what would be right.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        if self.retention_days == 0 || self.retention_days > 3650 {
+            return Err(("retention_days", format!("`{}` is not between 1 and 3650", self.retention_days)));
+        }
+        let Thresholds {
+            cpu_percent,
+            memory_percent,
+            disk_percent,
+            error_rate_percent,
+            response_time_ms,
+            min_requests: _,
+        } = self.thresholds;
+        for (key, percent) in [
+            ("thresholds.cpu_percent", cpu_percent),
+            ("thresholds.memory_percent", memory_percent),
+            ("thresholds.disk_percent", disk_percent),
+            ("thresholds.error_rate_percent", error_rate_percent),
+        ] {
+            if !(0.0..=100.0).contains(&percent) {
+                return Err((key, format!("`{percent}` is no percentage; write a number from 0 to 100")));
+            }
+        }
+        for (key, above_zero) in [
+            ("thresholds.response_time_ms", response_time_ms),
+            ("trend_min_change_percent", self.trend_min_change_percent),
+        ] {
+            if above_zero <= 0.0 || !above_zero.is_finite() {
+                return Err((key, format!("`{above_zero}` is not above 0")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Request bodies: JSON, with errors that point at the fault; one object or an array of them.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::Problem;
+
+/// The most that one request may carry.
+const MAX_ITEMS: usize = 10_000;
+
+/// One `T` or many.
+pub(super) struct OneOrMany<T> {
+    items: Vec<T>,
+    /// Whether the body was an array, and the answer is to be one.
+    pub(super) many: bool,
+}
+
+impl<T> OneOrMany<T> {
+    /// The items, each with its JSON pointer in the body.
+    pub(super) fn into_items(self) -> impl Iterator<Item = (String, T)> {
+        let many = self.many;
+        self.items.into_iter().enumerate().map(move |(index, item)| (pointer(many, index), item))
+    }
+}
+
+/// The pointer to item `index`.
+pub(super) fn pointer(many: bool, index: usize) -> String {
+    if many { format!("/{index}") } else { String::new() }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OneOrMany<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+            let detail = format!("Content-Type `{kind}`: send application/json");
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
+            Problem::new(error.status(), format!("the body could not be read: {}", error.body_text()))
+        })?;
+        let body: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}"))
+        })?;
+        let (values, many) = match body {
+            Value::Array(values) => (values, true),
+            value => (vec![value], false),
+        };
+        if values.is_empty() || values.len() > MAX_ITEMS {
+            return Err(Problem::at("", format!("{} items; send 1 to {MAX_ITEMS}", values.len())));
+        }
+        let items = values.into_iter().enumerate().map(|(index, value)| parse(&pointer(many, index), &value));
+        Ok(Self { items: items.collect::<Result<_, _>>()?, many })
+    }
+}
+
+fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner: String = error
+            .path()
+            .iter()
+            .map(|part| format!("/{part}"))
+            .filter(|part| part != "/." && part != "/?")
+            .collect();
+        Problem::at(format!("{base}{inner}"), error.inner().to_string())
+    })
+}
+
+/// A duration such as `"10m"`.
+pub(super) fn duration<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> Result<Option<std::time::Duration>, D::Error> {
+    let text = String::deserialize(value)?;
+    let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(&text);
+    parsed
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom(format!("`{text}` is no duration; write one such as \"10m\"")))
+}

@@ -1,0 +1,122 @@
+//! Errors as problem documents (RFC 9457): what went wrong, where in the request, and what would be right.
+
+use axum::Json;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use dogwatch_queue::QueueError;
+use dogwatch_store::StoreError;
+use serde::Serialize;
+
+/// When a client may try again while Redis or Postgres is away, in seconds.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// A problem document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    #[serde(skip)]
+    code: StatusCode,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+}
+
+/// One fault in the request.
+#[derive(Clone, Debug, Serialize)]
+struct Fault {
+    /// JSON pointer (RFC 6901) into the body.
+    pointer: String,
+    detail: String,
+}
+
+impl Problem {
+    /// With a sentence for people.
+    pub fn new(code: StatusCode, detail: impl Into<String>) -> Self {
+        let title = code.canonical_reason().unwrap_or("Error");
+        Self {
+            code,
+            kind: "about:blank",
+            title,
+            status: code.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// 422: the body has the right form and a wrong value, at this JSON pointer.
+    pub fn at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let fault = Fault { pointer: pointer.into(), detail: detail.into() };
+        let detail =
+            format!("{}: {}", if fault.pointer.is_empty() { "/" } else { &fault.pointer }, fault.detail);
+        Self { errors: vec![fault], ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// From an error of the queue in the job at this pointer of the body.
+    pub fn of_queue(pointer: &str, error: &QueueError) -> Self {
+        match error {
+            QueueError::UnknownJob { .. } => Self::at(format!("{pointer}/job"), error.to_string()),
+            QueueError::Arguments { pointer: inner, reason, .. } => {
+                Self::at(format!("{pointer}/args{}", inner.trim_end_matches('/')), reason)
+            }
+            QueueError::Value { field, .. } => Self::at(format!("{pointer}/{field}"), error.to_string()),
+            error if error.is_unavailable() => Self::unavailable("Redis", error),
+            error => Self::internal(error),
+        }
+    }
+
+    fn unavailable(what: &str, error: &dyn std::error::Error) -> Self {
+        tracing::warn!(error = %error, "answered 503: {what} is away");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{what} does not answer; nothing was stored, try again"),
+        )
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        let chain: Vec<String> =
+            std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+        tracing::error!(error = chain.join(": "), "answered 500");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault on our side; the log says more")
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        Self::of_queue("", &error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() { Self::unavailable("Postgres", &error) } else { Self::internal(&error) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let code = self.code;
+        let mut response = (code, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        if code == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+pub(super) async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+}
+
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+}
+
+/// The answer when a handler panicked.
+pub(super) fn bug() -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault on our side; the log says more").into_response()
+}

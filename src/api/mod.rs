@@ -1,0 +1,105 @@
+//! The HTTP API: JSON under /api/v1, a file per resource, errors as RFC 9457 problem documents.
+
+mod body;
+mod error;
+mod health;
+mod jobs;
+mod performance_metrics;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use dogwatch_queue::{Clock, Inspector, Producer, Stop};
+use dogwatch_store::Store;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+
+pub use self::error::Problem;
+
+use crate::config::{ApiSettings, Config};
+use crate::wiring;
+
+/// A request that takes longer is given up.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What handlers use.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    /// Postgres.
+    pub store: Store,
+    /// Enqueues jobs.
+    pub producer: Producer,
+    /// Reads jobs.
+    pub inspector: Inspector,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl ApiState {
+    /// From the settings.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let client = wiring::queue(config)?;
+        Ok(Self {
+            store: wiring::store(config)?,
+            producer: wiring::producer(&client),
+            inspector: wiring::inspector(&client),
+            clock: Clock::system(),
+        })
+    }
+}
+
+/// All routes.
+pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
+    let v1 = Router::new()
+        .route("/jobs", post(jobs::enqueue).get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/performance/metrics", post(performance_metrics::store));
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::ready))
+        .route("/readyz", get(health::ready))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
+        .layer(CatchPanicLayer::custom(|_| error::bug()))
+        .with_state(state)
+}
+
+/// Binds the address, so that a taken port is told at once.
+pub async fn bind(settings: &ApiSettings) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(settings.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; is another Dogwatch running? Set `listen` in [api] or DOGWATCH_API_LISTEN",
+            settings.listen
+        )
+    })
+}
+
+/// Serves until it is told to stop, and then what is under way.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    settings: ApiSettings,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let router = router(state, settings.max_body_bytes);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.drain.clone().cancelled_owned());
+    tokio::select! {
+        served = serving => served.context("the API ended"),
+        () = async {
+            stop.drain.cancelled().await;
+            // A client that keeps its connection open must not keep us.
+            tokio::select! {
+                () = stop.now.cancelled() => {}
+                () = tokio::time::sleep(REQUEST_TIMEOUT) => {}
+            }
+        } => Ok(()),
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST /api/v1/performance/metrics`: request metrics, for who has no OpenTelemetry.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_store::RequestMetric;
+use serde::{Deserialize, Serialize};
+
+use super::ApiState;
+use super::body::OneOrMany;
+use super::error::Problem;
+
+/// How far a sender's clock may be ahead.
+const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// How old a metric may be: late ones are welcome, but each day has a partition.
+const MAX_AGE: TimeDelta = TimeDelta::days(7);
+const MAX_TEXT: usize = 1000;
+
+/// One request that some service has answered. What is left out is unknown, not zero.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MetricRequest {
+    service: String,
+    endpoint: String,
+    method: String,
+    status_code: i16,
+    response_time_ms: f64,
+    occurred_at: Option<DateTime<Utc>>,
+    tenant: Option<String>,
+    user_id: Option<String>,
+    client_address: Option<String>,
+    trace_id: Option<String>,
+    db_query_count: Option<i32>,
+    db_query_time_ms: Option<f64>,
+    cache_hits: Option<i32>,
+    cache_misses: Option<i32>,
+    error: Option<String>,
+}
+
+/// How many were stored.
+#[derive(Serialize)]
+pub(super) struct Stored {
+    stored: u64,
+}
+
+/// 201 when all are stored; on any error none is.
+pub(super) async fn store(
+    State(state): State<ApiState>,
+    body: OneOrMany<MetricRequest>,
+) -> Result<(StatusCode, Json<Stored>), Problem> {
+    let now = state.clock.now();
+    let rows: Vec<RequestMetric> =
+        body.into_items().map(|(pointer, metric)| metric.check(&pointer, now)).collect::<Result<_, _>>()?;
+    let stored = state.store.insert_request_metrics(&rows).await?;
+    Ok((StatusCode::CREATED, Json(Stored { stored })))
+}
+
+impl MetricRequest {
+    fn check(self, pointer: &str, now: DateTime<Utc>) -> Result<RequestMetric, Problem> {
+        let wrong = |field: &str, reason: String| Err(Problem::at(format!("{pointer}/{field}"), reason));
+        for (field, text) in
+            [("service", &self.service), ("endpoint", &self.endpoint), ("method", &self.method)]
+        {
+            if text.is_empty() || text.len() > MAX_TEXT {
+                return wrong(field, format!("has {} bytes; write 1 to {MAX_TEXT}", text.len()));
+            }
+        }
+        if !(100..=599).contains(&self.status_code) {
+            return wrong(
+                "status_code",
+                format!("`{}` is no HTTP status; write 100 to 599", self.status_code),
+            );
+        }
+        if !self.response_time_ms.is_finite() || self.response_time_ms < 0.0 {
+            return wrong(
+                "response_time_ms",
+                format!("`{}` is no duration in milliseconds", self.response_time_ms),
+            );
+        }
+        let occurred_at = self.occurred_at.unwrap_or(now);
+        if occurred_at > now + MAX_AHEAD || occurred_at < now - MAX_AGE {
+            let reason = format!(
+                "`{}` is not within the last 7 days; it is {} now",
+                occurred_at.to_rfc3339(),
+                now.to_rfc3339()
+            );
+            return wrong("occurred_at", reason);
+        }
+        Ok(RequestMetric {
+            occurred_at,
+            tenant: self.tenant,
+            service: self.service,
+            endpoint: self.endpoint,
+            method: self.method.to_uppercase(),
+            status_code: self.status_code,
+            response_time_ms: self.response_time_ms,
+            user_id: self.user_id,
+            client_address: self.client_address,
+            trace_id: self.trace_id,
+            db_query_count: self.db_query_count,
+            db_query_time_ms: self.db_query_time_ms,
+            cache_hits: self.cache_hits,
+            cache_misses: self.cache_misses,
+            cpu_percent: None,
+            memory_percent: None,
+            error: self.error,
+        })
+    }
+}

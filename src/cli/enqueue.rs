@@ -1,0 +1,107 @@
+//! `dogwatch enqueue`: a one-off job, from a shell, a script or cron.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use clap::Args;
+use dogwatch_queue::{Inspector, JobRecord, JobState, NewJob, QueueError};
+use serde_json::Value;
+
+use super::{Global, jobs, output, usage};
+use crate::wiring;
+
+/// How often a waiting command looks: often at first, then twice a second.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// Enqueue a job
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: dogwatch enqueue generate_performance_report --args '{\"hours\": 48}' --wait"
+)]
+pub(super) struct Enqueue {
+    /// Name of the job
+    job: String,
+    /// Its arguments, a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    args: String,
+    /// Where to
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    queue: String,
+    /// Run it after this time, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "at")]
+    delay: Option<Duration>,
+    /// Run it at this time, such as 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "TIME")]
+    at: Option<DateTime<Utc>>,
+    /// Identity of the job; one that is there already is not enqueued again
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Attempts allowed
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+    /// Wait until it has ended; exit code 1 when it did not succeed
+    #[arg(long)]
+    wait: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
+    parsed.map_err(|_| "write a number and its unit, such as 30s or 10m".to_owned())
+}
+
+impl Enqueue {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let args: Value = serde_json::from_str(&self.args).map_err(|error| {
+            usage(format!(
+                "--args `{}` is no JSON: {error}; write an object, such as '{{\"hours\": 48}}'",
+                self.args
+            ))
+        })?;
+        let client = wiring::queue(&global.client_settings()?)?;
+        let job = NewJob {
+            queue: self.queue,
+            id: self.id,
+            delay: self.delay.unwrap_or_default(),
+            run_at: self.at,
+            max_attempts: self.max_attempts,
+            ..NewJob::new(self.job, args)
+        };
+        let enqueued = wiring::producer(&client).enqueue(job).await.map_err(|error| match error {
+            error @ QueueError::Redis { .. } => error.into(),
+            error => usage(error.to_string()),
+        })?;
+        if !self.wait {
+            if self.json {
+                output::json(&enqueued)?;
+            } else {
+                output::line(&enqueued.id);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let job = wait(&wiring::inspector(&client), &enqueued.id).await?;
+        if self.json {
+            output::json(&job)?;
+        } else {
+            jobs::print(&job);
+        }
+        Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+async fn wait(inspector: &Inspector, id: &str) -> anyhow::Result<JobRecord> {
+    let mut pause = FIRST_LOOK;
+    loop {
+        let job = inspector.job(id).await?.with_context(|| format!("job {id} is gone"))?;
+        if job.state.has_ended() {
+            return Ok(job);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+}

@@ -1,0 +1,181 @@
+//! The command line: a file per command. Data goes to standard output, everything else to standard error.
+//!
+//! Exit codes: 0 fine, 1 failed, 2 wrong usage.
+
+mod alerts;
+mod doctor;
+mod enqueue;
+mod jobs;
+pub mod output;
+mod report;
+mod running;
+mod schedules;
+mod serve;
+mod services;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+use toml::Value;
+
+use crate::config::{Config, Override};
+use crate::{telemetry, wiring};
+
+/// A job-queue worker system whose jobs watch the performance of other services.
+#[derive(Debug, Parser)]
+#[command(name = "dogwatch", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Example: `dogwatch up` in one terminal, `dogwatch jobs list` in a second one in the same folder."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Settings; default: ./dogwatch.toml where it exists, else the built-in ones
+    #[arg(long, global = true, value_name = "FILE", env = "DOGWATCH_CONFIG")]
+    config: Option<PathBuf>,
+    /// Which job runs when
+    #[arg(long, global = true, value_name = "FILE", default_value = "schedules.toml")]
+    schedules: PathBuf,
+    /// Where `up` keeps its data, and where the other commands find a running `up`
+    #[arg(long, global = true, value_name = "DIR", default_value = ".dogwatch", env = "DOGWATCH_DATA_DIR")]
+    data_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process, with a Postgres and a Redis of its own where none is configured
+    Up(up::Up),
+    /// Run the HTTP API
+    Api(serve::Api),
+    /// Run jobs
+    Worker(serve::Worker),
+    /// Enqueue what schedules.toml says is due
+    Scheduler,
+    /// Bring the database to this version's schema
+    Migrate,
+    /// Enqueue a job
+    Enqueue(enqueue::Enqueue),
+    /// List jobs, show one
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// List, check and preview schedules
+    #[command(subcommand)]
+    Schedules(schedules::Schedules),
+    /// Report what happened in the last hours
+    Report(report::Report),
+    /// Show how the checked services are
+    Services(services::Services),
+    /// List alerts
+    #[command(subcommand)]
+    Alerts(alerts::Alerts),
+    /// Say what is wrong, and how to mend it
+    Doctor(doctor::Doctor),
+}
+
+/// Runs a command.
+pub async fn run(cli: Cli) -> ExitCode {
+    let Cli { global, command } = cli;
+    let ended = match command {
+        Command::Up(up) => up.run(&global).await,
+        Command::Api(api) => api.run(&global).await,
+        Command::Worker(worker) => worker.run(&global).await,
+        Command::Scheduler => serve::scheduler(&global).await,
+        Command::Migrate => migrate(&global).await,
+        Command::Enqueue(enqueue) => enqueue.run(&global).await,
+        Command::Jobs(jobs) => jobs.run(&global).await,
+        Command::Schedules(schedules) => schedules.run(&global).await,
+        Command::Report(report) => report.run(&global).await,
+        Command::Services(services) => services.run(&global).await,
+        Command::Alerts(alerts) => alerts.run(&global).await,
+        Command::Doctor(doctor) => doctor.run(&global).await,
+    };
+    ended.unwrap_or_else(|error| {
+        output::error(&format!("{error:#}"));
+        if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+/// The user has asked for something that makes no sense: exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
+    Usage(text.into()).into()
+}
+
+impl Global {
+    /// The settings; a wrong one is wrong usage.
+    fn settings(&self, flags: Vec<Override>) -> anyhow::Result<Config> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Config::load(self.config.as_deref(), variables, flags).map_err(|error| usage(error.to_string()))
+    }
+
+    /// The settings; addresses that are not configured are those of a running `up`.
+    fn client_settings(&self) -> anyhow::Result<Config> {
+        let mut config = self.settings(Vec::new())?;
+        self.fill_in(&mut config);
+        Ok(config)
+    }
+
+    /// The settings of a process that serves, with its log.
+    fn server_settings(&self, flags: Vec<Override>) -> anyhow::Result<Config> {
+        let mut config = self.settings(flags)?;
+        telemetry::init(&config.log).map_err(usage)?;
+        self.fill_in(&mut config);
+        Ok(config)
+    }
+
+    fn fill_in(&self, config: &mut Config) {
+        if config.store.url.is_some() && config.queue.url.is_some() {
+            return;
+        }
+        if let Some(running) = running::Running::read(&self.data_dir) {
+            config.store.url.get_or_insert_with(|| SecretString::from(running.database_url));
+            config.queue.url.get_or_insert_with(|| SecretString::from(running.redis_url));
+        }
+    }
+}
+
+/// A flag as a setting.
+fn flag(label: &str, key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
+    let value = value?.into();
+    Some(Override { label: label.to_owned(), key: key.to_owned(), value })
+}
+
+async fn migrate(global: &Global) -> anyhow::Result<ExitCode> {
+    let store = wiring::store(&global.client_settings()?)?;
+    match store.migrate().await? {
+        0 => output::line("the database is up to date"),
+        n => output::line(&format!("applied migrations: {n}")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,80 @@
+//! What commands print: tables that fit, JSON for machines, errors that stand out.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use chrono::{DateTime, SecondsFormat, Utc};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// A line of data.
+pub fn line(text: &str) {
+    // A reader that has gone away, such as `head`, is no error.
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// A line about what is going on.
+pub fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// An error.
+pub fn error(text: &str) {
+    let style = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {text}");
+}
+
+/// A word in green, yellow or red.
+pub fn coloured(colour: AnsiColor, word: &str) -> String {
+    let style = Style::new().fg_color(Some(colour.into()));
+    format!("{style}{word}{style:#}")
+}
+
+/// JSON.
+pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(&serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A list in JSON, of the same form as the API's.
+pub fn json_list(items: &impl Serialize) -> anyhow::Result<()> {
+    json(&serde_json::json!({ "items": items, "next_cursor": null }))
+}
+
+/// A table; `empty` when there are no rows.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
+    if rows.is_empty() {
+        return note(empty);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(width) = width() {
+        table.set_width(width);
+    }
+    table.set_header(header.iter().map(|title| title.to_uppercase()));
+    for row in rows {
+        table.add_row(row);
+    }
+    for row in table.to_string().lines() {
+        line(row.trim_end().strip_prefix(' ').unwrap_or(row.trim_end()));
+    }
+}
+
+/// Columns of the terminal, where it is one that says so.
+fn width() -> Option<u16> {
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width >= 40)
+}
+
+/// A time, to the second, in UTC.
+pub fn time(time: Option<DateTime<Utc>>) -> String {
+    time.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default()
+}
+
+/// What fits into a table's cell.
+pub fn short(text: &str, most: usize) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,108 @@
+//! `dogwatch schedules`: what runs when.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use dogwatch_queue::Clock;
+use dogwatch_queue::scheduler::{Schedule, Schedules as File, upcoming};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Global, output, usage};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Schedules {
+    /// List the schedules
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check schedules.toml
+    #[command(after_help = "Example: dogwatch schedules validate --schedules new.toml")]
+    Validate,
+    /// Show the next times each is due
+    Next {
+        /// How many of each
+        #[arg(long, default_value_t = 3)]
+        count: usize,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Schedules {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let file = read(global)?;
+        match self {
+            Self::Validate => {
+                let (all, enabled) = (file.all().count(), file.enabled().count());
+                output::line(&format!(
+                    "{} is valid: {all} schedules, {enabled} enabled",
+                    global.schedules.display()
+                ));
+            }
+            Self::List { json: true } => {
+                output::json_list(&file.all().map(|it| described(it, 1)).collect::<Vec<_>>())?
+            }
+            Self::List { json: false } => {
+                let row = |it: &Schedule| {
+                    let enabled = if it.enabled { "yes" } else { "no" };
+                    let args = serde_json::Value::Object(it.args.clone()).to_string();
+                    let next = times(it, 1).concat();
+                    vec![
+                        it.name.clone(),
+                        it.cadence.to_string(),
+                        it.job.clone(),
+                        it.queue.clone(),
+                        args,
+                        enabled.to_owned(),
+                        next,
+                    ]
+                };
+                let header = ["schedule", "when", "job", "queue", "args", "enabled", "next"];
+                output::table(&header, file.all().map(row).collect(), "no schedules");
+            }
+            Self::Next { count, json: true } => {
+                output::json_list(&file.enabled().map(|it| described(it, count)).collect::<Vec<_>>())?;
+            }
+            Self::Next { count, json: false } => print_next(global, count)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The file; a mistake in it is wrong usage.
+pub(super) fn read(global: &Global) -> anyhow::Result<File> {
+    let catalog = dogwatch_jobs::registry().catalog();
+    File::read(&global.schedules, &catalog).map_err(|error| usage(error.to_string()))
+}
+
+/// A table of what is due next, the first first.
+pub(super) fn print_next(global: &Global, count: usize) -> anyhow::Result<()> {
+    let file = read(global)?;
+    let mut next: Vec<(String, &Schedule)> =
+        file.enabled().flat_map(|it| times(it, count).into_iter().map(move |time| (time, it))).collect();
+    next.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let rows =
+        next.into_iter().map(|(time, it)| vec![time, it.name.clone(), it.cadence.to_string()]).collect();
+    output::table(&["due", "schedule", "when"], rows, "nothing is scheduled");
+    Ok(())
+}
+
+fn times(schedule: &Schedule, count: usize) -> Vec<String> {
+    let now = Timestamp::from_millisecond(Clock::system().now().timestamp_millis())
+        .unwrap_or(Timestamp::UNIX_EPOCH);
+    upcoming(&schedule.cadence, now, count.min(1000))
+        .iter()
+        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        .collect()
+}
+
+fn described(it: &Schedule, count: usize) -> serde_json::Value {
+    json!({
+        "name": it.name, "when": it.cadence.to_string(), "job": it.job, "queue": it.queue, "args": it.args,
+        "enabled": it.enabled, "next": times(it, count),
+    })
+}

@@ -1,0 +1,104 @@
+//! `dogwatch api`, `worker`, `scheduler`: one role in a process, for who runs more than one machine.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use dogwatch_queue::Stop;
+
+use super::{Global, flag};
+use crate::api::{self, ApiState};
+use crate::config::Config;
+use crate::lifecycle::{self, Roles};
+use crate::wiring;
+
+/// Run the HTTP API
+#[derive(Debug, Args)]
+pub(super) struct Api {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+}
+
+/// Run jobs
+#[derive(Debug, Args)]
+#[command(after_help = "Example: dogwatch worker --queues default,reports --concurrency 32")]
+pub(super) struct Worker {
+    /// Queues to serve
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    queues: Option<Vec<String>>,
+    /// Jobs to run at the same time
+    #[arg(long, value_name = "N")]
+    concurrency: Option<i64>,
+}
+
+impl Api {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let flags = flag("--listen", "api.listen", self.listen);
+        let config = global.server_settings(flags.into_iter().collect())?;
+        let stop = lifecycle::stop_on_signals()?;
+        let mut roles = Roles::default();
+        start_api(&config, &stop, &mut roles).await?;
+        Ok(roles.finish(&stop).await)
+    }
+}
+
+impl Worker {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let flags = [
+            flag("--queues", "queue.queues", self.queues),
+            flag("--concurrency", "queue.concurrency", self.concurrency),
+        ];
+        let config = global.server_settings(flags.into_iter().flatten().collect())?;
+        let stop = lifecycle::stop_on_signals()?;
+        let mut roles = Roles::default();
+        start_worker(&config, &stop, &mut roles)?;
+        Ok(roles.finish(&stop).await)
+    }
+}
+
+pub(super) async fn scheduler(global: &Global) -> anyhow::Result<ExitCode> {
+    let config = global.server_settings(Vec::new())?;
+    let stop = lifecycle::stop_on_signals()?;
+    let mut roles = Roles::default();
+    start_scheduler(&config, global, &stop, &mut roles)?;
+    Ok(roles.finish(&stop).await)
+}
+
+pub(super) async fn start_api(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<String> {
+    let listener = api::bind(&config.api).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tracing::info!("the API listens on {url}");
+    roles.start("api", api::serve(listener, ApiState::new(config)?, config.api.clone(), stop.clone()));
+    Ok(url)
+}
+
+pub(super) fn start_worker(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<()> {
+    let worker = wiring::worker(config)?;
+    tracing::info!(queues = ?config.queue.queues, concurrency = config.queue.concurrency, "worker {}", worker.identity());
+    let stop = stop.clone();
+    roles.start("worker", async move {
+        worker.run(stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+pub(super) fn start_scheduler(
+    config: &Config,
+    global: &Global,
+    stop: &Stop,
+    roles: &mut Roles,
+) -> anyhow::Result<()> {
+    let scheduler = wiring::scheduler(config, &global.schedules)?;
+    tracing::info!(
+        schedules = scheduler.schedules().enabled().count(),
+        "scheduler of {}",
+        global.schedules.display()
+    );
+    let drain = stop.drain.clone();
+    roles.start("scheduler", async move {
+        scheduler.run(drain).await;
+        Ok(())
+    });
+    Ok(())
+}

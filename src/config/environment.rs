@@ -1,0 +1,99 @@
+//! Settings from environment variables.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{ConfigError, Override};
+
+/// Names that the users of the system that Dogwatch replaces know, and that every platform sets.
+const KNOWN: [(&str, &str); 8] = [
+    ("DATABASE_URL", "store.url"),
+    ("REDIS_URL", "queue.url"),
+    ("METRICS_RETENTION_DAYS", "jobs.retention_days"),
+    ("CPU_ALERT_THRESHOLD", "jobs.thresholds.cpu_percent"),
+    ("MEMORY_ALERT_THRESHOLD", "jobs.thresholds.memory_percent"),
+    ("DISK_ALERT_THRESHOLD", "jobs.thresholds.disk_percent"),
+    ("ERROR_RATE_THRESHOLD", "jobs.thresholds.error_rate_percent"),
+    ("RESPONSE_TIME_THRESHOLD", "jobs.thresholds.response_time_ms"),
+];
+/// Settings without a default.
+const OPTIONAL: [&str; 2] = ["store.url", "queue.url"];
+/// Variables with our prefix that are no settings.
+const NO_SETTINGS: [&str; 4] =
+    ["DOGWATCH_SERVERS_DIR", "DOGWATCH_TEST_", "DOGWATCH_CONFIG", "DOGWATCH_DATA_DIR"];
+
+/// What the environment sets. `defaults` tells which settings there are and of which type.
+pub(super) fn overrides(
+    defaults: &Table,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<Override>, ConfigError> {
+    let mut settings = BTreeMap::new();
+    leaves(defaults, "", &mut settings);
+    let text = Value::String(String::new());
+    settings.extend(OPTIONAL.map(|key| (key.to_owned(), text.clone())));
+    let by_name: BTreeMap<String, &String> = settings.keys().map(|key| (name_of(key), key)).collect();
+
+    let mut overrides = Vec::new();
+    for (name, text) in variables {
+        let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
+        let key = match known.or_else(|| by_name.get(&name).map(|key| key.as_str())) {
+            Some(key) => key,
+            None if name.starts_with("DOGWATCH_")
+                && !NO_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) =>
+            {
+                return Err(ConfigError { place: name.clone(), reason: unknown(&name, by_name.keys()) });
+            }
+            None => continue,
+        };
+        let value = parse(&text, &settings[key])
+            .map_err(|reason| ConfigError { place: name.clone(), reason: format!("{key}: {reason}") })?;
+        overrides.push(Override { label: name, key: key.to_owned(), value });
+    }
+    Ok(overrides)
+}
+
+fn leaves(table: &Table, prefix: &str, into: &mut BTreeMap<String, Value>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(table) => leaves(table, &format!("{prefix}{key}."), into),
+            value => {
+                into.insert(format!("{prefix}{key}"), value.clone());
+            }
+        }
+    }
+}
+
+/// `queue.url` is `DOGWATCH_QUEUE_URL`.
+fn name_of(key: &str) -> String {
+    format!("DOGWATCH_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// Reads a text as the type of the default.
+fn parse(text: &str, default: &Value) -> Result<Value, String> {
+    match default {
+        Value::Integer(_) => text
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| format!("`{text}` is no number; write one such as {default}")),
+        Value::Float(_) => text
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| format!("`{text}` is no number; write one such as {default}")),
+        Value::Boolean(_) => {
+            text.parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
+        }
+        Value::Array(_) => {
+            Ok(Value::Array(text.split(',').map(|part| Value::String(part.trim().to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> String {
+    let common = |known: &String| known.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
+    match names.max_by_key(|known| (common(known), std::cmp::Reverse(known.len()))) {
+        Some(known) if common(known) > "DOGWATCH_".len() => format!("is no setting; did you mean {known}?"),
+        _ => "is no setting; dogwatch.toml has them all, as DOGWATCH_SECTION_KEY".to_owned(),
+    }
+}

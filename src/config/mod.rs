@@ -1,0 +1,291 @@
+//! The settings: built-in defaults < dogwatch.toml < environment < flags.
+//!
+//! Each crate owns its section; this file nests them. A wrong key or value is an error that names the place it came
+//! from (file and line, variable, flag), the key, the value and what would be right.
+
+mod environment;
+mod place;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use self::place::Sources;
+
+/// What holds where nothing else is said.
+pub const DEFAULTS: &str = include_str!("../../dogwatch.toml");
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP API.
+    pub api: ApiSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// The queue.
+    pub queue: dogwatch_queue::Settings,
+    /// The database.
+    pub store: dogwatch_store::Settings,
+    /// What the jobs go by.
+    pub jobs: dogwatch_jobs::Settings,
+    /// Where alerts go.
+    pub notify: dogwatch_notify::Settings,
+    /// What is checked for its health.
+    #[serde(default)]
+    pub services: Vec<dogwatch_jobs::ServiceTarget>,
+}
+
+/// `[api]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// What is logged.
+    pub filter: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// A setting that came from outside the file: its label (`DATABASE_URL`, `--listen`), its key and its value.
+#[derive(Clone, Debug)]
+pub struct Override {
+    /// Where it came from, as the user knows it.
+    pub label: String,
+    /// Its key, such as `queue.url`.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What is wrong with a setting.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub struct ConfigError {
+    /// File and line, variable or flag.
+    pub place: String,
+    /// Key and value, and what would be right.
+    pub reason: String,
+}
+
+impl Config {
+    /// Loads the settings.
+    ///
+    /// `file` is what `--config` names, or ./dogwatch.toml where that exists; `variables` is the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the first thing that is wrong.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        flags: Vec<Override>,
+    ) -> Result<Self, ConfigError> {
+        let defaults: Table = DEFAULTS.parse().map_err(|error: toml::de::Error| ConfigError {
+            place: "the built-in dogwatch.toml".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let (name, text) = read(file)?;
+        let mut overrides = environment::overrides(&defaults, variables)?;
+        overrides.extend(flags);
+
+        let sources = Sources { name, text, overrides };
+        let mut merged = defaults;
+        merge(&mut merged, sources.table()?);
+        for Override { key, value, .. } in &sources.overrides {
+            set(&mut merged, key, value.clone());
+        }
+        let config: Self = serde_path_to_error::deserialize(Value::Table(merged))
+            .map_err(|error| sources.error(&place::segments(error.path()), error.inner().message()))?;
+        config.validate().map_err(|(key, reason)| sources.error(&place::split(&key), &reason))?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot. The error is a key and the reason.
+    fn validate(&self) -> Result<(), (String, String)> {
+        let within =
+            |section: &'static str| move |(key, reason): (&str, String)| (format!("{section}.{key}"), reason);
+        self.queue.validate().map_err(within("queue"))?;
+        self.jobs.validate().map_err(within("jobs"))?;
+        self.notify.validate().map_err(|(key, reason)| (format!("notify.{key}"), reason))?;
+        if !self.api.listen.ip().is_loopback() {
+            let reason = format!(
+                "`{}` can be reached from outside, and there are no API keys yet; write 127.0.0.1:{}",
+                self.api.listen,
+                self.api.listen.port()
+            );
+            return Err(("api.listen".to_owned(), reason));
+        }
+        let mut names = BTreeSet::new();
+        for (index, service) in self.services.iter().enumerate() {
+            service.validate().map_err(|(key, reason)| (format!("services.{index}.{key}"), reason))?;
+            if !names.insert(&service.name) {
+                return Err((format!("services.{index}.name"), format!("`{}` is there twice", service.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file's name and text; both empty when there is none.
+fn read(file: Option<&Path>) -> Result<(String, String), ConfigError> {
+    let default = Path::new("dogwatch.toml");
+    let Some(path) = file.or_else(|| default.exists().then_some(default)) else {
+        return Ok(Default::default());
+    };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError { place: name.clone(), reason: format!("cannot be read: {error}") })?;
+    Ok((name, text))
+}
+
+/// Tables are merged, anything else is replaced.
+fn merge(into: &mut Table, from: Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Table(into)), Value::Table(from)) => merge(into, from),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                set(section, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dogwatch.toml");
+        std::fs::write(&path, text).unwrap();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let shown = |error: ConfigError| error.to_string().replace(&folder.path().display().to_string(), "");
+        Config::load(Some(&path), variables, Vec::new()).map_err(shown)
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.queue.concurrency, 16);
+        assert_eq!(config.api.listen.port(), 8787);
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let file = "[queue]\nconcurrency = 3\nnamespace = \"n\"\n";
+        let variables = [
+            ("DOGWATCH_QUEUE_CONCURRENCY", "5"),
+            ("CPU_ALERT_THRESHOLD", "42"),
+            ("DOGWATCH_QUEUE_QUEUES", "a,b"),
+            ("PATH", "/bin"),
+        ];
+        let config = load(file, &variables).unwrap();
+        assert_eq!((config.queue.concurrency, config.queue.namespace.as_str()), (5, "n"));
+        assert!((config.jobs.thresholds.cpu_percent - 42.0).abs() < f64::EPSILON);
+        assert_eq!(config.queue.queues, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_by_file_and_line_with_what_would_be_right() {
+        for (text, expected) in [
+            (
+                "[api]\nlistne = 1\n",
+                "/dogwatch.toml:2: api.listne: unknown field `listne`, expected `listen` or `max_body_bytes`",
+            ),
+            ("[queue]\n\nlease = \"5 parsecs\"\n", "/dogwatch.toml:3: queue.lease: "),
+            (
+                "[queue]\nconcurrency = \"many\"\n",
+                "/dogwatch.toml:2: queue.concurrency: invalid type: string \"many\", expected usize",
+            ),
+            (
+                "[queue]\nconcurrency = 0\n",
+                "/dogwatch.toml:2: queue.concurrency: `0` is not between 1 and 4096",
+            ),
+            (
+                "[jobs]\n[jobs.thresholds]\ncpu_percent = 180.0\n",
+                "/dogwatch.toml:3: jobs.thresholds.cpu_percent: `180` is no percentage",
+            ),
+            ("[api\n", "/dogwatch.toml:1: "),
+            (
+                "[[services]]\nname = \"a\"\nurl = \"ftp://x\"\n",
+                "/dogwatch.toml:3: services.0.url: begins with none of http://",
+            ),
+            (
+                "[api]\nlisten = \"0.0.0.0:80\"\n",
+                "/dogwatch.toml:2: api.listen: `0.0.0.0:80` can be reached from outside",
+            ),
+            (
+                "[[notify.webhooks]]\nname = \"log\"\nurl = \"http://x\"\n",
+                "/dogwatch.toml:2: notify.webhooks.0.name: `log`",
+            ),
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.starts_with(expected), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        for (name, value, expected) in [
+            (
+                "DOGWATCH_QUEUE_CONCURRENCY",
+                "many",
+                "DOGWATCH_QUEUE_CONCURRENCY: queue.concurrency: `many` is no number",
+            ),
+            (
+                "DOGWATCH_QUEUE_CONCURENCY",
+                "1",
+                "DOGWATCH_QUEUE_CONCURENCY: is no setting; did you mean DOGWATCH_QUEUE_CONCURRENCY?",
+            ),
+            (
+                "METRICS_RETENTION_DAYS",
+                "0",
+                "METRICS_RETENTION_DAYS: jobs.retention_days: `0` is not between 1 and 3650",
+            ),
+            (
+                "ERROR_RATE_THRESHOLD",
+                "high",
+                "ERROR_RATE_THRESHOLD: jobs.thresholds.error_rate_percent: `high` is no number",
+            ),
+        ] {
+            let error = load("", &[(name, value)]).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Everything of Dogwatch that faces a person or a process: command line, HTTP API, configuration, life and death.
+//!
+//! The work is done in the crates below: `dogwatch-queue` (jobs in Redis), `dogwatch-store` (Postgres),
+//! `dogwatch-jobs` (one file per job), `dogwatch-notify` (channels), `dogwatch-detect` (has a figure changed).
+//! A library beside the binary, so that tests can build the router in process.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod lifecycle;
+pub mod telemetry;
+pub mod wiring;

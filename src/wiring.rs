@@ -1,0 +1,72 @@
+//! Settings become clients, clients become services: the only place where anything is constructed.
+
+use anyhow::Context;
+use dogwatch_jobs::{HostSampler, ServiceTarget, Services, host_name};
+use dogwatch_notify::Notifier;
+use dogwatch_queue::{Client, Clock, Inspector, Producer, Scheduler, Worker};
+use dogwatch_store::Store;
+use secrecy::ExposeSecret;
+use std::path::Path;
+
+use crate::config::Config;
+
+const NO_REDIS: &str = "no Redis is configured: set REDIS_URL or `url` in [queue] of dogwatch.toml, \
+                        or start `dogwatch up` in this folder";
+const NO_POSTGRES: &str = "no Postgres is configured: set DATABASE_URL or `url` in [store] of dogwatch.toml, \
+                           or start `dogwatch up` in this folder";
+
+/// The handle on Redis. Connects at the first command.
+pub fn queue(config: &Config) -> anyhow::Result<Client> {
+    let url = config.queue.url.as_ref().context(NO_REDIS)?;
+    Ok(Client::open(url.expose_secret(), &config.queue.namespace)?)
+}
+
+/// The handle on Postgres. Connects at the first query.
+pub fn store(config: &Config) -> anyhow::Result<Store> {
+    let url = config.store.url.as_ref().context(NO_POSTGRES)?;
+    Ok(Store::connect(url.expose_secret(), &config.store)?)
+}
+
+/// Who enqueues.
+pub fn producer(client: &Client) -> Producer {
+    Producer::new(client.clone(), dogwatch_jobs::registry().catalog())
+}
+
+/// Who looks into the queues.
+pub fn inspector(client: &Client) -> Inspector {
+    Inspector::new(client.clone())
+}
+
+/// Who runs jobs.
+pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
+    let services = Services {
+        store: store(config)?,
+        notifier: Notifier::new(&config.notify).context("cannot set up the channels of [notify]")?,
+        http: reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot set up the HTTP client")?,
+        clock: Clock::system(),
+        host: HostSampler::new(host_name()),
+        targets: targets(config),
+        settings: config.jobs.clone(),
+    };
+    let registry = dogwatch_jobs::registry();
+    Ok(Worker::new(queue(config)?, registry, services, config.queue.clone(), &host_name()))
+}
+
+/// Who enqueues what is due.
+pub fn scheduler(config: &Config, schedules: &Path) -> anyhow::Result<Scheduler> {
+    let catalog = dogwatch_jobs::registry().catalog();
+    Ok(Scheduler::new(queue(config)?, catalog, schedules.to_owned())?)
+}
+
+/// The configured services, and our own Postgres and Redis.
+fn targets(config: &Config) -> Vec<ServiceTarget> {
+    let own = [("dogwatch-postgres", &config.store.url), ("dogwatch-redis", &config.queue.url)];
+    let own = own.into_iter().filter_map(|(name, url)| Some(ServiceTarget::new(name, url.clone()?)));
+    let configured = config.services.iter().cloned();
+    let names: Vec<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
+    own.filter(|target| !names.contains(&target.name.as_str())).chain(configured).collect()
+}
