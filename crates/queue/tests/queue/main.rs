@@ -1,0 +1,11 @@
+//! The queue's promises, each on a real Redis: a namespace of its own, or an instance of its own to be killed.
+
+mod dead_letters;
+mod delivery;
+mod drains;
+mod leases;
+mod other_producers;
+mod redis_faults;
+mod retries;
+mod scheduling;
+mod support;

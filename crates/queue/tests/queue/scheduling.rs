@@ -1,0 +1,166 @@
+//! Ticks are enqueued once each, whoever leads, and a changed file is taken as a whole or not at all.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dogwatch_queue::scheduler::Schedules;
+use dogwatch_queue::{JobFilter, JobRecord, Scheduler};
+use dogwatch_testing::eventually;
+use redis::AsyncCommands;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{LONG, Queue, catalog};
+
+const EVERY_SECOND: &str =
+    "[schedules.tick]\njob = \"note\"\nevery = \"1s\"\nargs = { text = \"tick\" }\noverlap = \"allow\"\n";
+
+struct File {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+fn file(text: &str) -> File {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schedules.toml");
+    std::fs::write(&path, text).unwrap();
+    File { _folder: folder, path }
+}
+
+fn start(queue: &Queue, file: &File) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let scheduler = Scheduler::new(queue.client.clone(), catalog(), file.path.clone()).unwrap();
+    (stop.clone(), tokio::spawn(scheduler.run(stop)))
+}
+
+async fn jobs(queue: &Queue) -> Vec<JobRecord> {
+    queue.inspector.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap()
+}
+
+async fn ticks(queue: &Queue) -> usize {
+    jobs(queue).await.len()
+}
+
+/// The second in which each job was enqueued: a slot that was enqueued twice has two.
+async fn per_second(queue: &Queue) -> HashMap<i64, usize> {
+    let mut seconds = HashMap::new();
+    for job in jobs(queue).await {
+        *seconds.entry(job.enqueued_at.unwrap().timestamp()).or_default() += 1;
+    }
+    seconds
+}
+
+#[tokio::test]
+async fn two_schedulers_enqueue_every_tick_once_and_one_takes_over_from_the_other() {
+    let queue = Queue::new().await;
+    let file = file(EVERY_SECOND);
+    let (first, second) = (start(&queue, &file), start(&queue, &file));
+    eventually(LONG, "five ticks", async || ticks(&queue).await >= 5).await;
+    first.0.cancel();
+    first.1.await.unwrap();
+    let before = ticks(&queue).await;
+    eventually(LONG, "five more", async || ticks(&queue).await >= before + 5).await;
+    second.0.cancel();
+    second.1.await.unwrap();
+    let mut seconds = per_second(&queue).await;
+    // The very first start enqueues one beside the ticks.
+    let first_second = *seconds.keys().min().unwrap();
+    seconds.remove(&first_second);
+    let (from, to) = (seconds.keys().min().unwrap(), seconds.keys().max().unwrap());
+    assert_eq!(seconds.len(), usize::try_from(to - from + 1).unwrap(), "a second is missing: {seconds:?}");
+    assert!(seconds.values().all(|count| *count == 1), "{seconds:?}");
+}
+
+#[tokio::test]
+async fn a_leader_that_vanishes_is_followed_within_five_seconds() {
+    let queue = Queue::new().await;
+    let file = file(EVERY_SECOND);
+    let leader = start(&queue, &file);
+    eventually(LONG, "it leads", async || ticks(&queue).await >= 2).await;
+    let follower = start(&queue, &file);
+    // As by kill -9: it does not resign.
+    leader.1.abort();
+    let before = ticks(&queue).await;
+    eventually(Duration::from_secs(5), "the follower enqueues", async || ticks(&queue).await > before).await;
+    follower.0.cancel();
+    follower.1.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_very_first_start_enqueues_every_schedule_once_and_the_next_does_not() {
+    let queue = Queue::new().await;
+    let file = file(
+        "[schedules.a]\njob = \"note\"\ncron = \"0 0 1 1 *\"\nargs = { text = \"a\" }\n\
+         [schedules.b]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"b\" }\n\
+         [schedules.off]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"c\" }\nenabled = false\n",
+    );
+    for _ in 0..2 {
+        let (stop, task) = start(&queue, &file);
+        eventually(LONG, "both are there", async || ticks(&queue).await >= 2).await;
+        stop.cancel();
+        task.await.unwrap();
+    }
+    let mut names: Vec<_> = jobs(&queue).await.into_iter().filter_map(|job| job.schedule).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_run_that_has_not_ended_holds_the_next_back() {
+    let queue = Queue::new().await;
+    let file = file("[schedules.tick]\njob = \"note\"\nevery = \"200ms\"\nargs = { text = \"tick\" }\n");
+    let (stop, task) = start(&queue, &file);
+    eventually(LONG, "the first is there", async || ticks(&queue).await == 1).await;
+    let mut redis = queue.redis().await;
+    let mut slot = async || redis.hget::<_, _, i64>(queue.key("slots"), "tick:slot").await.unwrap();
+    let first = slot().await;
+    eventually(LONG, "four slots were passed over", async || slot().await >= first + 800).await;
+    assert_eq!(ticks(&queue).await, 1);
+    let worker = queue.work();
+    eventually(LONG, "it goes on", async || queue.ledger.count() >= 3).await;
+    stop.cancel();
+    task.await.unwrap();
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_changed_file_is_read_again_and_a_bad_one_changes_nothing() {
+    let queue = Queue::new().await;
+    let file = file("[schedules.tick]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"a\" }\n");
+    let (stop, task) = start(&queue, &file);
+    eventually(LONG, "the first start", async || ticks(&queue).await == 1).await;
+    std::fs::write(&file.path, "[schedules.tick]\nevery = \"1 moon\"\n").unwrap();
+    // Longer than the file is left unread: that nothing happens cannot be waited for.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert!(!task.is_finished());
+    std::fs::write(&file.path, EVERY_SECOND).unwrap();
+    eventually(LONG, "the new interval holds", async || ticks(&queue).await >= 4).await;
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[test]
+fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
+    for (text, expected) in [
+        ("[schedules.x]\nevery = \"1s\"\n", ":1: job `x` does not exist; there are: behave, note, sleep"),
+        ("[schedules.note]\ncron = \"* * *\"\n", ":2: cron `* * *`: has 3 fields"),
+        ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is no duration"),
+        (
+            "[schedules.note]\nevery = \"1s\"\nargs = { text = 1 }\n",
+            ":3: args of `note`: job `note`: argument /text:",
+        ),
+        ("[schedules.note]\nevery = \"1s\"\nqeue = \"a\"\n", ":3: unknown field `qeue`"),
+        ("[schedules.note]\nevery = \"1s\"\ncron = \"0 3 * * *\"\n", ":2: schedule `note` has both"),
+        ("[schedules.note]\nargs = {}\n", ":1: schedule `note` has no time"),
+        ("timezone = \"Mars/Olympus\"\n", ":1: timezone `Mars/Olympus` does not exist"),
+        ("[schedules.note]\nevery = \"1s\"\nmisfire = \"maybe\"\n", ":3: unknown variant `maybe`"),
+        ("[schedules.note\n", ":1: "),
+    ] {
+        let path = Path::new("schedules.toml");
+        let error = Schedules::parse(path, text, &catalog()).unwrap_err().to_string();
+        let shown = error.strip_prefix("schedules.toml").unwrap_or(&error);
+        assert!(shown.starts_with(expected), "{text}\n{error}");
+    }
+}
