@@ -31,10 +31,12 @@ lint: ## Check formatting, lints and documentation
 deny: ## Check licences, sources and advisories of all dependencies
 	@sh dev/deny.sh
 
+# Into a new folder, so that a mistake in a query leaves the old answers.
 prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
-	@rm -f crates/store/.sqlx/*.json && mkdir -p crates/store/.sqlx && touch crates/store/src/lib.rs
-	@exec $(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/crates/store/.sqlx" \
-		cargo check --quiet --locked --package dogwatch-store
+	@rm -rf target/sqlx && mkdir -p target/sqlx crates/store/.sqlx && touch crates/store/src/lib.rs
+	@exec $(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/target/sqlx" \
+		cargo check --quiet --locked --package dogwatch-store --all-targets
+	@rm -f crates/store/.sqlx/*.json && cp target/sqlx/*.json crates/store/.sqlx/
 
 install-servers: ## Install Postgres and Redis where they are missing; `up` and `test` do it by themselves
 	@sh dev/install-servers.sh

@@ -12,7 +12,13 @@ async fn a_killed_and_restarted_redis_drops_no_running_job_and_the_worker_goes_o
     let queue = Queue::on(&redis.url(), "faults");
     // Each write is on disk before it is acknowledged: everysec may lose a second's.
     let mut admin = queue.redis().await;
-    let _: () = redis::cmd("CONFIG").arg("SET").arg("appendfsync").arg("always").query_async(&mut admin).await.unwrap();
+    let _: () = redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("appendfsync")
+        .arg("always")
+        .query_async(&mut admin)
+        .await
+        .unwrap();
     let worker = queue.work();
     let running = queue.enqueue(NewJob::new("sleep", json!({"ms": 1500}))).await;
     eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;

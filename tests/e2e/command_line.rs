@@ -1,0 +1,104 @@
+//! What a person types, and what they are told when it is wrong.
+
+use serde_json::json;
+
+use crate::support::Place;
+
+#[tokio::test]
+async fn wrong_usage_names_the_place_and_what_would_be_right_and_exits_with_2() {
+    let place = Place::new().await;
+    place.write("schedules.toml", "[schedules.chek_service_health]\nevery = \"1s\"\n");
+    place.write("bad.toml", "[queue]\nconcurency = 3\n");
+    for (arguments, expected) in [
+        (&["enqueue", "clenup_old_performance_data"][..], "did you mean `cleanup_old_performance_data`?"),
+        (
+            &["enqueue", "cleanup_old_performance_data", "--args", r#"{"days": "x"}"#],
+            "argument /days: invalid type",
+        ),
+        (&["enqueue", "cleanup_old_performance_data", "--args", "days"], "--args `days` is no JSON"),
+        (&["enqueue", "x", "--delay", "soon"], "write a number and its unit"),
+        (
+            &["schedules", "validate"],
+            "schedules.toml:1: job `chek_service_health` does not exist; did you mean `check_service_health`?",
+        ),
+        (&["scheduler", "--schedules", "none.toml"], "none.toml: cannot be read"),
+        (&["--config", "bad.toml", "migrate"], "bad.toml:2: queue.concurency: unknown field `concurency`"),
+        (
+            &["worker", "--concurrency", "0"],
+            "--concurrency: queue.concurrency: `0` is not between 1 and 4096",
+        ),
+        (
+            &["api", "--listen", "0.0.0.0:80"],
+            "--listen: api.listen: `0.0.0.0:80` can be reached from outside",
+        ),
+        (&["jobs", "list", "--state", "lost"], "`lost` is no state of a job"),
+        (&["frobnicate"], "unrecognized subcommand"),
+    ] {
+        let output = place.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(expected), "{arguments:?}\n{told}");
+        // A scheduler whose file is bad has not been used wrongly: its file is.
+        let code = if arguments[0] == "scheduler" { 1 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_enqueued_and_waited_for() {
+    let place = Place::new().await;
+    let worker = place.start(&["worker"]);
+    let job = place.json(&[
+        "enqueue",
+        "generate_performance_report",
+        "--args",
+        r#"{"hours": 1}"#,
+        "--wait",
+        "--json",
+    ]);
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("succeeded"), &json!(1)));
+    assert_eq!(job["result"]["requests"], 0);
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(place.json(&["jobs", "show", id, "--json"])["id"], id);
+    let dead = place.run(&["enqueue", "cleanup_old_performance_data", "--args", r#"{"days": 0}"#, "--wait"]);
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&dead.stdout).contains("argument /days: `0` would remove today's data"));
+    worker.signal("TERM");
+    assert_eq!(worker.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_is_missing_and_how_to_mend_it() {
+    let mut place = Place::bare();
+    place.write("schedules.toml", "[schedules.check_service_health]\nevery = \"1s\"\n");
+    let nothing = place.run(&["doctor"]);
+    let told = String::from_utf8_lossy(&nothing.stdout).into_owned();
+    assert!(
+        told.contains("no Redis is configured: set REDIS_URL") && told.contains("DATABASE_URL"),
+        "{told}"
+    );
+    assert_eq!(nothing.status.code(), Some(1));
+
+    let empty = dogwatch_testing::TestDatabase::empty().await;
+    place.set("DATABASE_URL", &empty.url());
+    place.set("REDIS_URL", "redis://127.0.0.1:1");
+    let told = String::from_utf8_lossy(&place.run(&["doctor"]).stdout).into_owned();
+    assert!(
+        told.contains("0001 create partitions") && told.contains("hint: run `dogwatch migrate`"),
+        "{told}"
+    );
+    assert!(told.contains("redis://127.0.0.1:1: cannot read INFO of Redis"), "{told}");
+    assert!(place.run(&["migrate"]).status.success());
+    let told = String::from_utf8_lossy(&place.run(&["doctor"]).stdout).into_owned();
+    assert!(told.contains("migrations   all applied"), "{told}");
+}
+
+#[tokio::test]
+async fn schedules_are_listed_with_their_next_times() {
+    let place = Place::bare();
+    place.write("schedules.toml", include_str!("../../schedules.toml"));
+    let list = place.json(&["schedules", "next", "--count", "2", "--json"]);
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 7);
+    assert!(items.iter().all(|item| item["next"].as_array().unwrap().len() == 2), "{list}");
+    assert!(place.run(&["schedules", "validate"]).status.success());
+}

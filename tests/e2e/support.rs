@@ -1,0 +1,151 @@
+//! Runs the program in a folder of its own.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use dogwatch_testing::{TestDatabase, TestRedis, eventually};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const LONG: Duration = Duration::from_secs(40);
+
+/// A folder with its files, and the servers that processes started in it use.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    variables: Vec<(String, String)>,
+    _database: Option<TestDatabase>,
+}
+
+/// A process; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+impl Place {
+    /// With a database and a namespace in the Redis that tests share.
+    pub(crate) async fn new() -> Self {
+        let (database, redis) = (TestDatabase::new().await, TestRedis::shared().await);
+        let mut place = Self::bare();
+        place.set("DATABASE_URL", &database.url());
+        place.set("REDIS_URL", &redis.url());
+        place.set("DOGWATCH_QUEUE_NAMESPACE", &redis.namespace());
+        place._database = Some(database);
+        place
+    }
+
+    /// Without servers: `up` starts its own.
+    pub(crate) fn bare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let variables = vec![("DOGWATCH_API_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
+        Self { folder, variables, _database: None }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dogwatch"));
+        let inherited = std::env::vars().filter(|(name, _)| name == "PATH" || name == "DOGWATCH_SERVERS_DIR");
+        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(inherited);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What a command with `--json` prints.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+
+    /// The jobs in this state.
+    pub(crate) fn jobs(&self, state: &str) -> Vec<Value> {
+        let list = self.json(&["jobs", "list", "--state", state, "--limit", "1000", "--json"]);
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// Starts a process that serves.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Process {
+        let log = self.folder.path().join(format!("{}-{:08x}.log", arguments[0], rand()));
+        let out = std::fs::File::create(&log).unwrap();
+        let mut command = self.command(arguments);
+        let child =
+            command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+        Process { child, log }
+    }
+}
+
+fn rand() -> u32 {
+    static COUNT: OnceLock<std::sync::atomic::AtomicU32> = OnceLock::new();
+    COUNT.get_or_init(Default::default).fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+}
+
+impl Process {
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log has this text.
+    pub(crate) async fn says(&self, text: &str) {
+        let said = async || self.log().contains(text);
+        let started = std::time::Instant::now();
+        while !said().await {
+            assert!(started.elapsed() < LONG, "`{text}` was not said:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Where its API listens.
+    pub(crate) async fn api(&self) -> String {
+        self.says("the API listens on ").await;
+        let log = self.log();
+        let (_, rest) = log.split_once("the API listens on ").unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) async fn end(mut self) -> Option<i32> {
+        let mut status = None;
+        eventually(LONG, "the process has ended", async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Processes whose command line names the folder.
+pub(crate) fn processes_in(folder: &Path) -> usize {
+    let folder = folder.canonicalize().unwrap();
+    let all = Command::new("ps").args(["-eo", "args="]).output().unwrap();
+    let text = String::from_utf8_lossy(&all.stdout).into_owned();
+    text.lines().filter(|line| line.contains(&*folder.to_string_lossy())).count()
+}
