@@ -11,7 +11,9 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('dogwatch partitions'), hashtext(parent));
-    IF to_regclass(child) IS NOT NULL THEN
+    -- Whoever held the lock may have made it. A query sees that; to_regclass would answer from this session's cache.
+    PERFORM FROM pg_class WHERE relname = child AND relnamespace = current_schema()::regnamespace;
+    IF FOUND THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
