@@ -66,22 +66,22 @@ impl HostSampler {
         let host = self.host.clone();
         // Reading a disk can block, on a network file system for long.
         let read = tokio::task::spawn_blocking(move || previous.measure(host, now));
-        let (sample, state) = read.await.map_err(|error| wrong("anything", error))??;
+        let (sample, state) = read.await.map_err(|error| wrong("anything", &error))??;
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
         Ok(sample)
     }
 }
 
-fn wrong(what: &'static str, reason: impl ToString) -> SampleError {
+fn wrong(what: &'static str, reason: &impl ToString) -> SampleError {
     SampleError { what, reason: reason.to_string() }
 }
 
 impl State {
     fn begin() -> Result<Self, SampleError> {
-        let mut system = System::new().map_err(|error| wrong("the system", format!("{error:?}")))?;
+        let mut system = System::new().map_err(|error| wrong("the system", &format!("{error:?}")))?;
         system.refresh_cpu_usage();
         let networks = Networks::new_with_refreshed_list()
-            .map_err(|error| wrong("the network", format!("{error:?}")))?;
+            .map_err(|error| wrong("the network", &format!("{error:?}")))?;
         Ok(Self { system, networks, cpu_time: cgroup::cpu_time(), at: Instant::now() })
     }
 
@@ -94,7 +94,7 @@ impl State {
 
         let cores = self.system.cpus().len() as f64;
         let (cpu_count, cpu_percent) = self.cpu(cores, seconds);
-        let load = System::load_average().map_err(|error| wrong("the load", format!("{error:?}")))?;
+        let load = System::load_average().map_err(|error| wrong("the load", &format!("{error:?}")))?;
         let (memory_used, memory_total) = self.memory();
         let bytes = self.networks.values().fold((0, 0), |(received, sent), network| {
             (received + network.received(), sent + network.transmitted())
@@ -145,9 +145,10 @@ impl State {
 
 /// Every real disk once, however often it is mounted: the mount with the shortest path.
 fn disks() -> Result<Vec<DiskSample>, SampleError> {
-    let disks = Disks::new_with_refreshed_list().map_err(|error| wrong("the disks", format!("{error:?}")))?;
+    let disks =
+        Disks::new_with_refreshed_list().map_err(|error| wrong("the disks", &format!("{error:?}")))?;
     let mut by_device: BTreeMap<String, DiskSample> = BTreeMap::new();
-    for disk in disks.iter() {
+    for disk in &disks {
         let file_system = disk.file_system().to_string_lossy().into_owned();
         if disk.total_space() == 0 || PSEUDO.contains(&file_system.as_str()) {
             continue;

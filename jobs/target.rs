@@ -87,7 +87,7 @@ impl ServiceTarget {
         if !(100..=599).contains(&self.expect_status) {
             return Err(("expect_status", format!("`{}` is no HTTP status", self.expect_status)));
         }
-        if self.timeout.is_zero() || self.timeout > Duration::from_secs(60) {
+        if self.timeout.is_zero() || self.timeout > Duration::from_mins(1) {
             return Err(("timeout", format!("`{:?}` is not between 1ms and 60s", self.timeout)));
         }
         if self.unhealthy_after == 0 || self.healthy_after == 0 {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::Problem;
+use crate::config::segments;
 
 /// The most that one request may carry.
 const MAX_ITEMS: usize = 10_000;
@@ -62,12 +63,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OneOrMany<T> {
 
 fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner: String = error
-            .path()
-            .iter()
-            .map(|part| format!("/{part}"))
-            .filter(|part| part != "/." && part != "/?")
-            .collect();
+        let parts = segments(error.path());
+        let inner = parts.iter().fold(String::new(), |pointer, part| pointer + "/" + part);
         Problem::at(format!("{base}{inner}"), error.inner().to_string())
     })
 }

@@ -63,7 +63,7 @@ impl Doctor {
                 findings.extend(postgres(&config).await);
             }
             Err(error) => {
-                findings.push(wrong("settings", format!("{error:#}"), "correct the place that it names"))
+                findings.push(wrong("settings", format!("{error:#}"), "correct the place that it names"));
             }
         }
         findings.push(match schedules::read(global) {

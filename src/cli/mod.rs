@@ -93,7 +93,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Migrate => migrate(&global).await,
         Command::Enqueue(enqueue) => enqueue.run(&global).await,
         Command::Jobs(jobs) => jobs.run(&global).await,
-        Command::Schedules(schedules) => schedules.run(&global).await,
+        Command::Schedules(schedules) => schedules.run(&global),
         Command::Report(report) => report.run(&global).await,
         Command::Services(services) => services.run(&global).await,
         Command::Alerts(alerts) => alerts.run(&global).await,

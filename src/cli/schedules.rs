@@ -33,7 +33,7 @@ pub(super) enum Schedules {
 }
 
 impl Schedules {
-    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let file = read(global)?;
         match self {
             Self::Validate => {
@@ -44,7 +44,7 @@ impl Schedules {
                 ));
             }
             Self::List { json: true } => {
-                output::json_list(&file.all().map(|it| described(it, 1)).collect::<Vec<_>>())?
+                output::json_list(&file.all().map(|it| described(it, 1)).collect::<Vec<_>>())?;
             }
             Self::List { json: false } => {
                 let row = |it: &Schedule| {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use self::place::Sources;
+pub(crate) use self::place::segments;
 
 /// What holds where nothing else is said.
 pub const DEFAULTS: &str = include_str!("../../dogwatch.toml");
@@ -117,7 +118,7 @@ impl Config {
             set(&mut merged, key, value.clone());
         }
         let config: Self = serde_path_to_error::deserialize(Value::Table(merged))
-            .map_err(|error| sources.error(&place::segments(error.path()), error.inner().message()))?;
+            .map_err(|error| sources.error(&segments(error.path()), error.inner().message()))?;
         config.validate().map_err(|(key, reason)| sources.error(&place::split(&key), &reason))?;
         Ok(config)
     }

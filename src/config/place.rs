@@ -76,7 +76,8 @@ pub(super) fn split(key: &str) -> Vec<String> {
     key.split('.').map(str::to_owned).collect()
 }
 
-pub(super) fn segments(path: &Path) -> Vec<String> {
+/// The keys and indexes of a path.
+pub(crate) fn segments(path: &Path) -> Vec<String> {
     let text = |segment: &Segment| match segment {
         Segment::Map { key } => Some(key.clone()),
         Segment::Seq { index } => Some(index.to_string()),

@@ -7,7 +7,7 @@ use dogwatch_testing::{HttpPeer, eventually};
 use crate::support::{LONG, Place};
 
 /// Jobs of two seconds: a health check of a service that takes so long.
-async fn slow_jobs(place: &Place, peer: &HttpPeer, count: usize) {
+fn slow_jobs(place: &Place, peer: &HttpPeer, count: usize) {
     peer.delay(Duration::from_secs(2));
     place.write("dogwatch.toml", &format!("[[services]]\nname = \"slow\"\nurl = \"{}\"\n", peer.url()));
     let args = r#"{"services": ["slow"]}"#;
@@ -22,7 +22,7 @@ async fn jobs_of_a_worker_that_was_killed_are_done_by_another() {
     let mut place = Place::new().await;
     place.set("DOGWATCH_QUEUE_LEASE", "3s");
     let peer = HttpPeer::start().await;
-    slow_jobs(&place, &peer, 20).await;
+    slow_jobs(&place, &peer, 20);
     let first = place.start(&["worker", "--concurrency", "10"]);
     peer.wait_for(5, LONG).await;
     first.signal("KILL");
@@ -39,7 +39,7 @@ async fn jobs_of_a_worker_that_was_killed_are_done_by_another() {
 async fn a_worker_drains_on_sigterm_and_no_attempt_is_lost() {
     let place = Place::new().await;
     let peer = HttpPeer::start().await;
-    slow_jobs(&place, &peer, 3).await;
+    slow_jobs(&place, &peer, 3);
     let worker = place.start(&["worker", "--concurrency", "2"]);
     peer.wait_for(2, LONG).await;
     worker.signal("TERM");

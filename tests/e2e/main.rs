@@ -1,5 +1,7 @@
 //! The real program, real servers, real processes that are killed: a module per promise.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod alerting;
 mod api;
 mod command_line;

@@ -16,7 +16,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(40);
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
-    _database: Option<TestDatabase>,
+    /// Dropped with the place.
+    #[expect(dead_code, reason = "kept alive")]
+    database: Option<TestDatabase>,
 }
 
 /// A process; killed when dropped.
@@ -33,7 +35,7 @@ impl Place {
         place.set("DATABASE_URL", &database.url());
         place.set("REDIS_URL", &redis.url());
         place.set("DOGWATCH_QUEUE_NAMESPACE", &redis.namespace());
-        place._database = Some(database);
+        place.database = Some(database);
         place
     }
 
@@ -42,7 +44,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let variables = vec![("DOGWATCH_API_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
-        Self { folder, variables, _database: None }
+        Self { folder, variables, database: None }
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {

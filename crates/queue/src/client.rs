@@ -26,7 +26,10 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("redis", &self.display).field("namespace", &self.namespace).finish()
+        f.debug_struct("Client")
+            .field("redis", &self.display)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,9 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::record::{JobRecord, JobState};
 
+/// Payload and metadata.
+type RawJob = (Option<Vec<u8>>, HashMap<String, String>);
+
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
 
@@ -151,13 +154,12 @@ impl Inspector {
                 let keys = self.client.queue(queue);
                 pipe.hget(&keys.data, id).hgetall(keys.meta(id));
             }
-            type Raw = (Option<Vec<u8>>, HashMap<String, String>);
             let values: Vec<redis::Value> = pipe
                 .query_async(&mut self.client.connection())
                 .await
                 .map_err(QueueError::redis("read jobs"))?;
             for ((queue, id), pair) in group.iter().zip(values.chunks(2)) {
-                let (data, meta): Raw = redis::from_redis_value(redis::Value::Array(pair.to_vec()))
+                let (data, meta): RawJob = redis::from_redis_value(redis::Value::Array(pair.to_vec()))
                     .map_err(|error| QueueError::redis("read jobs")(error.into()))?;
                 let exists = data.is_some() || !meta.is_empty();
                 records.push(exists.then(|| JobRecord::from_redis(id, queue, data.as_deref(), &meta)));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::error::QueueError;
 use crate::job::{Job, JobError, Retry};
@@ -128,10 +129,19 @@ impl Catalog {
 
 fn parse<J: Job>(args: &Value) -> Result<J, QueueError> {
     serde_path_to_error::deserialize(args).map_err(|error| {
-        let pointer: String = error.path().iter().map(|part| format!("/{part}")).collect();
-        let pointer = if pointer == "/." || pointer.is_empty() { "/".to_owned() } else { pointer };
+        let parts: Vec<String> = error.path().iter().filter_map(name_of).collect();
+        let pointer = format!("/{}", parts.join("/"));
         QueueError::Arguments { job: J::NAME.to_owned(), pointer, reason: error.inner().to_string() }
     })
+}
+
+/// A key or an index, as a JSON pointer has it.
+fn name_of(segment: &Segment) -> Option<String> {
+    match segment {
+        Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    }
 }
 
 /// Levenshtein's edit distance, in one row.
@@ -171,7 +181,7 @@ mod tests {
         const TIMEOUT: Duration = secs(1);
         type Context = ();
         type Outcome = u32;
-        async fn run(self, _: &()) -> Result<u32, JobError> {
+        async fn run(self, (): &()) -> Result<u32, JobError> {
             Ok(self.days)
         }
     }

@@ -48,10 +48,9 @@ impl StoreError {
 
     /// True when the fault is the server's state or the network's, so that trying again later may succeed.
     pub fn is_unavailable(&self) -> bool {
-        let source = match self {
-            Self::Query { source, .. } => source,
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(source)) => source,
-            _ => return false,
+        let (Self::Query { source, .. } | Self::Migrate(sqlx::migrate::MigrateError::Execute(source))) = self
+        else {
+            return false;
         };
         match source {
             sqlx::Error::Io(_)

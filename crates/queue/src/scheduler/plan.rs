@@ -62,7 +62,7 @@ mod tests {
     }
 
     fn minutely(misfire: Misfire, last: &str, now: &str) -> (Vec<String>, Option<Timestamp>) {
-        let due = due(&Cadence::Every(Duration::from_secs(60)), at(last), at(now), misfire);
+        let due = due(&Cadence::Every(Duration::from_mins(1)), at(last), at(now), misfire);
         (due.enqueue.iter().map(|slot| slot.strftime("%H:%M:%S").to_string()).collect(), due.next)
     }
 

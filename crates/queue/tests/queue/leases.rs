@@ -104,7 +104,7 @@ async fn two_workers_never_run_a_job_twice() {
         let counts = queue.inspector.counts().await.unwrap();
         counts[0].ready + counts[0].running == 0
     };
-    eventually(Duration::from_secs(60), "all have run", done).await;
+    eventually(Duration::from_mins(1), "all have run", done).await;
     for worker in workers {
         worker.drain().await;
     }

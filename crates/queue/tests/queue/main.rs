@@ -1,5 +1,7 @@
 //! The queue's promises, each on a real Redis: a namespace of its own, or an instance of its own to be killed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod dead_letters;
 mod delivery;
 mod drains;

@@ -1,5 +1,7 @@
 //! What the tables promise, on a real Postgres; each test in a database of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod alerts;
 mod health;
 mod metrics;

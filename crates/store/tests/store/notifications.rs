@@ -5,7 +5,7 @@ use dogwatch_store::NotificationEvent;
 
 use crate::{alert, channels, store, time};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn two_senders_never_have_the_same_notification() {
