@@ -178,3 +178,33 @@ impl Pair {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests_support::Bench;
+
+    #[tokio::test]
+    async fn an_endpoint_that_has_become_slow_is_found_and_stored_once() {
+        let bench = Bench::new("").await;
+        for (minutes_ago, response_time_ms) in [(90, 100.0), (80, 110.0), (30, 300.0), (20, 310.0)] {
+            let at = bench.clock.now() - TimeDelta::minutes(minutes_ago);
+            bench.requests(at, 50, 200, response_time_ms).await;
+        }
+        for _ in 0..2 {
+            let analyzed = AnalyzePerformanceTrends::default().run(&bench.cx).await.unwrap();
+            assert_eq!((analyzed.worse, analyzed.better), (1, 0));
+        }
+        let trends = bench.cx.store.trends(bench.clock.now() - TimeDelta::hours(1), 10).await.unwrap();
+        assert_eq!((trends.len(), trends[0].metric), (1, TrendMetric::ResponseTimeMs));
+        assert!((trends[0].change_percent - 190.476).abs() < 0.001, "{:?}", trends[0]);
+    }
+
+    #[tokio::test]
+    async fn nothing_to_compare_is_no_finding() {
+        let bench = Bench::new("").await;
+        bench.requests(bench.clock.now() - TimeDelta::minutes(10), 50, 200, 100.0).await;
+        let analyzed = AnalyzePerformanceTrends::default().run(&bench.cx).await.unwrap();
+        assert_eq!((analyzed.compared, analyzed.worse, analyzed.better), (0, 0, 0));
+    }
+}

@@ -247,3 +247,116 @@ fn alert(alert_type: &str, fingerprint: &str, value: f64, threshold: f64, unit: 
 fn severity_of_share(percent: f64) -> Severity {
     if percent >= NEARLY_FULL_PERCENT { Severity::Critical } else { Severity::High }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests_support::Bench;
+    use dogwatch_store::{DiskSample, HealthCheck, HealthRule, HostSample};
+
+    async fn check(bench: &Bench) -> (usize, usize, usize) {
+        let checked = CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
+        (checked.breached, checked.raised, checked.resolved)
+    }
+
+    #[tokio::test]
+    async fn errors_raise_one_alert_that_is_counted_and_resolved_when_the_window_is_clean() {
+        let bench = Bench::new("").await;
+        bench.requests(bench.clock.now(), 10, 500, 1.0).await;
+        bench.requests(bench.clock.now(), 10, 200, 1.0).await;
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (1, 1, 0));
+        assert_eq!(check(&bench).await, (1, 0, 0));
+        let open = bench.cx.store.open_alerts().await.unwrap();
+        assert_eq!((open[0].title.as_str(), open[0].occurrences), ("shop: 50.0 % of requests fail", 2));
+        assert_eq!(open[0].severity, Severity::Critical);
+        bench.clock.advance(secs(300));
+        assert_eq!(check(&bench).await, (0, 0, 1));
+        assert_eq!(check(&bench).await, (0, 0, 0));
+        assert_eq!(bench.database.number("SELECT count(*) FROM notifications").await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_at_its_threshold_or_rare_raises_nothing() {
+        let bench = Bench::new("").await;
+        bench.requests(bench.clock.now(), 95, 200, 2000.0).await;
+        bench.requests(bench.clock.now(), 5, 500, 2000.0).await;
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (0, 0, 0));
+        let bench = Bench::new("").await;
+        bench.requests(bench.clock.now(), 9, 500, 9000.0).await;
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_full_host_raises_its_alerts_and_silence_does_not_resolve_them() {
+        let bench = Bench::new("").await;
+        let sample = |used: i64, cpu_percent: f64, sampled_at| HostSample {
+            host: "web-1".to_owned(),
+            sampled_at,
+            cpu_percent,
+            cpu_count: 2.0,
+            load1: 1.0,
+            load5: 1.0,
+            load15: 1.0,
+            memory_used_bytes: used,
+            memory_total_bytes: 100,
+            swap_used_bytes: 0,
+            swap_total_bytes: 0,
+            network_received_bytes_per_second: None,
+            network_sent_bytes_per_second: None,
+            disks: vec![DiskSample {
+                mount: "/".to_owned(),
+                file_system: "ext4".to_owned(),
+                used_bytes: used,
+                total_bytes: 100,
+            }],
+        };
+        bench.cx.store.insert_host_sample(&sample(97, 99.0, bench.clock.now())).await.unwrap();
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (3, 3, 0));
+        bench.clock.advance(secs(600));
+        assert_eq!(check(&bench).await, (0, 0, 0), "a host that fell silent is not well");
+        bench.cx.store.insert_host_sample(&sample(10, 5.0, bench.clock.now())).await.unwrap();
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (0, 0, 3));
+    }
+
+    #[tokio::test]
+    async fn an_unhealthy_service_raises_an_alert_and_a_healthy_one_resolves_it() {
+        let bench = Bench::new("").await;
+        let check_of = |ok: bool| HealthCheck {
+            service: "shop".to_owned(),
+            kind: "http".to_owned(),
+            target: "http://shop/".to_owned(),
+            ok,
+            response_time_ms: 1.0,
+            error: (!ok).then(|| "answered 500".to_owned()),
+        };
+        let rule = HealthRule { unhealthy_after: 1, healthy_after: 1 };
+        bench.cx.store.record_health_check(&check_of(false), rule, bench.clock.now()).await.unwrap();
+        assert_eq!(check(&bench).await, (1, 1, 0));
+        let open = bench.cx.store.open_alerts().await.unwrap();
+        assert_eq!(
+            open[0].description,
+            "1 checks of http://shop/ failed in a row, the last with: answered 500"
+        );
+        bench.cx.store.record_health_check(&check_of(true), rule, bench.clock.now()).await.unwrap();
+        assert_eq!(check(&bench).await, (0, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_window_that_makes_no_sense_is_discarded() {
+        let bench = Bench::new("").await;
+        let error = CheckPerformanceThresholds { window_minutes: 0 }.run(&bench.cx).await.unwrap_err();
+        assert_eq!(error.next(), dogwatch_queue::NextStep::Discard);
+    }
+
+    #[test]
+    fn arguments_of_yesterday_are_understood() {
+        for args in ["{}", r#"{"window_minutes": 5}"#] {
+            assert!(serde_json::from_str::<CheckPerformanceThresholds>(args).is_ok(), "{args}");
+        }
+    }
+}

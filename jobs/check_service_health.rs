@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, error_chain, mins, secs};
 use dogwatch_store::{HealthCheck, HealthRule, HealthState};
 use futures_util::StreamExt;
 use secrecy::ExposeSecret;
@@ -120,7 +120,7 @@ async fn reach(target: &ServiceTarget, http: &reqwest::Client) -> Result<(), Str
     let url = target.url.expose_secret();
     match target.kind()? {
         Kind::Http => {
-            let response = http.get(url).send().await.map_err(|error| chain(&error.without_url()))?;
+            let response = http.get(url).send().await.map_err(|error| error_chain(&error.without_url()))?;
             let status = response.status().as_u16();
             if status == target.expect_status {
                 return Ok(());
@@ -135,13 +135,6 @@ async fn reach(target: &ServiceTarget, http: &reqwest::Client) -> Result<(), Str
         Kind::Postgres => dogwatch_store::probe(url, target.timeout).await,
         Kind::Redis => dogwatch_queue::probe(url, target.timeout).await,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 #[cfg(test)]

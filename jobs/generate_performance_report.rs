@@ -198,3 +198,49 @@ impl Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests_support::Bench;
+
+    #[tokio::test]
+    async fn a_report_is_stored_as_a_document_and_as_text() {
+        let bench = Bench::new("").await;
+        let at = bench.clock.now() - TimeDelta::hours(1);
+        bench.requests(at, 98, 200, 20.0).await;
+        bench.requests(at, 2, 503, 900.0).await;
+        let generated = GeneratePerformanceReport::default().run(&bench.cx).await.unwrap();
+        assert_eq!((generated.requests, generated.alerts), (100, 0));
+        let report = bench.cx.store.report(generated.report_id).await.unwrap().unwrap();
+        assert_eq!(report.body["requests"]["errors"], 2);
+        insta::assert_snapshot!(report.text, @r"
+        Performance report, 2026-05-19 12:00 to 2026-05-20 12:00 UTC
+
+        Requests
+          100 requests, 2 failed (2.00 %)
+          p50 20 ms, p95 20 ms, p99 900 ms
+
+        Slowest endpoints
+            p95 ms    count    errors  endpoint
+                20      100         2  shop POST /pay
+
+        Hosts
+          no samples
+
+        Services
+          none checked
+
+        Alerts
+          none
+        ");
+    }
+
+    #[tokio::test]
+    async fn an_empty_database_has_a_report_too() {
+        let bench = Bench::new("").await;
+        let generated = GeneratePerformanceReport { hours: 1 }.run(&bench.cx).await.unwrap();
+        let report = bench.cx.store.report(generated.report_id).await.unwrap().unwrap();
+        assert!(report.text.contains("Requests\n  none"), "{}", report.text);
+    }
+}

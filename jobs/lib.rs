@@ -14,6 +14,8 @@ mod send_performance_alerts;
 mod services;
 mod settings;
 mod target;
+#[cfg(test)]
+mod tests_support;
 
 use dogwatch_queue::Registry;
 

@@ -46,3 +46,23 @@ impl Job for MonitorSystemResources {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests_support::Bench;
+
+    #[tokio::test]
+    async fn a_sample_is_stored_each_time_with_its_disks() {
+        let bench = Bench::new("").await;
+        for _ in 0..2 {
+            let monitored = MonitorSystemResources {}.run(&bench.cx).await.unwrap();
+            assert_eq!(monitored.host, "here");
+            bench.clock.advance(secs(15));
+        }
+        assert_eq!(
+            bench.database.number("SELECT count(*) FROM host_metrics WHERE memory_total_bytes > 0").await,
+            2
+        );
+    }
+}

@@ -156,3 +156,75 @@ pub(crate) fn severity(stored: dogwatch_store::Severity) -> Severity {
         dogwatch_store::Severity::Critical => Severity::Critical,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests_support::Bench;
+    use dogwatch_queue::NextStep;
+    use dogwatch_store::NewAlert;
+    use dogwatch_testing::HttpPeer;
+
+    async fn bench(peer: &HttpPeer) -> Bench {
+        Bench::new(&format!(r#"{{"name": "ops", "url": "{}", "timeout": "1s"}}"#, peer.url())).await
+    }
+
+    async fn raise(bench: &Bench, fingerprint: &str, channel: &str) {
+        let alert = NewAlert {
+            fingerprint: fingerprint.to_owned(),
+            alert_type: "error_rate".to_owned(),
+            severity: dogwatch_store::Severity::High,
+            title: "shop fails".to_owned(),
+            description: String::new(),
+            service: None,
+            endpoint: None,
+            host: None,
+            value: None,
+            threshold: None,
+            unit: None,
+        };
+        bench.cx.store.raise_alert(&alert, &[channel.to_owned()], bench.clock.now()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_delivered_once_and_a_second_run_finds_nothing() {
+        let peer = HttpPeer::start().await;
+        let bench = bench(&peer).await;
+        for n in 0..30 {
+            raise(&bench, &n.to_string(), "ops").await;
+        }
+        assert_eq!(SendPerformanceAlerts {}.run(&bench.cx).await.unwrap().delivered, 30);
+        assert_eq!(SendPerformanceAlerts {}.run(&bench.cx).await.unwrap(), Sent::default());
+        assert_eq!(peer.requests().len(), 30);
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_refuses_is_tried_again_when_the_job_says() {
+        let peer = HttpPeer::start().await;
+        peer.answer(503, "busy");
+        let bench = bench(&peer).await;
+        raise(&bench, "a", "ops").await;
+        let error = SendPerformanceAlerts {}.run(&bench.cx).await.unwrap_err();
+        assert!(error.to_string().ends_with("the receiver answered 503: busy"), "{error}");
+        let NextStep::RetryAfter(pause) = error.next() else { panic!("{error:?}") };
+        assert!(pause >= secs(1) && pause <= secs(5), "{pause:?}");
+        // Not before its time, whoever asks.
+        assert_eq!(SendPerformanceAlerts {}.run(&bench.cx).await.unwrap(), Sent::default());
+        peer.answer(200, "ok");
+        bench.clock.advance(pause);
+        assert_eq!(SendPerformanceAlerts {}.run(&bench.cx).await.unwrap().delivered, 1);
+        let ids: Vec<_> =
+            peer.requests().iter().map(|request| request.headers["webhook-id"].clone()).collect();
+        assert_eq!((ids.len(), &ids[0]), (2, &ids[1]));
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_is_gone_holds_nothing_back() {
+        let peer = HttpPeer::start().await;
+        let bench = bench(&peer).await;
+        raise(&bench, "a", "pager").await;
+        raise(&bench, "b", "ops").await;
+        let sent = SendPerformanceAlerts {}.run(&bench.cx).await.unwrap();
+        assert_eq!(sent, Sent { delivered: 1, abandoned: 1 });
+    }
+}

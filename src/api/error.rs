@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use dogwatch_queue::QueueError;
+use dogwatch_queue::{QueueError, error_chain};
 use dogwatch_store::StoreError;
 use serde::Serialize;
 
@@ -68,7 +68,7 @@ impl Problem {
     }
 
     fn unavailable(what: &str, error: &dyn std::error::Error) -> Self {
-        tracing::warn!(error = %error, "answered 503: {what} is away");
+        tracing::warn!(error = error_chain(error), "answered 503: {what} is away");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{what} does not answer; nothing was stored, try again"),
@@ -76,9 +76,7 @@ impl Problem {
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {
-        let chain: Vec<String> =
-            std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-        tracing::error!(error = chain.join(": "), "answered 500");
+        tracing::error!(error = error_chain(error), "answered 500");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault on our side; the log says more")
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use dogwatch_queue::{Client, Clock};
+use dogwatch_queue::{Client, Clock, error_chain};
 use dogwatch_store::Store;
 use serde::Serialize;
 
@@ -90,9 +90,9 @@ fn print(finding: &Finding) {
         State::Warning => (AnsiColor::Yellow, "warning"),
         State::Wrong => (AnsiColor::Red, "wrong  "),
     };
-    output::line(&format!("{} {:<12} {}", output::coloured(colour, word), finding.what, finding.detail));
+    output::line(&format!("{} {:<14} {}", output::coloured(colour, word), finding.what, finding.detail));
     if let Some(remedy) = finding.remedy {
-        output::line(&format!("{:<20} hint: {remedy}", ""));
+        output::line(&format!("{:<22} hint: {remedy}", ""));
     }
 }
 
@@ -106,7 +106,7 @@ async fn redis(config: &Config) -> Vec<Finding> {
     let version = match version(&client).await {
         Ok(version) => version,
         Err(error) => {
-            let detail = format!("{}: {:#}", client.address(), anyhow::Error::from(error));
+            let detail = format!("{}: {}", client.address(), error_chain(&error));
             return vec![wrong("redis", detail, "start Redis, or correct REDIS_URL")];
         }
     };
@@ -149,7 +149,7 @@ async fn postgres(config: &Config) -> Vec<Finding> {
     let mut findings = match store.ping().await {
         Ok(version) => vec![ok("postgres", version)],
         Err(error) => {
-            let detail = format!("{:#}", anyhow::Error::from(error));
+            let detail = error_chain(&error);
             return vec![wrong("postgres", detail, "start Postgres, or correct DATABASE_URL")];
         }
     };
@@ -166,9 +166,7 @@ async fn migrations(store: &Store) -> Finding {
         Ok(pending) => {
             wrong("migrations", format!("missing: {}", pending.join(", ")), "run `dogwatch migrate`")
         }
-        Err(error) => {
-            wrong("migrations", format!("{:#}", anyhow::Error::from(error)), "see the log of Postgres")
-        }
+        Err(error) => wrong("migrations", error_chain(&error), "see the log of Postgres"),
     }
 }
 

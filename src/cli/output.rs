@@ -7,8 +7,22 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+/// Colours in a text: invisible characters without a width, so that tables come out straight; they become the
+/// terminal's codes when a line is printed.
+const COLOURS: [(char, AnsiColor); 4] = [
+    ('\u{fe00}', AnsiColor::Green),
+    ('\u{fe01}', AnsiColor::Yellow),
+    ('\u{fe02}', AnsiColor::Red),
+    ('\u{fe03}', AnsiColor::Cyan),
+];
+const PLAIN: char = '\u{fe0e}';
+
 /// A line of data.
 pub fn line(text: &str) {
+    let mut text = text.replace(PLAIN, &anstyle::Reset.to_string());
+    for (mark, colour) in COLOURS {
+        text = text.replace(mark, &colour.render_fg().to_string());
+    }
     // A reader that has gone away, such as `head`, is no error.
     let _ = writeln!(anstream::stdout(), "{text}");
 }
@@ -24,10 +38,12 @@ pub fn error(text: &str) {
     let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {text}");
 }
 
-/// A word in green, yellow or red.
+/// A word in green, yellow, red or cyan.
 pub fn coloured(colour: AnsiColor, word: &str) -> String {
-    let style = Style::new().fg_color(Some(colour.into()));
-    format!("{style}{word}{style:#}")
+    match COLOURS.iter().find(|(_, known)| *known == colour) {
+        Some((mark, _)) => format!("{mark}{word}{PLAIN}"),
+        None => word.to_owned(),
+    }
 }
 
 /// JSON.

@@ -89,7 +89,7 @@ async fn the_doctor_says_what_is_missing_and_how_to_mend_it() {
     assert!(told.contains("redis://127.0.0.1:1: cannot read INFO of Redis"), "{told}");
     assert!(place.run(&["migrate"]).status.success());
     let told = String::from_utf8_lossy(&place.run(&["doctor"]).stdout).into_owned();
-    assert!(told.contains("migrations   all applied"), "{told}");
+    assert!(told.contains("migrations     all applied"), "{told}");
 }
 
 #[tokio::test]

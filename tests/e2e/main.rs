@@ -6,5 +6,6 @@ mod alerting;
 mod api;
 mod command_line;
 mod crash;
+mod documentation;
 mod first_run;
 mod support;

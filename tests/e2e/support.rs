@@ -17,7 +17,6 @@ pub(crate) struct Place {
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
     /// Dropped with the place.
-    #[expect(dead_code, reason = "kept alive")]
     database: Option<TestDatabase>,
 }
 

@@ -114,7 +114,7 @@ impl JobError {
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::outage::chain(&*self.error))
+        f.write_str(&crate::outage::error_chain(&*self.error))
     }
 }
 

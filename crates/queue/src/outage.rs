@@ -33,7 +33,7 @@ impl Outage {
             self.said = Some(now);
             tracing::warn!(
                 away_s = (now - since).as_secs(),
-                error = chain(error),
+                error = error_chain(error),
                 "{}: cannot {doing}; trying on",
                 self.what
             );
@@ -53,8 +53,8 @@ impl Outage {
     }
 }
 
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its causes in one line, each said once.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
