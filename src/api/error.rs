@@ -102,6 +102,10 @@ impl IntoResponse for Problem {
         if code == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        if code == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection cannot carry another request; the client is told.
+            headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        }
         response
     }
 }
