@@ -50,7 +50,8 @@ pub struct Checked {
 
 impl Job for CheckPerformanceThresholds {
     const NAME: &'static str = "check_performance_thresholds";
-    const RETRY: Retry = Retry::exponential(3, secs(2), secs(20));
+    // Long enough for an outage of some minutes; ticks that come meanwhile are passed over.
+    const RETRY: Retry = Retry::exponential(25, secs(2), secs(30));
     const TIMEOUT: Duration = secs(60);
     type Context = Services;
     type Outcome = Checked;

@@ -37,7 +37,8 @@ pub struct Checked {
 
 impl Job for CheckServiceHealth {
     const NAME: &'static str = "check_service_health";
-    const RETRY: Retry = Retry::exponential(3, secs(2), secs(10));
+    // Long enough for an outage of some minutes; ticks that come meanwhile are passed over.
+    const RETRY: Retry = Retry::exponential(25, secs(2), secs(30));
     const TIMEOUT: Duration = mins(2);
     type Context = Services;
     type Outcome = Checked;

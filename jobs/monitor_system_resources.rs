@@ -26,8 +26,8 @@ pub struct Monitored {
 
 impl Job for MonitorSystemResources {
     const NAME: &'static str = "monitor_system_resources";
-    // A sample is of its moment: one that fails for long is better replaced by the next.
-    const RETRY: Retry = Retry::exponential(3, secs(2), secs(10));
+    // Long enough for an outage of some minutes; ticks that come meanwhile are passed over. Each attempt measures anew.
+    const RETRY: Retry = Retry::exponential(25, secs(2), secs(30));
     const TIMEOUT: Duration = secs(30);
     type Context = Services;
     type Outcome = Monitored;

@@ -171,7 +171,9 @@ impl Store {
                 value = excluded.value,
                 threshold = excluded.threshold,
                 last_seen_at = greatest(performance_alerts.last_seen_at, excluded.last_seen_at)
-            RETURNING *
+            RETURNING
+                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
+                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
             "#,
             Uuid::now_v7(),
             alert.fingerprint,
@@ -213,7 +215,9 @@ impl Store {
             r#"
             UPDATE performance_alerts SET status = 'resolved', resolved_at = $2
             WHERE fingerprint = ANY($1) AND status <> 'resolved'
-            RETURNING *
+            RETURNING
+                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
+                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
             "#,
             fingerprints,
             now
@@ -233,7 +237,15 @@ impl Store {
     pub async fn open_alerts(&self) -> Result<Vec<Alert>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
-            "SELECT * FROM performance_alerts WHERE status <> 'resolved' ORDER BY first_seen_at LIMIT $1",
+            r#"
+            SELECT
+                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
+                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
+            FROM performance_alerts
+            WHERE status <> 'resolved'
+            ORDER BY first_seen_at
+            LIMIT $1
+            "#,
             MAX_OPEN
         )
         .fetch_all(&self.pool)
@@ -247,7 +259,10 @@ impl Store {
         let rows = sqlx::query_as!(
             Row,
             r#"
-            SELECT * FROM performance_alerts
+            SELECT
+                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
+                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
+            FROM performance_alerts
             WHERE $1::text IS NULL OR status = $1
             ORDER BY last_seen_at DESC
             LIMIT $2

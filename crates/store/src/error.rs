@@ -1,5 +1,7 @@
 //! What can go wrong between us and Postgres.
 
+use sqlx::migrate::MigrateError;
+
 /// Why a query did not succeed. Display does not repeat the source: print the chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum StoreError {
     },
     /// The migrations could not be applied.
     #[error("cannot migrate the database")]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// The address is none of Postgres. It is not shown: it holds a password.
     #[error("the address of Postgres is wrong: {reason}; write postgres://USER:PASSWORD@HOST/DATABASE")]
     Url {
@@ -48,7 +50,8 @@ impl StoreError {
 
     /// True when the fault is the server's state or the network's, so that trying again later may succeed.
     pub fn is_unavailable(&self) -> bool {
-        let (Self::Query { source, .. } | Self::Migrate(sqlx::migrate::MigrateError::Execute(source))) = self
+        let (Self::Query { source, .. }
+        | Self::Migrate(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _))) = self
         else {
             return false;
         };

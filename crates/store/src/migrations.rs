@@ -12,7 +12,13 @@ impl Store {
     pub async fn migrate(&self) -> Result<usize, StoreError> {
         let pending = self.pending_migrations().await?.len();
         if pending > 0 {
-            MIGRATIONS.run(&self.pool).await.map_err(StoreError::Migrate)?;
+            let connection = self.pool.acquire().await.map_err(StoreError::query("connect to Postgres"))?;
+            // Closed afterwards: its settings are not for others, and a lock that an error leaves goes with it.
+            let mut connection = connection.detach();
+            // An index on a big table takes its time, and so does waiting for another process that migrates.
+            let unlimited = sqlx::query!("SET statement_timeout = 0").execute(&mut connection).await;
+            unlimited.map_err(StoreError::query("prepare to migrate"))?;
+            MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(StoreError::Migrate)?;
         }
         Ok(pending)
     }

@@ -31,7 +31,7 @@ pub struct Notification {
 
 impl Store {
     /// Takes what is to be told now, the oldest first, for this caller alone until `lease` is over.
-    /// What happened later to an alert is not told before what happened earlier.
+    /// The end of an alert is not told on a channel before its beginning.
     pub async fn claim_notifications(
         &self,
         limit: u32,
@@ -41,21 +41,26 @@ impl Store {
         let until = now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::minutes(1));
         let rows = sqlx::query!(
             r#"
-            UPDATE notifications SET attempts = attempts + 1, not_before = $2
-            WHERE id IN (
+            -- Materialised: in a join, the planner may run it again, and then it would take more than the limit.
+            WITH due AS MATERIALIZED (
                 SELECT id FROM notifications AS waiting
                 WHERE delivered_at IS NULL AND abandoned_at IS NULL AND not_before <= $1
+                  -- Not by time or id: clocks of two machines may disagree about which event came first.
                   AND NOT EXISTS (
-                      SELECT FROM notifications AS earlier
-                      WHERE earlier.alert_id = waiting.alert_id AND earlier.channel = waiting.channel
-                        AND earlier.id < waiting.id
-                        AND earlier.delivered_at IS NULL AND earlier.abandoned_at IS NULL
+                      SELECT FROM notifications AS raised
+                      WHERE waiting.event = 'resolved'
+                        AND raised.alert_id = waiting.alert_id AND raised.event = 'raised'
+                        AND raised.channel = waiting.channel
+                        AND raised.delivered_at IS NULL AND raised.abandoned_at IS NULL
                   )
                 ORDER BY id
                 LIMIT $3
                 FOR UPDATE SKIP LOCKED
             )
-            RETURNING id, alert_id, event, channel, created_at, attempts, snapshot
+            UPDATE notifications SET attempts = attempts + 1, not_before = $2
+            FROM due
+            WHERE notifications.id = due.id
+            RETURNING notifications.id, alert_id, event, channel, created_at, attempts, snapshot
             "#,
             now,
             until,
@@ -64,21 +69,27 @@ impl Store {
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::query("claim notifications"))?;
-        let mut claimed = rows
-            .into_iter()
-            .map(|row| {
-                let alert = serde_json::from_value(row.snapshot);
-                Ok(Notification {
-                    id: row.id,
-                    alert_id: row.alert_id,
-                    event: row.event.try_into()?,
-                    channel: row.channel,
-                    created_at: row.created_at,
-                    attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-                    alert: alert.map_err(|source| StoreError::Document { what: "a notification", source })?,
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let alert = match serde_json::from_value(row.snapshot) {
+                Ok(alert) => alert,
+                // Written by a later version, which may deliver it; the others are not to wait for that.
+                Err(error) => {
+                    tracing::error!(notification.id = %row.id, %error, "notification `{}` cannot be read", row.id);
+                    self.notification_failed(row.id, &format!("cannot be read: {error}"), until).await?;
+                    continue;
+                }
+            };
+            claimed.push(Notification {
+                id: row.id,
+                alert_id: row.alert_id,
+                event: row.event.try_into()?,
+                channel: row.channel,
+                created_at: row.created_at,
+                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                alert,
+            });
+        }
         claimed.sort_by_key(|notification| notification.id);
         Ok(claimed)
     }

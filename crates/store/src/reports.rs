@@ -48,9 +48,34 @@ impl Store {
 
     /// The report with this id.
     pub async fn report(&self, id: Uuid) -> Result<Option<StoredReport>, StoreError> {
-        sqlx::query_as!(StoredReport, "SELECT * FROM performance_reports WHERE id = $1", id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(StoreError::query("read a report"))
+        sqlx::query_as!(
+            StoredReport,
+            r#"
+            SELECT id, created_at, window_start, window_end, body, text
+            FROM performance_reports
+            WHERE id = $1
+            "#,
+            id
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(StoreError::query("read a report"))
+    }
+
+    /// The newest reports first.
+    pub async fn reports(&self, limit: u32) -> Result<Vec<StoredReport>, StoreError> {
+        sqlx::query_as!(
+            StoredReport,
+            r#"
+            SELECT id, created_at, window_start, window_end, body, text
+            FROM performance_reports
+            ORDER BY created_at DESC
+            LIMIT $1
+            "#,
+            i64::from(limit)
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::query("read reports"))
     }
 }

@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::partitions::REQUESTS;
+use crate::partitions::{REQUESTS, is_without_partition};
 
 /// Endpoints that one look returns: the busiest.
 const MAX_ENDPOINTS: i64 = 500;
+/// Services that one look returns: the busiest.
+const MAX_SERVICES: i64 = 1000;
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -116,6 +118,19 @@ impl Store {
     /// Stores all rows or none; says how many.
     pub async fn insert_request_metrics(&self, rows: &[RequestMetric]) -> Result<u64, StoreError> {
         self.ensure_days(REQUESTS, rows.iter().map(|row| row.occurred_at)).await?;
+        let inserted = match self.insert(rows).await {
+            Err(error) if is_without_partition(&error) => {
+                // Another process has dropped a day that this one knows.
+                self.forget_days(REQUESTS);
+                self.ensure_days(REQUESTS, rows.iter().map(|row| row.occurred_at)).await?;
+                self.insert(rows).await
+            }
+            inserted => inserted,
+        };
+        inserted.map_err(StoreError::query("store request metrics"))
+    }
+
+    async fn insert(&self, rows: &[RequestMetric]) -> sqlx::Result<u64> {
         let insert = sqlx::query!(
             r#"
             INSERT INTO performance_metrics (
@@ -147,12 +162,10 @@ impl Store {
             column!(rows, memory_percent) as &[Option<f64>],
             column!(rows, error) as &[Option<String>],
         );
-        let inserted =
-            insert.execute(&self.pool).await.map_err(StoreError::query("store request metrics"))?;
-        Ok(inserted.rows_affected())
+        Ok(insert.execute(&self.pool).await?.rows_affected())
     }
 
-    /// Requests and failures per service in `[since, until)`.
+    /// Requests and failures per service in `[since, until)`: the 1000 busiest.
     pub async fn error_rates(
         &self,
         since: DateTime<Utc>,
@@ -165,10 +178,12 @@ impl Store {
             FROM performance_metrics
             WHERE occurred_at >= $1 AND occurred_at < $2
             GROUP BY service
-            ORDER BY service
+            ORDER BY count(*) DESC, service
+            LIMIT $3
             "#,
             since,
-            until
+            until,
+            MAX_SERVICES
         );
         rates.fetch_all(&self.pool).await.map_err(StoreError::query("read error rates"))
     }

@@ -154,7 +154,9 @@ impl Store {
                 response_time_ms = $8,
                 error = $9
             WHERE service = $1
-            RETURNING *
+            RETURNING
+                service, kind, target, state, state_since, consecutive_failures, consecutive_successes, last_checked_at,
+                last_ok_at, response_time_ms, error
             "#,
             check.service,
             check.kind,
@@ -199,10 +201,21 @@ impl Store {
 
     /// How all services are.
     pub async fn service_health(&self) -> Result<Vec<ServiceHealth>, StoreError> {
-        let rows = sqlx::query_as!(Row, "SELECT * FROM service_health ORDER BY service LIMIT $1", MAX_ROWS)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::query("read the health of services"))?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"
+            SELECT
+                service, kind, target, state, state_since, consecutive_failures, consecutive_successes, last_checked_at,
+                last_ok_at, response_time_ms, error
+            FROM service_health
+            ORDER BY service
+            LIMIT $1
+            "#,
+            MAX_ROWS
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::query("read the health of services"))?;
         rows.into_iter().map(Row::read).collect()
     }
 

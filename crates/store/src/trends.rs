@@ -84,7 +84,10 @@ impl Store {
     pub async fn trends(&self, since: DateTime<Utc>, limit: u32) -> Result<Vec<Trend>, StoreError> {
         let rows = sqlx::query!(
             r#"
-            SELECT * FROM performance_trends
+            SELECT
+                found_at, window_start, window_end, service, method, endpoint, host, metric,
+                before_mean, after_mean, before_count, after_count, change_percent, direction, score
+            FROM performance_trends
             WHERE found_at >= $1
             ORDER BY found_at DESC, id
             LIMIT $2

@@ -9,9 +9,8 @@ use crate::{FAST, ask_postgres, ask_redis, folder, processes_in};
 
 const OWNER_FOLDER: &str = "OWNER_FOLDER";
 
-/// Not a test: the process that the next one kills.
+/// Not a test: the process that the next one kills, which names a folder in the environment.
 #[tokio::test]
-#[ignore = "run by another test"]
 async fn owner() {
     let Some(folder) = std::env::var_os(OWNER_FOLDER) else {
         return;
@@ -28,7 +27,7 @@ async fn owner() {
 async fn what_a_killed_process_has_left_running_is_replaced() {
     let folder = folder();
     let mut owner = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "leftover::owner", "--ignored", "--nocapture"])
+        .args(["--exact", "leftover::owner", "--nocapture"])
         .env(OWNER_FOLDER, folder.path())
         .stdout(Stdio::piped())
         .spawn()

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod alerts;
+mod documents;
 mod health;
 mod metrics;
 mod notifications;
 mod partitions;
+mod server;
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::{NewAlert, Settings, Severity, Store};
@@ -41,4 +43,9 @@ fn alert(fingerprint: &str) -> NewAlert {
 
 fn channels(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// On a connection that keeps its transaction and its settings.
+async fn run(connection: &mut sqlx::PgConnection, statements: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())).execute(connection).await.unwrap();
 }

@@ -3,7 +3,12 @@ use dogwatch_store::{DiskSample, HostSample, RequestMetric};
 
 use crate::{store, time};
 
-fn metric(at: DateTime<Utc>, service: &str, status_code: i16, response_time_ms: f64) -> RequestMetric {
+pub(crate) fn metric(
+    at: DateTime<Utc>,
+    service: &str,
+    status_code: i16,
+    response_time_ms: f64,
+) -> RequestMetric {
     RequestMetric {
         occurred_at: at,
         tenant: None,

@@ -71,3 +71,39 @@ async fn one_that_was_given_up_holds_nothing_back() {
     let next = store.claim_notifications(9, LEASE, time("10:02:00")).await.unwrap();
     assert_eq!((next.len(), next[0].event), (1, NotificationEvent::Resolved));
 }
+
+/// Ids hold the time of the machine that made them, and machines disagree.
+#[tokio::test]
+async fn the_end_waits_for_the_beginning_also_when_its_id_is_smaller() {
+    let (database, store) = store().await;
+    let ops = channels(&["ops"]);
+    store.raise_alert(&alert("a"), &ops, time("10:00:00")).await.unwrap();
+    store.resolve_alerts(&["a".to_owned()], &ops, time("10:00:01")).await.unwrap();
+    database
+        .execute(
+            "UPDATE notifications SET id = '00000000-0000-7000-8000-000000000000' WHERE event = 'resolved'",
+        )
+        .await;
+    let first = store.claim_notifications(9, LEASE, time("10:00:02")).await.unwrap();
+    assert_eq!(first.iter().map(|it| it.event).collect::<Vec<_>>(), [NotificationEvent::Raised]);
+    store.notification_delivered(first[0].id, time("10:00:03")).await.unwrap();
+    let second = store.claim_notifications(9, LEASE, time("10:00:04")).await.unwrap();
+    assert_eq!(second.iter().map(|it| it.event).collect::<Vec<_>>(), [NotificationEvent::Resolved]);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_holds_nothing_back() {
+    let (database, store) = store().await;
+    let ops = channels(&["ops"]);
+    store.raise_alert(&alert("a"), &ops, time("10:00:00")).await.unwrap();
+    // A version to come has a severity that this one does not know.
+    database.execute(r#"UPDATE notifications SET snapshot = snapshot || '{"severity": "fatal"}'"#).await;
+    store.raise_alert(&alert("b"), &ops, time("10:00:00")).await.unwrap();
+    let claimed = store.claim_notifications(9, LEASE, time("10:00:01")).await.unwrap();
+    assert_eq!(claimed.iter().map(|it| it.alert.fingerprint.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(
+        database.number("SELECT count(*) FROM notifications WHERE last_error LIKE '%fatal%'").await,
+        1
+    );
+    assert_eq!(store.undelivered_notifications().await.unwrap(), 2);
+}

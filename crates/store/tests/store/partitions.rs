@@ -1,6 +1,9 @@
 use chrono::Days;
 
-use crate::{alert, channels, store, time};
+use crate::{alert, channels, run, store, time};
+
+const PARTITIONS: &str =
+    "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'";
 
 #[tokio::test]
 async fn ten_callers_at_once_make_a_partition_once() {
@@ -29,12 +32,7 @@ async fn retention_drops_old_days_keeps_the_others_and_finds_nothing_the_second_
     assert_eq!(dropped.len(), 4 * 7);
     assert!(dropped.contains(&"performance_metrics_20260517".to_owned()), "{dropped:?}");
     assert!(store.drop_partitions_before(today - Days::new(2)).await.unwrap().is_empty());
-    assert_eq!(
-        database
-            .number("SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'")
-            .await,
-        4 * 3
-    );
+    assert_eq!(database.number(PARTITIONS).await, 4 * 3);
     // What was dropped can be made again, for data that comes late.
     assert_eq!(store.ensure_partitions(today - Days::new(5), today - Days::new(5)).await.unwrap(), 4);
 }
@@ -61,4 +59,97 @@ async fn what_ended_long_ago_is_deleted_and_what_is_open_stays() {
     assert_eq!(store.delete_expired(time("10:00:00")).await.unwrap().total(), 0);
     assert_eq!(database.number("SELECT count(*) FROM performance_alerts").await, 2);
     assert_eq!(database.number("SELECT count(*) FROM notifications").await, 3);
+}
+
+#[tokio::test]
+async fn two_cleanups_at_once_do_not_disturb_each_other() {
+    let (database, store) = store().await;
+    let today = time("00:00:00").date_naive();
+    store.ensure_partitions(today - Days::new(6), today).await.unwrap();
+    let cleaning: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.drop_partitions_before(today).await })
+        })
+        .collect();
+    let mut dropped = Vec::new();
+    for names in cleaning {
+        dropped.extend(names.await.unwrap().unwrap());
+    }
+    assert_eq!(dropped.len(), 4 * 6, "{dropped:?}");
+    assert_eq!(database.number(PARTITIONS).await, 4);
+}
+
+/// `DETACH CONCURRENTLY` commits half of its work before it waits for old transactions.
+#[tokio::test]
+async fn a_detach_that_was_interrupted_is_finished_even_for_a_day_that_is_to_stay() {
+    let (database, store) = store().await;
+    let today = time("00:00:00").date_naive();
+    store.ensure_partitions(today - Days::new(3), today).await.unwrap();
+    let mut reader = database.connection().await;
+    run(&mut reader, "BEGIN; SELECT count(*) FROM performance_metrics").await;
+    let mut interrupted = database.connection().await;
+    run(&mut interrupted, "SET lock_timeout = '100ms'").await;
+    let detach = "ALTER TABLE performance_metrics DETACH PARTITION performance_metrics_20260519 CONCURRENTLY";
+    assert!(sqlx::query(detach).execute(&mut interrupted).await.is_err());
+    assert_eq!(database.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending").await, 1);
+    run(&mut reader, "COMMIT").await;
+    let dropped = store.drop_partitions_before(today - Days::new(2)).await.unwrap();
+    assert!(dropped.contains(&"performance_metrics_20260517".to_owned()), "{dropped:?}");
+    assert_eq!(database.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending").await, 0);
+    let stays = "SELECT count(*) FROM pg_inherits WHERE inhrelid = 'performance_metrics_20260519'::regclass";
+    assert_eq!(database.number(stays).await, 1);
+}
+
+#[tokio::test]
+async fn one_day_that_cannot_go_keeps_no_other_and_goes_the_next_time() {
+    let (database, store) = store().await;
+    let today = time("00:00:00").date_naive();
+    store.ensure_partitions(today - Days::new(3), today).await.unwrap();
+    // Lets it be detached, but not dropped.
+    database.execute("CREATE VIEW keeper AS SELECT * FROM host_disks_20260517").await;
+    assert!(store.drop_partitions_before(today).await.is_err());
+    assert_eq!(database.number(PARTITIONS).await, 4);
+    let left = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%_202605__'";
+    assert_eq!(database.number(left).await, 4 + 1);
+    database.execute("DROP VIEW keeper").await;
+    assert_eq!(store.drop_partitions_before(today).await.unwrap(), ["host_disks_20260517"]);
+    assert_eq!(database.number(left).await, 4);
+}
+
+#[tokio::test]
+async fn a_row_is_stored_although_its_day_was_detached_and_not_dropped() {
+    let (database, store) = store().await;
+    let late = crate::metrics::metric(time("10:00:00"), "shop", 200, 1.0);
+    store.insert_request_metrics(std::slice::from_ref(&late)).await.unwrap();
+    database.execute("ALTER TABLE performance_metrics DETACH PARTITION performance_metrics_20260520").await;
+    assert_eq!(store.insert_request_metrics(&[late]).await.unwrap(), 1);
+    assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 2);
+}
+
+#[tokio::test]
+async fn a_late_row_is_stored_although_another_process_has_dropped_its_day() {
+    let (database, store) = store().await;
+    let late = crate::metrics::metric(time("10:00:00"), "shop", 200, 1.0);
+    store.insert_request_metrics(std::slice::from_ref(&late)).await.unwrap();
+    let other =
+        dogwatch_store::Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap();
+    other.drop_partitions_before(time("00:00:00").date_naive() + Days::new(1)).await.unwrap();
+    assert_eq!(store.insert_request_metrics(&[late]).await.unwrap(), 1);
+    assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 1);
+}
+
+#[tokio::test]
+async fn a_day_that_someone_has_detached_to_keep_it_stays() {
+    let (database, store) = store().await;
+    let today = time("00:00:00").date_naive();
+    store.ensure_partitions(today - Days::new(2), today).await.unwrap();
+    database.execute("ALTER TABLE host_metrics DETACH PARTITION host_metrics_20260518").await;
+    // This one was on its way out, and came back for a row that was late.
+    database.execute("COMMENT ON TABLE host_disks_20260518 IS 'to be dropped'; ALTER TABLE host_disks DETACH PARTITION host_disks_20260518").await;
+    database.execute("SELECT create_day_partition('host_disks', '2026-05-18'); ALTER TABLE host_disks DETACH PARTITION host_disks_20260518").await;
+    store.drop_partitions_before(today).await.unwrap();
+    let kept =
+        "SELECT count(*) FROM pg_class WHERE relname IN ('host_metrics_20260518', 'host_disks_20260518')";
+    assert_eq!(database.number(kept).await, 2);
 }
