@@ -22,6 +22,7 @@ test: install-servers ## Run all tests against real servers; nothing has to run 
 		exec $(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
 	fi
 	@cargo test --quiet --locked --workspace --doc
+	@$(WITH_SERVERS) --migrated sh dev/prepare.sh --check
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
@@ -31,12 +32,8 @@ lint: ## Check formatting, lints and documentation
 deny: ## Check licences, sources and advisories of all dependencies
 	@sh dev/deny.sh
 
-# Into a new folder, so that a mistake in a query leaves the old answers.
 prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
-	@rm -rf target/sqlx && mkdir -p target/sqlx crates/store/.sqlx && touch crates/store/src/lib.rs
-	@exec $(WITH_SERVERS) --migrated env SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$(CURDIR)/target/sqlx" \
-		cargo check --quiet --locked --package dogwatch-store --all-targets
-	@rm -f crates/store/.sqlx/*.json && cp target/sqlx/*.json crates/store/.sqlx/
+	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh
 
 install-servers: ## Install Postgres and Redis where they are missing; `up` and `test` do it by themselves
 	@sh dev/install-servers.sh

@@ -119,8 +119,7 @@ async fn settle(
             None => matches!(alert.alert_type.as_str(), "error_rate" | "response_time"),
         };
         if cleared {
-            let channels = notifier.channels_for(severity_of_channel(alert.severity));
-            checked.resolved += store.resolve_alerts(&[alert.fingerprint], &channels, now).await?.len();
+            checked.resolved += store.resolve_alerts(&[alert.fingerprint], now).await?.len();
         }
     }
     Ok(checked)

@@ -62,8 +62,27 @@ impl MetricRequest {
         for (field, text) in
             [("service", &self.service), ("endpoint", &self.endpoint), ("method", &self.method)]
         {
-            if text.is_empty() || text.len() > MAX_TEXT {
-                return wrong(field, format!("has {} bytes; write 1 to {MAX_TEXT}", text.len()));
+            if text.is_empty() || text.len() > MAX_TEXT || text.contains('\0') {
+                return wrong(
+                    field,
+                    format!("has {} bytes, or a zero byte; write 1 to {MAX_TEXT}", text.len()),
+                );
+            }
+        }
+        let optional = [
+            ("tenant", &self.tenant),
+            ("user_id", &self.user_id),
+            ("client_address", &self.client_address),
+            ("trace_id", &self.trace_id),
+            ("error", &self.error),
+        ];
+        let optional = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
+        for (field, text) in optional {
+            if text.len() > MAX_TEXT || text.contains('\0') {
+                return wrong(
+                    field,
+                    format!("has {} bytes, or a zero byte; write up to {MAX_TEXT}", text.len()),
+                );
             }
         }
         if !(100..=599).contains(&self.status_code) {

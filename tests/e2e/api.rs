@@ -68,6 +68,7 @@ async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
         ("performance/metrics", with("response_time_ms", json!(-1)), 422, "/response_time_ms"),
         ("performance/metrics", with("occurred_at", json!("2001-01-01T00:00:00Z")), 422, "/occurred_at"),
         ("performance/metrics", with("service", json!(7)), 422, "/service"),
+        ("performance/metrics", with("user_id", json!("a\u{0}b")), 422, "/user_id"),
         ("performance/metrics", json!([]), 422, ""),
     ] {
         let answer = http.post(format!("{base}/api/v1/{path}")).json(&body).send().await.unwrap();

@@ -145,7 +145,7 @@ impl Row {
 }
 
 impl Store {
-    /// Raises an alert, or counts one more occurrence of the one that is open. A new one is to be told on `channels`.
+    /// Raises an alert, or counts one more occurrence of the one that is open. It is to be told on `channels`, on each once.
     /// However many raise the same condition at once, one row comes of it, and one notification per channel.
     pub async fn raise_alert(
         &self,
@@ -194,18 +194,17 @@ impl Store {
         .map_err(failed())?;
         let alert = row.read()?;
         let is_new = alert.occurrences == 1;
-        if is_new {
-            note(&mut transaction, &alert, NotificationEvent::Raised, channels, now).await?;
-        }
+        // Also when it was open: a channel that hears of worse alerts only may want to know now. None is told twice.
+        note(&mut transaction, &alert, NotificationEvent::Raised, channels, now).await?;
         transaction.commit().await.map_err(failed())?;
         Ok(Raised { alert, is_new })
     }
 
-    /// Resolves the open alerts of these conditions; says which there were.
+    /// Resolves the open alerts of these conditions; says which there were. It is told on the channels on which the
+    /// alert was told.
     pub async fn resolve_alerts(
         &self,
         fingerprints: &[String],
-        channels: &[String],
         now: DateTime<Utc>,
     ) -> Result<Vec<Alert>, StoreError> {
         let failed = || StoreError::query("resolve alerts");
@@ -227,7 +226,12 @@ impl Store {
         .map_err(failed())?;
         let alerts: Vec<Alert> = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
         for alert in &alerts {
-            note(&mut transaction, alert, NotificationEvent::Resolved, channels, now).await?;
+            let told = sqlx::query_scalar!(
+                "SELECT channel FROM notifications WHERE alert_id = $1 AND event = 'raised'",
+                alert.id
+            );
+            let told = told.fetch_all(&mut *transaction).await.map_err(failed())?;
+            note(&mut transaction, alert, NotificationEvent::Resolved, &told, now).await?;
         }
         transaction.commit().await.map_err(failed())?;
         Ok(alerts)

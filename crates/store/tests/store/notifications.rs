@@ -41,7 +41,7 @@ async fn the_end_is_told_after_the_beginning_and_on_each_channel_by_itself() {
     let (_database, store) = store().await;
     let both = channels(&["log", "ops"]);
     store.raise_alert(&alert("a"), &both, time("10:00:00")).await.unwrap();
-    store.resolve_alerts(&["a".to_owned()], &both, time("10:00:01")).await.unwrap();
+    store.resolve_alerts(&["a".to_owned()], time("10:00:01")).await.unwrap();
     let first = store.claim_notifications(9, LEASE, time("10:00:02")).await.unwrap();
     assert!(first.len() == 2 && first.iter().all(|it| it.event == NotificationEvent::Raised));
     let log = first.iter().find(|it| it.channel == "log").unwrap();
@@ -65,7 +65,7 @@ async fn one_that_was_given_up_holds_nothing_back() {
     let (_database, store) = store().await;
     let ops = channels(&["ops"]);
     store.raise_alert(&alert("a"), &ops, time("10:00:00")).await.unwrap();
-    store.resolve_alerts(&["a".to_owned()], &ops, time("10:00:01")).await.unwrap();
+    store.resolve_alerts(&["a".to_owned()], time("10:00:01")).await.unwrap();
     let raised = store.claim_notifications(9, LEASE, time("10:00:02")).await.unwrap();
     assert!(store.notification_abandoned(raised[0].id, "gone", time("10:00:03")).await.unwrap());
     let next = store.claim_notifications(9, LEASE, time("10:02:00")).await.unwrap();
@@ -78,7 +78,7 @@ async fn the_end_waits_for_the_beginning_also_when_its_id_is_smaller() {
     let (database, store) = store().await;
     let ops = channels(&["ops"]);
     store.raise_alert(&alert("a"), &ops, time("10:00:00")).await.unwrap();
-    store.resolve_alerts(&["a".to_owned()], &ops, time("10:00:01")).await.unwrap();
+    store.resolve_alerts(&["a".to_owned()], time("10:00:01")).await.unwrap();
     database
         .execute(
             "UPDATE notifications SET id = '00000000-0000-7000-8000-000000000000' WHERE event = 'resolved'",

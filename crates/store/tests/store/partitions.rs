@@ -53,8 +53,8 @@ async fn what_ended_long_ago_is_deleted_and_what_is_open_stays() {
     for fingerprint in ["old", "open", "recent"] {
         store.raise_alert(&alert(fingerprint), &ops, time("01:00:00")).await.unwrap();
     }
-    store.resolve_alerts(&["old".to_owned()], &ops, time("02:00:00")).await.unwrap();
-    store.resolve_alerts(&["recent".to_owned()], &ops, time("11:00:00")).await.unwrap();
+    store.resolve_alerts(&["old".to_owned()], time("02:00:00")).await.unwrap();
+    store.resolve_alerts(&["recent".to_owned()], time("11:00:00")).await.unwrap();
     assert_eq!(store.delete_expired(time("10:00:00")).await.unwrap().total(), 1);
     assert_eq!(store.delete_expired(time("10:00:00")).await.unwrap().total(), 0);
     assert_eq!(database.number("SELECT count(*) FROM performance_alerts").await, 2);

@@ -88,7 +88,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
         store.open_alerts().await?;
         store.alerts(AlertFilter { status: None, limit: 9 }).await?;
         store.claim_notifications(9, Duration::from_secs(1), time("10:00:00")).await?;
-        store.resolve_alerts(&["a".to_owned()], &channels(&["ops"]), time("10:00:00")).await?;
+        store.resolve_alerts(&["a".to_owned()], time("10:00:00")).await?;
         store.report(uuid::Uuid::nil()).await?;
         store.reports(9).await?;
         store.trends(time("10:00:00"), 9).await?;
