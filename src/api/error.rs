@@ -69,10 +69,7 @@ impl Problem {
 
     fn unavailable(what: &str, error: &dyn std::error::Error) -> Self {
         tracing::warn!(error = error_chain(error), "answered 503: {what} is away");
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("{what} does not answer; nothing was stored, try again"),
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what} does not answer; try again"))
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {

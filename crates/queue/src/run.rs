@@ -22,6 +22,9 @@ use crate::script;
 
 /// How long outcomes are still offered to a Redis that is away when the worker has to end.
 const LAST_CALL: Duration = Duration::from_secs(3);
+/// Redis is no place for big things.
+const MAX_RESULT_BYTES: usize = 256 * 1024;
+const MAX_ERROR_CHARS: usize = 4000;
 
 /// What all runs of one worker share.
 pub(crate) struct Runner<C> {
@@ -134,10 +137,10 @@ impl<C: Send + Sync + 'static> Runner<C> {
     async fn offer(&self, claimed: &Claimed, outcome: &Outcome) -> Result<bool, QueueError> {
         let ms = |pause: &Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).to_string();
         let (word, detail, number) = match outcome {
-            Outcome::Succeeded(result) => ("succeeded", result.to_string(), String::new()),
-            Outcome::Retry { error, pause } => ("retry", error.clone(), ms(pause)),
+            Outcome::Succeeded(result) => ("succeeded", bounded(result), String::new()),
+            Outcome::Retry { error, pause } => ("retry", beginning(error), ms(pause)),
             Outcome::Dead { error, max_attempts } => {
-                ("dead", error.clone(), max_attempts.map(|n| n.to_string()).unwrap_or_default())
+                ("dead", beginning(error), max_attempts.map(|n| n.to_string()).unwrap_or_default())
             }
             Outcome::Snoozed(pause) => ("snoozed", String::new(), ms(pause)),
             Outcome::Released => ("released", String::new(), String::new()),
@@ -170,6 +173,19 @@ impl Outcome {
             Self::Released => tracing::info!("`{name}` was given back"),
         }
     }
+}
+
+/// The result as it is kept: a larger one is replaced by a sentence that says so.
+fn bounded(result: &Value) -> String {
+    let text = result.to_string();
+    if text.len() <= MAX_RESULT_BYTES {
+        return text;
+    }
+    Value::String(format!("a result of {} bytes, which is too large to be kept", text.len())).to_string()
+}
+
+fn beginning(error: &str) -> String {
+    error.chars().take(MAX_ERROR_CHARS).collect()
 }
 
 fn panic_message(stopped: tokio::task::JoinError) -> String {

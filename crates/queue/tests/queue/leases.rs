@@ -110,3 +110,29 @@ async fn two_workers_never_run_a_job_twice() {
     }
     assert_eq!(queue.ledger.count(), 2000);
 }
+
+#[tokio::test]
+async fn an_outcome_whose_answer_was_lost_is_accepted_when_it_is_offered_again() {
+    let queue = Queue::new().await;
+    let worker = queue.work();
+    let id = queue.enqueue(sleep(1)).await;
+    let settled = queue.end_of(&id).await;
+    let mut redis = queue.redis().await;
+    let token: String = redis.hget(queue.key(&format!("meta:{id}")), "settled").await.unwrap();
+    // The script as the worker calls it, once more.
+    let script = concat!(include_str!("../../lua/lib.lua"), include_str!("../../lua/settle.lua"));
+    let families = ["data", "active", "scheduled", "leases", "done", "dead", "meta", "fence", "slots"];
+    let offer = async |token: &str, redis: &mut redis::aio::MultiplexedConnection| {
+        let script = redis::Script::new(script);
+        let mut call = script.prepare_invoke();
+        for family in families {
+            call.key(queue.key(family));
+        }
+        call.arg(&id).arg(token).arg("dead").arg("late").arg("");
+        call.invoke_async::<i64>(redis).await.unwrap()
+    };
+    assert_eq!(offer(&token, &mut redis).await, 1);
+    assert_eq!(offer("0", &mut redis).await, 0);
+    assert_eq!((settled.state, queue.job(&id).await.state), (JobState::Succeeded, JobState::Succeeded));
+    worker.drain().await;
+}
