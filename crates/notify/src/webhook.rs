@@ -105,3 +105,80 @@ fn chain(error: &dyn std::error::Error) -> String {
         .collect::<Vec<_>>()
         .join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Event;
+    use dogwatch_testing::HttpPeer;
+    use uuid::Uuid;
+
+    fn webhook(url: &str) -> Webhook {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = WebhookSettings {
+            name: "ops".to_owned(),
+            url: format!("{url}hook?key=hunter2").into(),
+            min_severity: Severity::Low,
+            timeout: Duration::from_millis(500),
+        };
+        Webhook::new(&settings).unwrap()
+    }
+
+    fn message() -> Message {
+        let at = "2026-05-20T12:00:00Z".parse().unwrap();
+        Message {
+            id: Uuid::nil(),
+            event: Event::Raised,
+            at,
+            alert_id: Uuid::nil(),
+            fingerprint: "error_rate:shop".to_owned(),
+            alert_type: "error_rate".to_owned(),
+            severity: Severity::High,
+            title: "shop: 50.0 % of requests fail".to_owned(),
+            description: String::new(),
+            service: Some("shop".to_owned()),
+            endpoint: None,
+            host: None,
+            value: Some(50.0),
+            threshold: Some(5.0),
+            unit: Some("%".to_owned()),
+            first_seen_at: at,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_posted_as_json_with_its_id() {
+        let peer = HttpPeer::start().await;
+        webhook(&peer.url()).send(&message()).await.unwrap();
+        let request = &peer.requests()[0];
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hook?key=hunter2"));
+        assert_eq!(request.headers["webhook-id"], Uuid::nil().to_string());
+        assert_eq!(request.headers["webhook-timestamp"], "1779278400");
+        let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!((&body["event"], &body["severity"]), (&"raised".into(), &"high".into()));
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_is_told_without_the_address() {
+        let peer = HttpPeer::start().await;
+        let webhook = webhook(&peer.url());
+        peer.answer(500, &"x".repeat(9000));
+        let refused = webhook.send(&message()).await.unwrap_err().to_string();
+        assert!(refused.starts_with("the receiver answered 500: xxx") && refused.len() < 400, "{refused}");
+        peer.delay(Duration::from_secs(30));
+        let late = webhook.send(&message()).await.unwrap_err().to_string();
+        peer.pause().await;
+        let closed = webhook.send(&message()).await.unwrap_err().to_string();
+        for error in [refused, late, closed] {
+            assert!(!error.contains("hunter2") && !error.contains("127.0.0.1"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let peer = HttpPeer::start().await;
+        peer.answer(302, "elsewhere");
+        let error = webhook(&peer.url()).send(&message()).await.unwrap_err();
+        assert!(matches!(error, SendError::Refused { status: 302, .. }), "{error}");
+    }
+}
