@@ -3,7 +3,7 @@ SHELL := /bin/sh
 # Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
 WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
 
-.PHONY: help up test lint deny prepare install-servers
+.PHONY: help up test lint deny prepare check-queries install-servers
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,7 +22,6 @@ test: install-servers ## Run all tests against real servers; nothing has to run 
 		exec $(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
 	fi
 	@cargo test --quiet --locked --workspace --doc
-	@$(WITH_SERVERS) --migrated sh dev/prepare.sh --check
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
@@ -34,6 +33,9 @@ deny: ## Check licences, sources and advisories of all dependencies
 
 prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
 	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh
+
+check-queries: install-servers ## Check that crates/store/.sqlx is up to date
+	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh --check
 
 install-servers: ## Install Postgres and Redis where they are missing; `up` and `test` do it by themselves
 	@sh dev/install-servers.sh

@@ -19,7 +19,7 @@ async fn a_server_that_is_away_is_told_from_a_fault_and_the_password_is_told_to_
     assert!(!error.to_string().contains(&source), "{error}: {source}");
     assert!(!format!("{error:?} {source} {store:?}").contains("hush"));
     let database = TestDatabase::empty().await;
-    let empty = Store::connect(&database.url(), &quick()).unwrap();
+    let empty = Store::connect(&database.url(), &Settings::for_tests()).unwrap();
     assert!(!empty.open_alerts().await.unwrap_err().is_unavailable());
     let said = dogwatch_store::probe("postgres://dogwatch:hush@127.0.0.1:1/x", Duration::from_secs(5)).await;
     assert!(!said.unwrap_err().contains("hush"));
