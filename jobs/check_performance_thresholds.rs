@@ -116,7 +116,8 @@ async fn settle(
     for alert in store.open_alerts().await? {
         let cleared = match seen.get(&alert.fingerprint) {
             Some(breached) => !breached,
-            None => matches!(alert.alert_type.as_str(), "error_rate" | "response_time"),
+            // A service that is not listed is no longer configured.
+            None => matches!(alert.alert_type.as_str(), "error_rate" | "response_time" | "service_health"),
         };
         if cleared {
             checked.resolved += store.resolve_alerts(&[alert.fingerprint], now).await?.len();

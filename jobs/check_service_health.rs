@@ -52,9 +52,11 @@ impl Job for CheckServiceHealth {
                 (target, check)
             }
         });
-        let mut checks = futures_util::stream::iter(checks).buffer_unordered(CONCURRENT);
+        // All are checked before any is stored: a database that is slow must not look like services that are.
+        let checks = futures_util::stream::iter(checks).buffer_unordered(CONCURRENT);
+        let checks: Vec<(ServiceTarget, HealthCheck)> = checks.collect().await;
         let mut found = Checked::default();
-        while let Some((target, check)) = checks.next().await {
+        for (target, check) in checks {
             let rule =
                 HealthRule { unhealthy_after: target.unhealthy_after, healthy_after: target.healthy_after };
             let ok = check.ok;

@@ -15,5 +15,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(dogwatch::cli::run(cli))
+    let code = runtime.block_on(dogwatch::cli::run(cli));
+    // A disk or a name server that does not answer must not keep a process that has finished.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
 }

@@ -54,7 +54,7 @@ pub(crate) struct Claimer {
 }
 
 /// A job as the script returns it.
-type Row = (String, Option<Vec<u8>>, String, u32, Option<u32>, Option<u64>);
+type Row = (String, Option<Vec<u8>>, String, i64, Option<String>, Option<String>);
 
 struct Answer {
     next_due: Option<Duration>,
@@ -110,7 +110,10 @@ impl Claimer {
         }
         for ((id, payload, token, attempt, max_attempts, timeout_ms), slot) in rows.into_iter().zip(slots) {
             let lease = self.leases.hold(self.queue.clone(), &id, &token);
-            let timeout = timeout_ms.map(Duration::from_millis);
+            // A number that is none is as good as absent: the job's own policy holds.
+            let attempt = u32::try_from(attempt).unwrap_or(1);
+            let max_attempts = max_attempts.and_then(|n| n.parse().ok());
+            let timeout = timeout_ms.and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
             let queue = self.queue.clone();
             let claimed =
                 Claimed { id, queue, payload, token, attempt, max_attempts, timeout, lease, _slot: slot };
@@ -160,6 +163,9 @@ fn read(values: Vec<Value>) -> RedisResult<Answer> {
     let mut number = || i64::from_redis_value(values.next().unwrap_or(Value::Nil));
     let next_due = u64::try_from(number()?).ok().map(Duration::from_millis);
     let rescued = u64::try_from(number()?).unwrap_or_default();
-    let rows = values.map(Row::from_redis_value).collect::<Result<_, _>>()?;
+    let row = |value| {
+        Row::from_redis_value(value).inspect_err(|error| tracing::error!(%error, "a job cannot be read"))
+    };
+    let rows = values.filter_map(|value| row(value).ok()).collect();
     Ok(Answer { next_due, rescued, rows })
 }

@@ -122,8 +122,9 @@ fn open(url: &str) -> Result<redis::Client, QueueError> {
 
 /// `redis://user:secret@host` becomes `redis://user:***@host`.
 fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+        return url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
     };
     let Some((login, host)) = rest.rsplit_once('@') else {
         return url.to_owned();
@@ -142,6 +143,8 @@ mod tests {
             ("redis://localhost:6379/1", "redis://localhost:6379/1"),
             ("redis://:hunter2@h:1", "redis://:***@h:1"),
             ("rediss://app:p@ss@h", "rediss://app:***@h"),
+            ("default:hunter2@h:6379", "h:6379"),
+            ("redis+unix:///run/r.sock?user=u&pass=hunter2", "redis+unix:///run/r.sock"),
         ] {
             assert_eq!(without_password(url), shown);
         }

@@ -29,6 +29,7 @@ pub(crate) struct Leases(Arc<Mutex<Held>>);
 pub(crate) struct Lease {
     leases: Leases,
     key: (Arc<str>, String),
+    token: String,
     lost: CancellationToken,
 }
 
@@ -36,8 +37,12 @@ impl Leases {
     /// Notes that a job was claimed.
     pub(crate) fn hold(&self, queue: Arc<str>, id: &str, token: &str) -> Lease {
         let (key, lost) = ((queue, id.to_owned()), CancellationToken::new());
-        self.lock().insert(key.clone(), (token.to_owned(), lost.clone()));
-        Lease { leases: self.clone(), key, lost }
+        let before = self.lock().insert(key.clone(), (token.to_owned(), lost.clone()));
+        // We claimed it again ourselves: its lease had lapsed while it ran on.
+        if let Some((_, before)) = before {
+            before.cancel();
+        }
+        Lease { leases: self.clone(), key, token: token.to_owned(), lost }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -106,6 +111,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.lock().remove(&self.key);
+        let mut held = self.leases.lock();
+        if held.get(&self.key).is_some_and(|(token, _)| *token == self.token) {
+            held.remove(&self.key);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! What can never succeed is dead at once, kept with its reason, and blocks nothing.
 
 use dogwatch_queue::{JobFilter, JobState};
+use dogwatch_testing::eventually;
 use redis::AsyncCommands;
 use serde_json::json;
 
-use crate::support::{Queue, behave, note};
+use crate::support::{LONG, Queue, behave, note};
 
 #[tokio::test]
 async fn a_job_that_discards_itself_is_dead_after_one_attempt() {
@@ -47,5 +48,35 @@ async fn what_cannot_be_read_is_dead_with_the_reason_and_the_raw_payload() {
     assert_eq!(queue.job("garbage").await.args, json!("\u{fffd}not json"));
     let filter = JobFilter { state: Some(JobState::Dead), limit: 10, ..JobFilter::default() };
     assert_eq!(queue.inspector.jobs(&filter).await.unwrap().len(), 4);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn metadata_that_makes_no_sense_harms_no_other_job() {
+    let queue = Queue::new().await;
+    let mut redis = queue.redis().await;
+    let ids: Vec<String> = {
+        let jobs = (0..6).map(|n| note(&n.to_string())).collect();
+        queue.producer.enqueue_all(jobs).await.unwrap().into_iter().map(|enqueued| enqueued.id).collect()
+    };
+    let meta = |n: usize| queue.key(&format!("meta:{}", ids[n]));
+    let _: () = redis.hset(meta(1), "attempts", "").await.unwrap();
+    let _: () = redis.del(meta(2)).await.unwrap();
+    let _: () = redis.set(meta(2), "no hash").await.unwrap();
+    let _: () = redis.hset(meta(3), "max_attempts", "many").await.unwrap();
+    let _: () = redis.hset(meta(4), "timeout_ms", "99999999999999999999999").await.unwrap();
+    let worker = queue.work();
+    for n in [0, 3, 4, 5] {
+        assert_eq!(queue.end_of(&ids[n]).await.state, JobState::Succeeded, "job {n}");
+    }
+    for n in [1, 2] {
+        let dead = async || {
+            queue.inspector.job(&ids[n]).await.is_ok_and(|job| job.is_some_and(|job| job.state.has_ended()))
+        };
+        eventually(LONG, "it is dead", dead).await;
+        let bad = queue.job(&ids[n]).await;
+        assert_eq!(bad.state, JobState::Dead);
+        assert!(bad.error.unwrap().starts_with("its metadata cannot be used: "));
+    }
     worker.drain().await;
 }
