@@ -135,11 +135,6 @@ pub const fn mins(n: u64) -> Duration {
     Duration::from_secs(n * 60)
 }
 
-/// Hours, for constants.
-pub const fn hours(n: u64) -> Duration {
-    Duration::from_secs(n * 3600)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ pub use self::client::{Client, probe};
 pub use self::clock::Clock;
 pub use self::error::QueueError;
 pub use self::inspector::{Inspector, JobFilter, QueueCounts};
-pub use self::job::{Job, JobError, NextStep, Retry, hours, mins, secs};
+pub use self::job::{Job, JobError, NextStep, Retry, mins, secs};
 pub use self::outage::{Outage, error_chain};
 pub use self::producer::{Enqueued, NewJob, Producer};
 pub use self::record::{FailedAttempt, JobRecord, JobState};

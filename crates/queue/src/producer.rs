@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::QueueError;
-use crate::job::Job;
 use crate::keys::check_name;
 use crate::record::Payload;
 use crate::registry::Catalog;
@@ -73,11 +72,6 @@ impl NewJob {
             timeout: None,
             schedule: None,
         }
-    }
-
-    /// From a job's type.
-    pub fn of<J: Job>(job: &J) -> Result<Self, serde_json::Error> {
-        Ok(Self::new(J::NAME, serde_json::to_value(job)?))
     }
 }
 
