@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_detect::{Sample, Shift, shift};
-use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{EndpointTiming, HostUsage, Store, StoreError, Trend, TrendDirection, TrendMetric};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ impl Job for AnalyzePerformanceTrends {
     type Context = Services;
     type Outcome = Analyzed;
 
-    async fn run(self, cx: &Services) -> Result<Analyzed, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Analyzed, JobError> {
         if !(1..=7 * 1440).contains(&self.window_minutes) {
             let given = self.window_minutes;
             return Err(JobError::discard(format!(

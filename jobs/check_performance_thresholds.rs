@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Job, JobError, Retry, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, secs};
 use dogwatch_store::{
     DiskUsage, EndpointTiming, ErrorRate, HealthState, HostUsage, NewAlert, ServiceHealth, Severity, Store,
     StoreError,
@@ -56,7 +56,7 @@ impl Job for CheckPerformanceThresholds {
     type Context = Services;
     type Outcome = Checked;
 
-    async fn run(self, cx: &Services) -> Result<Checked, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Checked, JobError> {
         if !(1..=1440).contains(&self.window_minutes) {
             let given = self.window_minutes;
             return Err(JobError::discard(format!(

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use dogwatch_queue::{Job, JobError, Retry, error_chain, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, error_chain, mins, secs};
 use dogwatch_store::{HealthCheck, HealthRule, HealthState};
 use futures_util::StreamExt;
 use secrecy::ExposeSecret;
@@ -43,7 +43,7 @@ impl Job for CheckServiceHealth {
     type Context = Services;
     type Outcome = Checked;
 
-    async fn run(self, cx: &Services) -> Result<Checked, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Checked, JobError> {
         let targets = chosen(&cx.targets, self.services.as_deref())?;
         let checks = targets.into_iter().map(|target| {
             let http = cx.http.clone();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
-use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl Job for CleanupOldPerformanceData {
     type Context = Services;
     type Outcome = Cleaned;
 
-    async fn run(self, cx: &Services) -> Result<Cleaned, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Cleaned, JobError> {
         let days = self.days.unwrap_or(cx.settings.retention_days);
         if days == 0 {
             return Err(JobError::discard("argument /days: `0` would remove today's data; write 1 or more"));

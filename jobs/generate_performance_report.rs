@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{
     Alert, AlertFilter, DiskUsage, EndpointTiming, HostUsage, RequestSummary, ServiceHealth, Store,
     StoreError, StoredReport,
@@ -52,7 +52,7 @@ impl Job for GeneratePerformanceReport {
     type Context = Services;
     type Outcome = Generated;
 
-    async fn run(self, cx: &Services) -> Result<Generated, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Generated, JobError> {
         if !(1..=24 * 90).contains(&self.hours) {
             return Err(JobError::discard(format!(
                 "argument /hours: `{}` is not between 1 and 2160",

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use dogwatch_queue::{Job, JobError, Retry, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, secs};
 use serde::{Deserialize, Serialize};
 
 use crate::services::Services;
@@ -32,7 +32,7 @@ impl Job for MonitorSystemResources {
     type Context = Services;
     type Outcome = Monitored;
 
-    async fn run(self, cx: &Services) -> Result<Monitored, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Monitored, JobError> {
         let sample = cx.host.sample(cx.clock.now()).await?;
         cx.store.insert_host_sample(&sample).await?;
         Ok(Monitored {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_notify::{Event, Message, Notifier, SendError, Severity};
-use dogwatch_queue::{Job, JobError, Retry, mins, secs};
+use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{Notification, NotificationEvent, Store, StoreError};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl Job for SendPerformanceAlerts {
     type Context = Services;
     type Outcome = Sent;
 
-    async fn run(self, cx: &Services) -> Result<Sent, JobError> {
+    async fn run(self, cx: &Run<Services>) -> Result<Sent, JobError> {
         let mut sent = Sent::default();
         let mut failures = Vec::new();
         loop {
@@ -114,7 +114,7 @@ async fn deliver(
         _ => Duration::ZERO,
     };
     // Full jitter could be nothing; a receiver that is down deserves a moment.
-    let pause = BACK_OFF.pause_after(notification.attempts) + secs(1);
+    let pause = BACK_OFF.pause.after(notification.attempts) + secs(1);
     let again_in = pause.max(asked.min(mins(30)));
     let not_before = now + TimeDelta::from_std(again_in).unwrap_or(TimeDelta::minutes(5));
     store.notification_failed(notification.id, &error.to_string(), not_before).await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::Clock;
+use dogwatch_queue::{Clock, Run};
 use dogwatch_store::{RequestMetric, Store};
 use dogwatch_testing::{ManualClock, TestDatabase};
 
@@ -11,7 +11,7 @@ use crate::services::Services;
 use crate::settings::{Settings, Thresholds};
 
 pub(crate) struct Bench {
-    pub(crate) cx: Services,
+    pub(crate) cx: Run<Services>,
     pub(crate) clock: ManualClock,
     pub(crate) database: TestDatabase,
 }
@@ -24,7 +24,7 @@ impl Bench {
         let clock = ManualClock::at("2026-05-20T12:00:00Z");
         let notify =
             format!(r#"{{"log": {{"enabled": true, "min_severity": "low"}}, "webhooks": [{webhooks}]}}"#);
-        let cx = Services {
+        let services = Services {
             store: Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap(),
             notifier: Notifier::new(&serde_json::from_str(&notify).unwrap()).unwrap(),
             http: reqwest::Client::new(),
@@ -44,7 +44,7 @@ impl Bench {
                 },
             },
         };
-        Self { cx, clock, database }
+        Self { cx: Run::detached(services), clock, database }
     }
 
     /// Stores `count` requests at this time.

@@ -1,5 +1,5 @@
 -- Elects or confirms the leading scheduler. KEYS: 1 leader, 2 epoch. ARGV: who asks, ms that the lease lasts.
--- Returns {epoch, or 0 while another leads, Redis's time in ms}.
+-- Returns {epoch, or 0 while another leads, Redis's time in ms}. Invariant: one leader an epoch, epochs grow.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local leader = redis.call('GET', KEYS[1])

@@ -1,33 +1,36 @@
-//! Takes ready jobs out of one queue, never more than there are free slots.
+//! Takes ready jobs out of the queues, never more than there are free slots.
 //!
-//! An idle worker is woken by `BLMOVE active active LEFT LEFT`, which blocks until the list has an element and puts
-//! it back where it was. So whoever pushes an id, in whatever language, wakes the worker at once, and no wake-up can
-//! be missed: the state is the signal. The wait is bounded by the next scheduled job's time and by `poll`.
+//! With free slots it asks the queues in a random order in which weights count: a queue of weight 6 is asked first six
+//! times as often as one of weight 1, and none is starved. When none had anything, it waits until one has.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, RedisResult, Value};
+use redis::{FromRedisValue, ParsingError, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::error::QueueError;
-use crate::keys::QueueKeys;
 use crate::lease::{Lease, Leases};
 use crate::outage::Outage;
-use crate::script;
-use crate::settings::Settings;
+use crate::script::Step;
+use crate::settings::{Settings, WeightedQueue};
+use crate::wake::Watchers;
 
 /// Jobs claimed in one step, so that a busy worker asks Redis seldom.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 /// Due and lapsed jobs that one claim makes ready. Bounded, so that a million due jobs do not stop Redis.
-const PROMOTE: u32 = 100;
+const PROMOTE: u32 = 200;
+/// How often a claim is sent until its answer is here. Sent again, it returns the same jobs.
+const TRIES: u32 = 3;
+/// After an outage, owners of lapsed leases get so long to renew them before their jobs are taken over.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// A job that this worker has under a lease.
 pub(crate) struct Claimed {
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) queue: Arc<str>,
     /// Absent when someone pushed an id without a payload.
     pub(crate) payload: Option<Vec<u8>>,
@@ -35,17 +38,18 @@ pub(crate) struct Claimed {
     pub(crate) token: String,
     /// Its number, this one included.
     pub(crate) attempt: u32,
-    pub(crate) max_attempts: Option<u32>,
-    pub(crate) timeout: Option<Duration>,
+    /// What is written beside the payload.
+    pub(crate) fields: HashMap<String, String>,
+    /// How old the job was when it was claimed.
+    pub(crate) age: Duration,
     pub(crate) lease: Lease,
     /// Held until the outcome is stored.
     pub(crate) _slot: OwnedSemaphorePermit,
 }
 
-/// What one loop needs to claim from one queue.
+/// What the loop needs.
 pub(crate) struct Claimer {
     pub(crate) client: Client,
-    pub(crate) queue: Arc<str>,
     pub(crate) worker: Arc<str>,
     pub(crate) settings: Settings,
     pub(crate) slots: Arc<Semaphore>,
@@ -54,25 +58,32 @@ pub(crate) struct Claimer {
 }
 
 /// A job as the script returns it.
-type Row = (String, Option<Vec<u8>>, String, i64, Option<String>, Option<String>);
+type Row = (String, Option<Vec<u8>>, String, i64, HashMap<String, String>);
 
 struct Answer {
-    next_due: Option<Duration>,
+    /// When a job is due or a lease ends.
+    next: Option<Duration>,
     rescued: u64,
+    paused: bool,
+    now_ms: i64,
     rows: Vec<Row>,
 }
 
 impl Claimer {
     /// Claims until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let queues = self.settings.weighted_queues();
+        let names = queues.iter().map(|queue| queue.name.clone());
+        let watchers = Watchers::start(&self.client, names, self.settings.poll);
         let mut outage = Outage::of("redis");
-        let mut waiter = None;
+        let mut no_rescue_before = Instant::now();
         while !stop.is_cancelled() {
-            match self.turn(&mut waiter, &stop).await {
+            let rescue = Instant::now() >= no_rescue_before;
+            match self.turn(&queues, &watchers, rescue, &stop).await {
                 Ok(()) => outage.over(),
                 Err(error) => {
-                    waiter = None;
                     stop.run_until_cancelled(outage.wait("claim jobs", &error)).await;
+                    no_rescue_before = Instant::now() + GRACE.min(self.settings.lease);
                 }
             }
         }
@@ -81,7 +92,9 @@ impl Claimer {
     /// Claims what is there, or waits until something is.
     async fn turn(
         &self,
-        waiter: &mut Option<MultiplexedConnection>,
+        queues: &[WeightedQueue],
+        watchers: &Watchers,
+        rescue: bool,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let slot = self.slots.clone().acquire_owned();
@@ -94,78 +107,125 @@ impl Claimer {
         {
             slots.push(slot);
         }
-        // Not under `stop`: a claim that was sent is ours, so its answer is waited for.
-        let Answer { next_due, rescued, rows } = self.claim(slots.len()).await?;
-        if rescued > 0 {
-            tracing::warn!(queue.name = %self.queue, jobs = rescued, "took over jobs of a lost worker");
+        let (mut wait, mut empty, mut failed) = (self.settings.poll, Vec::new(), None);
+        for index in in_weighted_order(queues) {
+            let queue = &queues[index].name;
+            // Not under `stop`: a claim that was sent is ours, so its answer is waited for.
+            match self.claim(queue, slots.len(), rescue, stop).await {
+                Ok(answer) => {
+                    wait = wait.min(answer.next.unwrap_or(wait));
+                    if !answer.paused {
+                        empty.push(index);
+                    }
+                    self.hand_over(queue, answer, &mut slots).await;
+                }
+                // In a cluster, another queue may be there.
+                Err(error) => failed = Some(error),
+            }
+            if slots.is_empty() {
+                return Ok(());
+            }
         }
-        if rows.is_empty() {
-            drop(slots);
-            let wait = next_due.map_or(self.settings.poll, |due| due.min(self.settings.poll));
-            let keys = self.client.queue(&self.queue);
-            return match stop.run_until_cancelled(self.wait(waiter, &keys, wait)).await {
-                Some(Err(error)) => Err(QueueError::redis("wait for jobs")(error)),
-                _ => Ok(()),
-            };
+        drop(slots);
+        if let Some(error) = failed {
+            return Err(error);
         }
-        for ((id, payload, token, attempt, max_attempts, timeout_ms), slot) in rows.into_iter().zip(slots) {
-            let lease = self.leases.hold(self.queue.clone(), &id, &token);
-            // A number that is none is as good as absent: the job's own policy holds.
-            let attempt = u32::try_from(attempt).unwrap_or(1);
-            let max_attempts = max_attempts.and_then(|n| n.parse().ok());
-            let timeout = timeout_ms.and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
-            let queue = self.queue.clone();
-            let claimed =
-                Claimed { id, queue, payload, token, attempt, max_attempts, timeout, lease, _slot: slot };
-            // Fails only when the worker is gone; the lease then lapses and another worker runs the job.
-            let _ = self.claimed.send(claimed).await;
-        }
+        stop.run_until_cancelled(watchers.wait(&empty, wait)).await;
         Ok(())
     }
 
-    async fn claim(&self, count: usize) -> Result<Answer, QueueError> {
-        let lease_ms = u64::try_from(self.settings.lease.as_millis()).unwrap_or(u64::MAX);
-        let mut call = script::claim(&self.client.queue(&self.queue));
-        call.arg(&*self.worker).arg(lease_ms).arg(count).arg(PROMOTE);
-        let values: Vec<Value> = call
-            .invoke_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("claim jobs"))?;
-        read(values).map_err(QueueError::redis("claim jobs"))
+    /// Passes claimed jobs on, each with a slot and a lease.
+    async fn hand_over(&self, queue: &Arc<str>, answer: Answer, slots: &mut Vec<OwnedSemaphorePermit>) {
+        if answer.rescued > 0 {
+            tracing::warn!(queue.name = %queue, jobs = answer.rescued, "took over jobs of a lost worker");
+        }
+        for (id, payload, token, attempt, fields) in answer.rows {
+            let Some(slot) = slots.pop() else { return };
+            let id: Arc<str> = id.into();
+            let attempt = u32::try_from(attempt).unwrap_or(1);
+            let lease = self.leases.hold(queue, &id, &token, attempt);
+            let enqueued_at = fields.get("enqueued_at").and_then(|ms| ms.parse::<i64>().ok());
+            let age = enqueued_at.map_or(0, |ms| answer.now_ms.saturating_sub(ms));
+            let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
+            let queue = queue.clone();
+            let claimed = Claimed { id, queue, payload, token, attempt, fields, age, lease, _slot: slot };
+            // Fails only when the worker is gone; the lease then lapses and another worker runs the job.
+            let _ = self.claimed.send(claimed).await;
+        }
     }
 
-    async fn wait(
+    async fn claim(
         &self,
-        waiter: &mut Option<MultiplexedConnection>,
-        keys: &QueueKeys,
-        wait: Duration,
-    ) -> RedisResult<()> {
-        let connection = match waiter {
-            Some(connection) => connection,
-            None => waiter.insert(self.client.blocking(self.settings.poll).await?),
-        };
-        // Zero would block for ever.
-        let seconds = wait.max(Duration::from_millis(1)).as_secs_f64();
-        redis::cmd("BLMOVE")
-            .arg(&keys.active)
-            .arg(&keys.active)
-            .arg("LEFT")
-            .arg("LEFT")
-            .arg(seconds)
-            .query_async::<Option<Vec<u8>>>(connection)
-            .await
-            .map(drop)
+        queue: &str,
+        count: usize,
+        rescue: bool,
+        stop: &CancellationToken,
+    ) -> Result<Answer, QueueError> {
+        let keys = self.client.queue(queue);
+        let lease_ms = u64::try_from(self.settings.lease.as_millis()).unwrap_or(u64::MAX);
+        let nonce = format!("{:016x}", rand::random::<u64>());
+        let mut outage = Outage::of("redis");
+        let mut tries = 0;
+        loop {
+            let mut call = self.client.step(Step::Claim, &keys);
+            call.arg(&*self.worker).arg(&nonce).arg(lease_ms).arg(count).arg(PROMOTE);
+            call.arg(u8::from(rescue)).arg(u8::from(tries > 0));
+            let answer = call.invoke_async(&mut self.client.connection()).await;
+            tries += 1;
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if tries == TRIES || stop.is_cancelled() || !error.is_io_error() => {
+                    return Err(QueueError::redis("claim jobs")(error));
+                }
+                Err(error) => outage.wait_silently(&error).await,
+            }
+        }
     }
 }
 
-fn read(values: Vec<Value>) -> RedisResult<Answer> {
-    let mut values = values.into_iter();
-    let mut number = || i64::from_redis_value(values.next().unwrap_or(Value::Nil));
-    let next_due = u64::try_from(number()?).ok().map(Duration::from_millis);
-    let rescued = u64::try_from(number()?).unwrap_or_default();
-    let row = |value| {
-        Row::from_redis_value(value).inspect_err(|error| tracing::error!(%error, "a job cannot be read"))
-    };
-    let rows = values.filter_map(|value| row(value).ok()).collect();
-    Ok(Answer { next_due, rescued, rows })
+impl FromRedisValue for Answer {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut values = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let mut number = || i64::from_redis_value(values.next().unwrap_or(Value::Nil));
+        let next = u64::try_from(number()?).ok().map(Duration::from_millis);
+        let rescued = u64::try_from(number()?).unwrap_or_default();
+        let (paused, now_ms) = (number()? == 1, number()?);
+        let row = |value| {
+            Row::from_redis_value(value).inspect_err(|error| tracing::error!(%error, "a job cannot be read"))
+        };
+        let rows = values.filter_map(|value| row(value).ok()).collect();
+        Ok(Self { next, rescued, paused, now_ms, rows })
+    }
+}
+
+/// A random order in which the heavier come earlier more often (Efraimidis and Spirakis, "Weighted random sampling
+/// with a reservoir", 2006).
+fn in_weighted_order(queues: &[WeightedQueue]) -> Vec<usize> {
+    let mut order: Vec<(f64, usize)> = queues
+        .iter()
+        .enumerate()
+        .map(|(index, queue)| (rand::random::<f64>().powf(1.0 / f64::from(queue.weight)), index))
+        .collect();
+    order.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    order.into_iter().map(|(_, index)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heavier_queue_is_asked_first_as_often_as_its_weight_says() {
+        let queue = |name: &str, weight| WeightedQueue { name: name.into(), weight };
+        let queues = [queue("critical", 6), queue("default", 3), queue("low", 1)];
+        let mut first = [0.0_f64; 3];
+        for _ in 0..20_000 {
+            let order = in_weighted_order(&queues);
+            assert_eq!(order.len(), 3);
+            first[order[0]] += 1.0 / 20_000.0;
+        }
+        for (share, expected) in first.into_iter().zip([0.6, 0.3, 0.1]) {
+            assert!((share - expected).abs() < 0.02, "{first:?}");
+        }
+    }
 }

@@ -3,25 +3,26 @@
 //! A [`Client`] is opened without a connection: Redis may be away when a process starts, and may go and come back
 //! while it runs. Every command has a time limit; whether to try again is the caller's decision.
 
-use std::time::Duration;
-
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, IntoConnectionInfo};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::QueueError;
 use crate::keys::{GlobalKeys, QueueKeys};
+use crate::link::{Connection, Link, Target};
+use crate::script::{Scripts, Step};
 
-/// A command that takes longer has failed. Long enough for a Redis that rewrites its file, short enough to be noticed.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a process says again that a queue exists; Redis may have lost it.
+const ANNOUNCE: Duration = Duration::from_mins(1);
 
 /// A handle on the queues in one Redis. Cheap to clone; all clones share a connection.
 #[derive(Clone)]
 pub struct Client {
-    redis: redis::Client,
-    connection: ConnectionManager,
-    namespace: String,
-    display: String,
+    link: Link,
+    scripts: Scripts,
+    namespace: Arc<str>,
+    display: Arc<str>,
+    announced: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -34,20 +35,25 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Opens a handle; connects at the first command. Within a Tokio runtime.
+    /// Opens a handle; connects at the first command.
     ///
     /// # Errors
     /// [`QueueError::Url`] when the address is none of Redis.
     pub fn open(url: &str, namespace: &str) -> Result<Self, QueueError> {
-        let redis = open(url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_number_of_retries(2)
-            .set_max_delay(Duration::from_millis(500));
-        let connection = ConnectionManager::new_lazy_with_config(redis.clone(), config)
-            .map_err(|source| QueueError::Url { url: without_password(url), source })?;
-        Ok(Self { redis, connection, namespace: namespace.to_owned(), display: without_password(url) })
+        Ok(Self {
+            link: Link::new(open(url)?),
+            scripts: Scripts::default(),
+            namespace: namespace.into(),
+            display: without_password(url).into(),
+            announced: Arc::default(),
+        })
+    }
+
+    /// The same with other scripts, for tests of what happens without one of their protections.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_scripts(self, scripts: Scripts) -> Self {
+        Self { scripts, ..self }
     }
 
     /// The address without its password.
@@ -55,16 +61,52 @@ impl Client {
         &self.display
     }
 
-    pub(crate) fn connection(&self) -> ConnectionManager {
-        self.connection.clone()
+    /// Whether Redis is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        self.link.target().is_cluster()
+    }
+
+    pub(crate) fn connection(&self) -> Link {
+        self.link.clone()
     }
 
     /// A connection of its own, for a command that blocks for up to `wait`.
-    pub(crate) async fn blocking(&self, wait: Duration) -> redis::RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(wait + RESPONSE_TIMEOUT));
-        self.redis.get_multiplexed_async_connection_with_config(&config).await
+    pub(crate) async fn blocking(&self, wait: Duration) -> redis::RedisResult<Connection> {
+        self.link.target().connect(wait).await
+    }
+
+    /// A connection of its own, for what others publish.
+    pub(crate) async fn subscribe(&self) -> redis::RedisResult<redis::aio::PubSub> {
+        self.link.target().subscribe().await
+    }
+
+    /// A step on a queue.
+    pub(crate) fn step(&self, step: Step, keys: &QueueKeys) -> redis::ScriptInvocation<'_> {
+        self.scripts.on(step, keys)
+    }
+
+    /// A step on keys that the caller gives.
+    pub(crate) fn plain_step(&self, step: Step) -> redis::ScriptInvocation<'_> {
+        self.scripts.plain(step)
+    }
+
+    /// Notes that a queue exists, before its first job, so that it is found by those who list queues.
+    pub(crate) async fn announce(&self, queue: &str) -> Result<(), QueueError> {
+        let known = |announced: &HashMap<String, Instant>| {
+            announced.get(queue).is_some_and(|at| at.elapsed() < ANNOUNCE)
+        };
+        if known(&self.announced.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        redis::cmd("SADD")
+            .arg(self.global().queues)
+            .arg(queue)
+            .query_async::<()>(&mut self.connection())
+            .await
+            .map_err(QueueError::redis("enqueue"))?;
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        announced.insert(queue.to_owned(), Instant::now());
+        Ok(())
     }
 
     pub(crate) fn queue(&self, name: &str) -> QueueKeys {
@@ -100,9 +142,9 @@ impl Client {
 /// # Errors
 /// A sentence for people.
 pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
-    let client = open(url).map_err(|error| error.to_string())?;
+    let target = open(url).map_err(|error| error.to_string())?;
     let ping = async {
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut connection = target.connect(Duration::ZERO).await?;
         redis::cmd("PING").query_async::<String>(&mut connection).await
     };
     match tokio::time::timeout(timeout, ping).await {
@@ -112,12 +154,8 @@ pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
     }
 }
 
-fn open(url: &str) -> Result<redis::Client, QueueError> {
-    let wrong = |source| QueueError::Url { url: without_password(url), source };
-    let info = url.into_connection_info().map_err(wrong)?;
-    // Nagle's algorithm would hold small commands back for up to 40 ms.
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    redis::Client::open(info.set_tcp_settings(tcp)).map_err(wrong)
+fn open(url: &str) -> Result<Target, QueueError> {
+    Target::parse(url).map_err(|source| QueueError::Url { url: without_password(url), source })
 }
 
 /// `redis://user:secret@host` becomes `redis://user:***@host`.

@@ -40,7 +40,7 @@ impl Backend for Feed {
                 let _ = worker.stop();
                 return None;
             };
-            let id = TaskId::from_string(claimed.id.clone());
+            let id = TaskId::from_string(claimed.id.to_string());
             Some(Ok(TaskBuilder::new(claimed).task_id(id).build()))
         })
     }

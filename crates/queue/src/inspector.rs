@@ -1,18 +1,25 @@
 //! Reads what is in the queues. Changes nothing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::QueueError;
+use crate::history::{self, HISTORY, JobHistory};
+use crate::presence::{self, WorkerInfo};
 use crate::record::{JobRecord, JobState};
 
+/// What one round trip tells of a queue.
+type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<String>);
 /// Payload and metadata.
 type RawJob = (Option<Vec<u8>>, HashMap<String, String>);
 
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
+/// Dead letters read at a time.
+const PAGE: usize = 500;
 
 /// Finds jobs and counts them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,10 +49,16 @@ pub struct QueueCounts {
     pub ready: u64,
     /// Are under a lease.
     pub running: u64,
-    /// Wait for their time, retries among them.
+    /// Wait for their time.
     pub scheduled: u64,
+    /// Have failed and wait for their next attempt.
+    pub retrying: u64,
     /// Ended without success and are kept.
     pub dead: u64,
+    /// Whether workers take no jobs from it.
+    pub paused: bool,
+    /// How long the first that is ready waits, in ms.
+    pub oldest_ready_ms: Option<i64>,
 }
 
 impl Inspector {
@@ -98,19 +111,82 @@ impl Inspector {
     /// What each queue holds.
     pub async fn counts(&self) -> Result<Vec<QueueCounts>, QueueError> {
         let mut counts = Vec::new();
+        let now_ms = self.client.time_ms().await?;
         for name in self.queues().await? {
             let keys = self.client.queue(&name);
-            let (ready, running, scheduled, dead) = redis::pipe()
-                .llen(&keys.active)
-                .zcard(&keys.leases)
-                .zcard(&keys.scheduled)
-                .zcard(&keys.dead)
-                .query_async(&mut self.client.connection())
-                .await
-                .map_err(QueueError::redis("count jobs"))?;
-            counts.push(QueueCounts { name, ready, running, scheduled, dead });
+            let key = |family: &str| keys.family(family);
+            let (active, prioritized, parked, running, scheduled, retrying, dead, paused, first): Counts =
+                redis::pipe()
+                    .llen(key("active"))
+                    .zcard(key("prioritized"))
+                    .hlen(key("parked"))
+                    .zcard(key("leases"))
+                    .zcard(key("scheduled"))
+                    .scard(key("retrying"))
+                    .zcard(key("dead"))
+                    .hexists(key("control"), "paused")
+                    .lrange(key("active"), 0, 1)
+                    .query_async(&mut self.client.connection())
+                    .await
+                    .map_err(QueueError::redis("count jobs"))?;
+            // An empty id is a wake-up call, not a job.
+            let ready =
+                active - first.iter().filter(|id| id.is_empty()).count() as u64 + prioritized + parked;
+            let since = match first.iter().find(|id| !id.is_empty()) {
+                Some(id) => self.ready_since(&keys.meta(id)).await?,
+                None => None,
+            };
+            counts.push(QueueCounts {
+                name,
+                ready,
+                running,
+                scheduled: scheduled.saturating_sub(retrying),
+                retrying,
+                dead,
+                paused,
+                oldest_ready_ms: since.map(|since| now_ms.saturating_sub(since)),
+            });
         }
         Ok(counts)
+    }
+
+    async fn ready_since(&self, meta: &str) -> Result<Option<i64>, QueueError> {
+        let (enqueued_at, run_at): (Option<i64>, Option<i64>) = redis::cmd("HMGET")
+            .arg(meta)
+            .arg("enqueued_at")
+            .arg("run_at")
+            .query_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("count jobs"))?;
+        Ok(enqueued_at.max(run_at))
+    }
+
+    /// Dead letters of a queue, the oldest first, after so many.
+    pub async fn dead(&self, queue: &str, after: usize) -> Result<Vec<JobRecord>, QueueError> {
+        let ids: Vec<String> = redis::cmd("ZRANGE")
+            .arg(self.client.queue(queue).family("dead"))
+            .arg(after)
+            .arg(after + PAGE - 1)
+            .query_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("list dead letters"))?;
+        let ids: Vec<(&str, &str)> = ids.iter().map(|id| (queue, id.as_str())).collect();
+        Ok(self.read(&ids).await?.into_iter().flatten().collect())
+    }
+
+    /// What ended in the last time, by queue and job; at most 24 hours back.
+    pub async fn history(&self, last: Duration) -> Result<Vec<JobHistory>, QueueError> {
+        let minutes = usize::try_from(last.min(HISTORY).as_secs().div_ceil(60)).unwrap_or(usize::MAX);
+        let mut all = Vec::new();
+        for queue in self.queues().await? {
+            all.extend(history::read(&self.client, &queue, minutes.max(1)).await?);
+        }
+        Ok(all)
+    }
+
+    /// The workers that live.
+    pub async fn workers(&self) -> Result<Vec<WorkerInfo>, QueueError> {
+        presence::list(&self.client).await
     }
 
     /// The newest ids of the sets in which jobs of this state can be.
@@ -122,28 +198,29 @@ impl Inspector {
     ) -> Result<Vec<String>, QueueError> {
         let keys = self.client.queue(queue);
         let newest = -isize::try_from(limit).unwrap_or(isize::MAX);
-        let mut pipe = redis::pipe();
-        let mut sorted = |key: &str| {
-            pipe.zrange(key, newest, -1);
+        let families: &[&str] = match state {
+            Some(JobState::Running) => &["leases"],
+            Some(JobState::Scheduled | JobState::Retrying) => &["scheduled"],
+            Some(JobState::Succeeded | JobState::Expired) => &["done"],
+            Some(JobState::Dead) => &["dead"],
+            // One that was cancelled while it was ready keeps its place until it is popped.
+            Some(JobState::Cancelled) => &["done", "active", "parked"],
+            Some(JobState::Ready) => &["active", "prioritized", "parked"],
+            None => &["leases", "scheduled", "done", "dead", "active", "prioritized", "parked"],
         };
-        match state {
-            Some(JobState::Running) => sorted(&keys.leases),
-            Some(JobState::Scheduled | JobState::Retrying) => sorted(&keys.scheduled),
-            Some(JobState::Succeeded) => sorted(&keys.done),
-            Some(JobState::Dead | JobState::Cancelled | JobState::Expired) => sorted(&keys.dead),
-            Some(JobState::Ready) => {
-                pipe.lrange(&keys.active, newest, -1);
-            }
-            None => {
-                for key in [&keys.leases, &keys.scheduled, &keys.done, &keys.dead] {
-                    sorted(key);
-                }
-                pipe.lrange(&keys.active, newest, -1);
-            }
+        let mut pipe = redis::pipe();
+        for family in families {
+            let key = keys.family(family);
+            match *family {
+                "active" => pipe.lrange(key, newest, -1),
+                // Jobs that wait under limits are few.
+                "parked" => pipe.hkeys(key),
+                _ => pipe.zrange(key, newest, -1),
+            };
         }
         let ids: Vec<Vec<String>> =
             pipe.query_async(&mut self.client.connection()).await.map_err(QueueError::redis("list jobs"))?;
-        Ok(ids.into_iter().flatten().collect())
+        Ok(ids.into_iter().flatten().filter(|id| !id.is_empty()).collect())
     }
 
     async fn read(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<JobRecord>>, QueueError> {
@@ -152,7 +229,7 @@ impl Inspector {
             let mut pipe = redis::pipe();
             for (queue, id) in group {
                 let keys = self.client.queue(queue);
-                pipe.hget(&keys.data, id).hgetall(keys.meta(id));
+                pipe.hget(keys.family("data"), id).hgetall(keys.meta(id));
             }
             let values: Vec<redis::Value> = pipe
                 .query_async(&mut self.client.connection())

@@ -6,10 +6,13 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::context::Run;
 
 /// Work that can be enqueued. The type's fields are the arguments, its JSON form is what stands in Redis.
 ///
@@ -26,42 +29,105 @@ pub trait Job: Serialize + DeserializeOwned + Send + 'static {
     /// What people see as the job's result.
     type Outcome: Serialize + Send;
 
-    /// Does the work.
-    fn run(self, cx: &Self::Context) -> impl Future<Output = Result<Self::Outcome, JobError>> + Send;
+    /// Does the work. `cx` is the context, and what is known of this run: [`Run`].
+    fn run(self, cx: &Run<Self::Context>) -> impl Future<Output = Result<Self::Outcome, JobError>> + Send;
 }
 
-/// How often a job is tried, and how long it waits in between.
+/// How often a job is tried, for how long, and how long it waits in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Attempts in all, the first included.
     pub max_attempts: u32,
-    /// Longest pause after the first failure; it doubles with each further one.
-    pub base: Duration,
-    /// Longest pause at all.
-    pub cap: Duration,
+    /// How long it waits after a failure.
+    pub pause: Pause,
+    /// A job that was enqueued longer ago is not tried again. Absent: age does not matter.
+    pub max_age: Option<Duration>,
+}
+
+/// How long a job waits after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// A random part of `base`, of 2·`base`, 4·`base` … but of `cap` at the most.
+    Exponential {
+        /// Longest pause after the first failure.
+        base: Duration,
+        /// Longest pause at all.
+        cap: Duration,
+    },
+    /// Always so long.
+    Fixed(Duration),
 }
 
 impl Retry {
     /// `attempts` in all; pauses of up to `base`, 2·`base`, 4·`base` …, never above `cap`.
     pub const fn exponential(attempts: u32, base: Duration, cap: Duration) -> Self {
-        Self { max_attempts: attempts, base, cap }
+        Self { max_attempts: attempts, pause: Pause::Exponential { base, cap }, max_age: None }
+    }
+
+    /// `attempts` in all, with the same pause after each.
+    pub const fn fixed(attempts: u32, pause: Duration) -> Self {
+        Self { max_attempts: attempts, pause: Pause::Fixed(pause), max_age: None }
     }
 
     /// One attempt only.
     pub const fn none() -> Self {
-        Self { max_attempts: 1, base: Duration::ZERO, cap: Duration::ZERO }
+        Self::fixed(1, Duration::ZERO)
     }
 
-    /// The pause after attempt number `attempt` has failed: exponential back-off with full jitter, that is, a random
+    /// The same, but no attempt begins later than `age` after the job was enqueued.
+    #[must_use]
+    pub const fn within(self, age: Duration) -> Self {
+        Self { max_age: Some(age), ..self }
+    }
+}
+
+impl Pause {
+    /// The pause after attempt number `attempt` has failed. Exponential back-off has full jitter, that is, a random
     /// part of the whole, which spreads the retries of jobs that failed together best
     /// (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
-    pub fn pause_after(&self, attempt: u32) -> Duration {
-        self.longest_pause_after(attempt).mul_f64(rand::random::<f64>())
+    pub fn after(self, attempt: u32) -> Duration {
+        match self {
+            Self::Fixed(pause) => pause,
+            Self::Exponential { .. } => self.longest_after(attempt).mul_f64(rand::random::<f64>()),
+        }
     }
 
-    fn longest_pause_after(&self, attempt: u32) -> Duration {
-        let doublings = attempt.saturating_sub(1).min(31);
-        self.base.saturating_mul(1 << doublings).min(self.cap)
+    fn longest_after(self, attempt: u32) -> Duration {
+        match self {
+            Self::Fixed(pause) => pause,
+            Self::Exponential { base, cap } => {
+                let doublings = attempt.saturating_sub(1).min(31);
+                base.saturating_mul(1 << doublings).min(cap)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |time: &Duration| {
+            let printer = jiff::fmt::friendly::SpanPrinter::new().spacing(jiff::fmt::friendly::Spacing::None);
+            printer.unsigned_duration_to_string(time)
+        };
+        match self {
+            Self::Exponential { base, cap } => write!(f, "exponential:{}:{}", text(base), text(cap)),
+            Self::Fixed(pause) => write!(f, "fixed:{}", text(pause)),
+        }
+    }
+}
+
+impl FromStr for Pause {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = |text: &str| {
+            let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
+            parsed.map_err(|_| format!("`{text}` is no duration; write a number and its unit, such as 10s"))
+        };
+        match *text.split(':').collect::<Vec<_>>() {
+            ["fixed", pause] => Ok(Self::Fixed(time(pause)?)),
+            ["exponential", base, cap] => Ok(Self::Exponential { base: time(base)?, cap: time(cap)? }),
+            _ => Err(format!("`{text}` is no back-off; write exponential:10s:10m or fixed:30s")),
+        }
     }
 }
 
@@ -141,18 +207,33 @@ mod tests {
 
     #[test]
     fn the_longest_pause_doubles_up_to_its_cap() {
-        let retry = Retry::exponential(9, secs(10), mins(5));
-        let pauses: Vec<u64> = (1..=7).map(|n| retry.longest_pause_after(n).as_secs()).collect();
+        let pause = Retry::exponential(9, secs(10), mins(5)).pause;
+        let pauses: Vec<u64> = (1..=7).map(|n| pause.longest_after(n).as_secs()).collect();
         assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(retry.longest_pause_after(u32::MAX), mins(5));
+        assert_eq!(pause.longest_after(u32::MAX), mins(5));
     }
 
     #[test]
     fn the_pause_is_a_random_part_of_the_longest() {
-        let retry = Retry::exponential(9, secs(10), mins(5));
-        let pauses: Vec<Duration> = (0..200).map(|_| retry.pause_after(1)).collect();
+        let pause = Retry::exponential(9, secs(10), mins(5)).pause;
+        let pauses: Vec<Duration> = (0..200).map(|_| pause.after(1)).collect();
         assert!(pauses.iter().all(|pause| *pause <= secs(10)));
         assert!(pauses.iter().any(|pause| *pause < secs(3)) && pauses.iter().any(|pause| *pause > secs(7)));
+    }
+
+    #[test]
+    fn a_pause_can_be_written_and_read() {
+        for pause in
+            [Retry::exponential(9, secs(10), mins(5)).pause, Pause::Fixed(Duration::from_millis(1500))]
+        {
+            assert_eq!(pause.to_string().parse(), Ok(pause));
+        }
+        for (text, reason) in [
+            ("sometimes", "`sometimes` is no back-off; write exponential:10s:10m or fixed:30s"),
+            ("fixed:ten", "`ten` is no duration; write a number and its unit, such as 10s"),
+        ] {
+            assert_eq!(text.parse::<Pause>(), Err(reason.to_owned()));
+        }
     }
 
     #[test]

@@ -3,45 +3,33 @@
 //! The keys of a queue are those of `apalis_redis::Config` for a queue named `dogwatch:{default}`, and a few more of
 //! the same form. All carry one hash tag, the queue's name in braces, so that Redis Cluster keeps a queue together.
 
-/// The keys of one queue, in the order that `lua/lib.lua` gives them names.
+/// The keys of one queue. `lua/lib.lua` lists them all; here are those that plain commands use.
 #[derive(Clone, Debug)]
-pub(crate) struct QueueKeys {
-    pub(crate) data: String,
-    pub(crate) active: String,
-    pub(crate) scheduled: String,
-    pub(crate) leases: String,
-    pub(crate) done: String,
-    pub(crate) dead: String,
-    meta: String,
-    fence: String,
-    pub(crate) slots: String,
-}
+pub(crate) struct QueueKeys(String);
 
 impl QueueKeys {
     pub(crate) fn new(namespace: &str, queue: &str) -> Self {
-        let key = |family: &str| format!("{namespace}:{{{queue}}}:{family}");
-        Self {
-            data: key("data"),
-            active: key("active"),
-            scheduled: key("scheduled"),
-            leases: key("leases"),
-            done: key("done"),
-            dead: key("dead"),
-            meta: key("meta"),
-            fence: key("fence"),
-            slots: key("slots"),
-        }
+        Self(format!("{namespace}:{{{queue}}}"))
     }
 
-    /// In the order of `lua/lib.lua`.
-    pub(crate) fn all(&self) -> [&str; 9] {
-        let Self { data, active, scheduled, leases, done, dead, meta, fence, slots } = self;
-        [data, active, scheduled, leases, done, dead, meta, fence, slots]
+    /// What all of them begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of a family, such as `active` or `dead`.
+    pub(crate) fn family(&self, family: &str) -> String {
+        format!("{}:{family}", self.0)
     }
 
     /// The hash with a job's metadata.
     pub(crate) fn meta(&self, id: &str) -> String {
-        format!("{}:{id}", self.meta)
+        format!("{}:meta:{id}", self.0)
+    }
+
+    /// What ended in one minute since 1970.
+    pub(crate) fn stats(&self, minute: i64) -> String {
+        format!("{}:stats:{minute}", self.0)
     }
 }
 
@@ -56,6 +44,8 @@ pub(crate) struct GlobalKeys {
     pub(crate) epoch: String,
     /// STRING, there since every schedule was enqueued for the first time.
     pub(crate) started: String,
+    /// ZSET of the workers' identities by the time of their last sign of life.
+    pub(crate) workers: String,
 }
 
 impl GlobalKeys {
@@ -66,7 +56,15 @@ impl GlobalKeys {
             leader: scheduler("leader"),
             epoch: scheduler("epoch"),
             started: scheduler("started"),
+            workers: format!("{namespace}:{{workers}}:seen"),
         }
+    }
+}
+
+impl GlobalKeys {
+    /// STRING, what a worker says of itself; expires with it.
+    pub(crate) fn worker(&self, identity: &str) -> String {
+        format!("{}:{identity}", self.workers)
     }
 }
 
@@ -87,11 +85,11 @@ mod tests {
     fn keys_are_those_of_apalis_redis() {
         let ours = QueueKeys::new("dogwatch", "default");
         let theirs = apalis_redis::Config::default().queue("dogwatch:{default}");
-        assert_eq!(ours.data, theirs.job_data_hash());
-        assert_eq!(ours.active, theirs.active_jobs_list());
-        assert_eq!(ours.scheduled, theirs.scheduled_jobs_set());
-        assert_eq!(ours.done, theirs.done_jobs_set());
-        assert_eq!(ours.dead, theirs.dead_jobs_set());
+        assert_eq!(ours.family("data"), theirs.job_data_hash());
+        assert_eq!(ours.family("active"), theirs.active_jobs_list());
+        assert_eq!(ours.family("scheduled"), theirs.scheduled_jobs_set());
+        assert_eq!(ours.family("done"), theirs.done_jobs_set());
+        assert_eq!(ours.family("dead"), theirs.dead_jobs_set());
         assert_eq!(ours.meta("7"), format!("{}:7", theirs.job_meta_hash()));
     }
 }

@@ -8,16 +8,22 @@
 //! script of ours (`lua/`), so that it happens as a whole or not at all. What is promised: a job that was accepted
 //! ends succeeded or dead, whatever is killed; it may run more than once, but only one outcome is accepted.
 
+mod celery;
 mod claim;
 mod client;
 mod clock;
+mod context;
+mod control;
 mod error;
 mod feed;
+mod history;
 mod inspector;
 mod job;
 mod keys;
 mod lease;
+mod link;
 mod outage;
+mod presence;
 mod producer;
 mod record;
 mod registry;
@@ -25,18 +31,27 @@ mod run;
 pub mod scheduler;
 mod script;
 mod settings;
+mod settle;
 mod sweep;
+mod wake;
 mod worker;
 
+pub use self::celery::Settings as CelerySettings;
 pub use self::client::{Client, probe};
 pub use self::clock::Clock;
+pub use self::context::Run;
+pub use self::control::{Cancelled, Control, DeadFilter};
 pub use self::error::QueueError;
+pub use self::history::{HISTORY, JobHistory};
 pub use self::inspector::{Inspector, JobFilter, QueueCounts};
-pub use self::job::{Job, JobError, NextStep, Retry, mins, secs};
+pub use self::job::{Job, JobError, NextStep, Pause, Retry, mins, secs};
 pub use self::outage::{Outage, error_chain};
-pub use self::producer::{Enqueued, NewJob, Producer};
+pub use self::presence::{RunningJob, WorkerInfo};
+pub use self::producer::{Enqueued, NewJob, Producer, Unique, UniqueUntil};
 pub use self::record::{FailedAttempt, JobRecord, JobState};
 pub use self::registry::{Catalog, JobInfo, Registry};
 pub use self::scheduler::Scheduler;
-pub use self::settings::Settings;
+#[doc(hidden)]
+pub use self::script::Scripts;
+pub use self::settings::{Limit, Rate, Settings};
 pub use self::worker::{Stop, Worker};

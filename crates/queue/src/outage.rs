@@ -38,6 +38,16 @@ impl Outage {
                 self.what
             );
         }
+        self.pause().await;
+    }
+
+    /// Waits as long, for a try that may be given up: then the caller's caller says so.
+    pub(crate) async fn wait_silently(&mut self, error: &(dyn std::error::Error + Sync)) {
+        tracing::debug!(error = error_chain(error), "{} does not answer; trying again", self.what);
+        self.pause().await;
+    }
+
+    async fn pause(&mut self) {
         let half = self.pause / 2;
         let pause = half + half.mul_f64(rand::random::<f64>());
         tokio::time::sleep(pause).await;

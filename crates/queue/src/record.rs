@@ -188,7 +188,7 @@ impl JobRecord {
             result: json("result"),
             error: text("error").cloned(),
             errors: errors.into_iter().filter_map(RawFailure::read).collect(),
-            unique_key: text("idempotency_key").cloned(),
+            unique_key: text("unique_key").cloned(),
             schedule: text("schedule").cloned(),
         }
     }

@@ -12,11 +12,12 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+use crate::context;
 use crate::error::QueueError;
 use crate::job::{Job, JobError, Retry};
 
 type Running = Pin<Box<dyn Future<Output = Result<Value, JobError>> + Send>>;
-type Run<C> = Arc<dyn Fn(Value, Arc<C>) -> Running + Send + Sync>;
+pub(crate) type Run<C> = Arc<dyn Fn(Value, context::Run<C>) -> Running + Send + Sync>;
 
 /// The jobs that a worker can run, with the context `C` that they use.
 pub struct Registry<C> {
@@ -57,7 +58,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
             timeout: J::TIMEOUT,
             check: |args| parse::<J>(args).map(drop),
         };
-        let run: Run<C> = Arc::new(|args, context| {
+        let run: Run<C> = Arc::new(|args, context: context::Run<C>| {
             Box::pin(async move {
                 let job: J = parse(&args).map_err(JobError::discard)?;
                 let outcome = job.run(&context).await?;
@@ -181,7 +182,7 @@ mod tests {
         const TIMEOUT: Duration = secs(1);
         type Context = ();
         type Outcome = u32;
-        async fn run(self, (): &()) -> Result<u32, JobError> {
+        async fn run(self, _: &context::Run<()>) -> Result<u32, JobError> {
             Ok(self.days)
         }
     }

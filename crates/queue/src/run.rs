@@ -1,27 +1,30 @@
-//! Runs one claimed job and stores its outcome.
+//! Runs one claimed job and decides what comes of it.
 //!
 //! The job runs in a task of its own, so that jobs use all cores, a panic is contained, and a job that does not come
-//! to an end can be stopped. Its slot and its lease are held until Redis has accepted the outcome: however long Redis
-//! is away, the outcome is kept and the number of kept outcomes is bounded by the number of slots.
+//! to an end can be left behind. Its slot and its lease are held until Redis has accepted or refused the outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::claim::Claimed;
 use crate::client::Client;
+use crate::context::{About, Run};
 use crate::error::QueueError;
 use crate::job::{JobError, NextStep};
 use crate::outage::Outage;
 use crate::record::Payload;
-use crate::registry::Registry;
-use crate::script;
+use crate::registry::{JobInfo, Registry};
+use crate::script::Step;
+use crate::settings::{Limit, Settings};
+use crate::settle::{Settlement, Verdict};
 
-/// How long outcomes are still offered to a Redis that is away when the worker has to end.
-const LAST_CALL: Duration = Duration::from_secs(3);
+/// How long a job that was called off may go on before it is left behind; its time limit may come first.
+const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// Redis is no place for big things.
 const MAX_RESULT_BYTES: usize = 256 * 1024;
 const MAX_ERROR_CHARS: usize = 4000;
@@ -31,6 +34,9 @@ pub(crate) struct Runner<C> {
     pub(crate) client: Client,
     pub(crate) registry: Registry<C>,
     pub(crate) context: Arc<C>,
+    pub(crate) settings: Settings,
+    pub(crate) worker: Arc<str>,
+    pub(crate) outcomes: mpsc::Sender<Settlement>,
     /// No new attempt begins.
     pub(crate) drain: CancellationToken,
     /// Attempts end now and jobs are given back.
@@ -38,139 +44,286 @@ pub(crate) struct Runner<C> {
 }
 
 /// How an attempt ended.
+#[derive(Debug)]
 enum Outcome {
     Succeeded(Value),
-    Retry { error: String, pause: Duration },
-    Dead { error: String, max_attempts: Option<u32> },
+    Retry {
+        error: String,
+        pause: Duration,
+    },
+    Dead {
+        error: String,
+        max_attempts: Option<u32>,
+    },
+    Cancelled,
     Snoozed(Duration),
     Released,
+    /// It waits for its turn under a limit, and was put there already.
+    Waits,
+    /// Another claim decides.
+    Lost,
+}
+
+/// What holds for this attempt: the job's own policy, and what the one who enqueued it said.
+struct Policy {
+    max_attempts: u32,
+    pause: crate::job::Pause,
+    max_age: Option<Duration>,
+    timeout: Duration,
+}
+
+impl Policy {
+    fn of(info: &JobInfo, claimed: &Claimed) -> Self {
+        // A value that is none is as good as absent: the job's own policy holds.
+        let field = |name: &str| claimed.fields.get(name).map(String::as_str);
+        let ms = |name: &str| field(name).and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        Self {
+            max_attempts: field("max_attempts")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(info.retry.max_attempts)
+                .max(1),
+            pause: field("backoff").and_then(|text| text.parse().ok()).unwrap_or(info.retry.pause),
+            max_age: ms("max_age_ms").or(info.retry.max_age),
+            timeout: ms("timeout_ms").unwrap_or(info.timeout),
+        }
+    }
 }
 
 impl<C: Send + Sync + 'static> Runner<C> {
-    /// Runs the job and stores what came of it, or nothing when the lease was lost.
+    /// Runs the job and stores what came of it.
     pub(crate) async fn perform(&self, claimed: Claimed) {
         let started = Instant::now();
         let payload =
             claimed.payload.as_deref().ok_or_else(|| "it has no payload".to_owned()).and_then(Payload::parse);
-        let name = payload.as_ref().map_or_else(|_| "?".to_owned(), |payload| payload.job.clone());
+        let mut name = "?".to_owned();
         let outcome = match payload {
-            Ok(payload) => self.attempt(&claimed, payload).await,
-            Err(error) => Some(Outcome::Dead { error, max_attempts: None }),
+            Ok(Payload { job, args }) => {
+                if let Some((info, run)) = self.registry.get(&job) {
+                    name.clone_from(&job);
+                    let _ = claimed.lease.signals.job.set(job);
+                    self.attempt(&claimed, &info, run, args).await
+                } else {
+                    let error = self.registry.catalog().get(&job).err().map(|error| error.to_string());
+                    Outcome::Dead { error: error.unwrap_or_default(), max_attempts: None }
+                }
+            }
+            Err(error) => Outcome::Dead { error, max_attempts: None },
         };
-        let accepted = match &outcome {
-            Some(outcome) => self.settle(&claimed, outcome).await,
-            None => false,
+        let took = started.elapsed();
+        let verdict = match &outcome {
+            Outcome::Waits => return,
+            Outcome::Lost => Verdict::Refused,
+            outcome => self.settle(&claimed, &name, outcome, took).await,
         };
-        match outcome {
-            Some(outcome) if accepted => outcome.log(&name, &claimed, started.elapsed()),
-            _ => tracing::warn!(
-                job.name = name,
-                job.id = claimed.id,
-                attempt = claimed.attempt,
-                "`{name}` lost its lease; what it did is not accepted, another attempt decides"
-            ),
-        }
+        tell(&name, &claimed, &outcome, verdict, took);
     }
 
-    /// One attempt; `None` when the lease was lost.
-    async fn attempt(&self, claimed: &Claimed, payload: Payload) -> Option<Outcome> {
-        let dead = |error: String, max| Some(Outcome::Dead { error, max_attempts: max });
-        let Some((info, run)) = self.registry.get(&payload.job) else {
-            return dead(self.registry.catalog().get(&payload.job).err()?.to_string(), None);
-        };
-        let max_attempts = claimed.max_attempts.unwrap_or(info.retry.max_attempts).max(1);
-        if claimed.attempt > max_attempts {
-            return dead(
-                format!("all {max_attempts} attempts ended with a lost worker or were used up"),
-                Some(max_attempts),
-            );
+    async fn attempt(
+        &self,
+        claimed: &Claimed,
+        info: &JobInfo,
+        run: &crate::registry::Run<C>,
+        args: Value,
+    ) -> Outcome {
+        let policy = Policy::of(info, claimed);
+        if claimed.attempt > policy.max_attempts {
+            let error =
+                format!("all {} attempts ended with a lost worker or were used up", policy.max_attempts);
+            return Outcome::Dead { error, max_attempts: Some(policy.max_attempts) };
         }
         if self.drain.is_cancelled() {
-            return Some(Outcome::Released);
+            return Outcome::Released;
         }
-        let timeout = claimed.timeout.unwrap_or(info.timeout);
-        let job = AbortOnDropHandle::new(tokio::spawn(run(payload.args, self.context.clone())));
+        if let Some(limit) = self.settings.limits.get(info.name)
+            && let Some(outcome) = self.admit(claimed, &limit.name(info.name, &args), limit).await
+        {
+            return outcome;
+        }
+        let signals = &claimed.lease.signals;
+        let job = self.registry_run(claimed, run, args);
+        let cancelled = async {
+            signals.cancelled.cancelled().await;
+            tokio::time::sleep(CANCEL_GRACE).await;
+        };
+        // Dropping the handle stops the task at its next wait; a job that never waits is left behind, not waited for.
         let ended = tokio::select! {
             biased;
-            () = claimed.lease.lost() => return None,
+            () = signals.lost.cancelled() => return Outcome::Lost,
             ended = job => ended,
-            () = tokio::time::sleep(timeout) => Ok(Err(JobError::retry(format!("stopped at its time limit of {timeout:?}")))),
-            () = self.give_back.cancelled() => return Some(Outcome::Released),
+            () = cancelled => return Outcome::Cancelled,
+            () = tokio::time::sleep(policy.timeout) => {
+                let error = format!("stopped at its time limit of {:?}", policy.timeout);
+                Ok(Err(JobError::retry(error)))
+            }
+            () = self.give_back.cancelled() => return Outcome::Released,
         };
         let error = match ended {
-            Ok(Ok(result)) => return Some(Outcome::Succeeded(result)),
+            Ok(Ok(result)) => return Outcome::Succeeded(result),
             Ok(Err(error)) => error,
             Err(stopped) => JobError::retry(panic_message(stopped)),
         };
-        let text = error.to_string();
-        let pause = match error.next() {
-            NextStep::Snooze(pause) => return Some(Outcome::Snoozed(pause)),
-            NextStep::Discard => return dead(text, None),
-            _ if claimed.attempt >= max_attempts => return dead(text, None),
-            NextStep::RetryAfter(pause) => pause,
-            NextStep::Retry => info.retry.pause_after(claimed.attempt),
-        };
-        Some(Outcome::Retry { error: text, pause })
+        if signals.cancelled.is_cancelled() {
+            return Outcome::Cancelled;
+        }
+        policy.after(&error, claimed)
     }
 
-    /// Offers the outcome until Redis takes or refuses it. False when it was refused, or the worker has to end.
-    async fn settle(&self, claimed: &Claimed, outcome: &Outcome) -> bool {
+    fn registry_run(
+        &self,
+        claimed: &Claimed,
+        run: &crate::registry::Run<C>,
+        args: Value,
+    ) -> AbortOnDropHandle<Result<Value, JobError>> {
+        let about = About {
+            id: claimed.id.clone(),
+            queue: claimed.queue.clone(),
+            worker: self.worker.clone(),
+            token: claimed.token.clone(),
+            attempt: claimed.attempt,
+            schedule: claimed.fields.get("schedule").cloned(),
+            slot_ms: claimed.fields.get("slot_ms").and_then(|ms| ms.parse().ok()),
+            signals: claimed.lease.signals.clone(),
+            drain: self.drain.clone(),
+        };
+        AbortOnDropHandle::new(tokio::spawn(run(args, Run::new(self.context.clone(), Arc::new(about)))))
+    }
+
+    /// Asks for a place under the job's limit. `None`: it may run.
+    async fn admit(&self, claimed: &Claimed, name: &str, limit: &Limit) -> Option<Outcome> {
+        let keys = self.client.queue(&claimed.queue);
+        let (permits, period) = limit.rate.map_or((0, Duration::ZERO), |rate| (rate.permits, rate.period));
         let mut outage = Outage::of("redis");
-        let offer = async {
-            loop {
-                match self.offer(claimed, outcome).await {
-                    Ok(accepted) => break accepted,
-                    Err(error) => outage.wait("store the outcome of a job", &error).await,
+        loop {
+            let mut call = self.client.step(Step::Admit, &keys);
+            call.arg(&*claimed.id).arg(&claimed.token).arg(name).arg(limit.concurrency.unwrap_or(0));
+            call.arg(permits).arg(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+            let answer = call.invoke_async::<i64>(&mut self.client.connection()).await;
+            match answer.map_err(QueueError::redis("ask for a place under a limit")) {
+                Ok(1) => return None,
+                Ok(0) => return Some(Outcome::Waits),
+                Ok(_) => return Some(Outcome::Lost),
+                Err(error) => {
+                    tokio::select! {
+                        () = outage.wait("ask for a place under a limit", &error) => {}
+                        () = self.give_back.cancelled() => return Some(Outcome::Released),
+                        () = claimed.lease.signals.lost.cancelled() => return Some(Outcome::Lost),
+                    }
                 }
             }
-        };
-        let last_call = async {
-            self.give_back.cancelled().await;
-            tokio::time::sleep(LAST_CALL).await;
-        };
-        tokio::select! {
-            accepted = offer => accepted,
-            () = last_call => false,
         }
     }
 
-    async fn offer(&self, claimed: &Claimed, outcome: &Outcome) -> Result<bool, QueueError> {
-        let ms = |pause: &Duration| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).to_string();
+    async fn settle(&self, claimed: &Claimed, name: &str, outcome: &Outcome, took: Duration) -> Verdict {
+        let ms = |pause: &Duration| Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let (word, detail, number) = match outcome {
-            Outcome::Succeeded(result) => ("succeeded", bounded(result), String::new()),
+            Outcome::Succeeded(result) => ("succeeded", bounded(result), None),
             Outcome::Retry { error, pause } => ("retry", beginning(error), ms(pause)),
-            Outcome::Dead { error, max_attempts } => {
-                ("dead", beginning(error), max_attempts.map(|n| n.to_string()).unwrap_or_default())
-            }
+            Outcome::Dead { error, max_attempts } => ("dead", beginning(error), max_attempts.map(u64::from)),
+            Outcome::Cancelled => ("cancelled", "cancelled while it ran".to_owned(), None),
             Outcome::Snoozed(pause) => ("snoozed", String::new(), ms(pause)),
-            Outcome::Released => ("released", String::new(), String::new()),
+            Outcome::Released | Outcome::Waits | Outcome::Lost => ("released", String::new(), None),
         };
-        let mut call = script::settle(&self.client.queue(&claimed.queue));
-        call.arg(&claimed.id).arg(&claimed.token).arg(word).arg(detail).arg(number);
-        call.invoke_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("store the outcome of a job"))
+        let (verdict, answer) = oneshot::channel();
+        let settlement = Settlement {
+            queue: claimed.queue.clone(),
+            id: claimed.id.clone(),
+            token: claimed.token.clone(),
+            outcome: word,
+            detail,
+            number,
+            job: name.to_owned(),
+            run: (word != "released").then_some(took),
+            news: crate::celery::news(
+                &claimed.fields,
+                claimed.attempt,
+                word,
+                outcome.result(),
+                outcome.error(),
+            ),
+            verdict,
+        };
+        if self.outcomes.send(settlement).await.is_err() {
+            return Verdict::Unsent;
+        }
+        answer.await.unwrap_or(Verdict::Unsent)
+    }
+}
+
+impl Policy {
+    /// What follows a failed attempt.
+    fn after(&self, error: &JobError, claimed: &Claimed) -> Outcome {
+        let text = error.to_string();
+        let dead = |error| Outcome::Dead { error, max_attempts: None };
+        let pause = match error.next() {
+            NextStep::Snooze(pause) => return Outcome::Snoozed(pause),
+            NextStep::Discard => return dead(text),
+            _ if claimed.attempt >= self.max_attempts => return dead(text),
+            NextStep::RetryAfter(pause) => pause,
+            NextStep::Retry => self.pause.after(claimed.attempt),
+        };
+        if let Some(max_age) = self.max_age.filter(|max_age| claimed.age + pause > *max_age) {
+            return dead(format!("{text}; not tried again, since it is older than {max_age:?}"));
+        }
+        Outcome::Retry { error: text, pause }
     }
 }
 
 impl Outcome {
-    fn log(&self, name: &str, claimed: &Claimed, took: Duration) {
-        let Claimed { id, queue, attempt, .. } = claimed;
-        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let _fields =
-            tracing::info_span!("run", job.name = name, job.id = id, queue.name = %queue, attempt, duration_ms).entered();
+    fn result(&self) -> Option<&Value> {
+        if let Self::Succeeded(result) = self { Some(result) } else { None }
+    }
+
+    fn error(&self) -> Option<&str> {
         match self {
-            Self::Succeeded(result) => tracing::info!(result = %result, "`{name}` succeeded"),
-            Self::Retry { error, pause } => {
-                tracing::warn!(
-                    error,
-                    retry_in_ms = pause.as_millis(),
-                    "`{name}` failed and will be tried again"
-                );
-            }
-            Self::Dead { error, .. } => tracing::error!(error, "`{name}` is dead"),
-            Self::Snoozed(pause) => tracing::info!(snooze_ms = pause.as_millis(), "`{name}` snoozed"),
-            Self::Released => tracing::info!("`{name}` was given back"),
+            Self::Retry { error, .. } | Self::Dead { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Says what came of a run. The fields are the same in every line.
+fn tell(name: &str, claimed: &Claimed, outcome: &Outcome, verdict: Verdict, took: Duration) {
+    let Claimed { id, queue, attempt, token, .. } = claimed;
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    macro_rules! say {
+        ($level:ident, $verdict:literal, $($field:tt)*) => {
+            tracing::$level!(
+                job.name = name, job.id = &**id, queue.name = &**queue, attempt, token = token.as_str(),
+                duration_ms, outcome = $verdict, $($field)*
+            )
+        };
+    }
+    match (verdict, outcome) {
+        (Verdict::Refused, _) => {
+            say!(
+                warn,
+                "refused",
+                "`{name}` lost its lease; what it did is not accepted, another attempt decides"
+            );
+        }
+        (Verdict::Unsent, _) => {
+            say!(
+                warn,
+                "unsent",
+                "`{name}` ended, but Redis is away; it runs again when its lease has lapsed"
+            );
+        }
+        (Verdict::Accepted, Outcome::Succeeded(result)) => {
+            say!(info, "accepted", result = %result, "`{name}` succeeded");
+        }
+        (Verdict::Accepted, Outcome::Retry { error, pause }) => {
+            let retry_in_ms = pause.as_millis();
+            say!(warn, "accepted", error, retry_in_ms, "`{name}` failed and will be tried again");
+        }
+        (Verdict::Accepted, Outcome::Dead { error, .. }) => {
+            say!(error, "accepted", error, "`{name}` is dead")
+        }
+        (Verdict::Accepted, Outcome::Cancelled) => say!(info, "accepted", "`{name}` was cancelled"),
+        (Verdict::Accepted, Outcome::Snoozed(pause)) => {
+            say!(info, "accepted", snooze_ms = pause.as_millis(), "`{name}` snoozed");
+        }
+        (Verdict::Accepted, Outcome::Released | Outcome::Waits | Outcome::Lost) => {
+            say!(info, "accepted", "`{name}` was given back");
         }
     }
 }

@@ -1,56 +1,125 @@
-//! The Lua scripts, each behind a function that gives its arguments names. Their contracts stand in `lua/*.lua`.
+//! The Lua scripts. Their contracts stand at the head of each file in `lua/`.
+//!
+//! They run under Redis's flags for scripts: those that take in new work are refused as a whole by a Redis whose
+//! memory is full, instead of failing half way; those that bring work to its end are allowed to, since they are what
+//! frees memory.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use redis::{Script, ScriptInvocation};
 
 use crate::keys::QueueKeys;
 
-macro_rules! script {
-    ($name:ident, $file:literal) => {
-        static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!(include_str!("../lua/lib.lua"), include_str!($file))));
-    };
+/// One step of a job's life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Enqueue,
+    Relay,
+    Intake,
+    Tick,
+    Claim,
+    Admit,
+    Renew,
+    Settle,
+    Sweep,
+    Cancel,
+    Retry,
+    Discard,
+    Purge,
+    Elect,
+    Resign,
 }
 
-script!(ENQUEUE, "../lua/enqueue.lua");
-script!(CLAIM, "../lua/claim.lua");
-script!(RENEW, "../lua/renew.lua");
-script!(SETTLE, "../lua/settle.lua");
-script!(SWEEP, "../lua/sweep.lua");
-script!(TICK, "../lua/tick.lua");
-static ELECT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/elect.lua")));
-static RESIGN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/resign.lua")));
+const INTAKE: &str = "#!lua\n";
+const OUTLET: &str = "#!lua flags=allow-oom\n";
+const LIB: &str = include_str!("../lua/lib.lua");
 
-fn on<'a>(script: &'a Script, keys: &QueueKeys) -> ScriptInvocation<'a> {
-    let mut invocation = script.prepare_invoke();
-    for key in keys.all() {
-        invocation.key(key);
+/// Name, flags, whether the layout of a queue stands before it, and text; in the order of [`Step`].
+const SOURCES: [(&str, &str, bool, &str); 15] = [
+    ("enqueue", INTAKE, true, include_str!("../lua/enqueue.lua")),
+    ("relay", INTAKE, true, include_str!("../lua/relay.lua")),
+    ("intake", INTAKE, true, include_str!("../lua/intake.lua")),
+    ("tick", INTAKE, true, include_str!("../lua/tick.lua")),
+    ("claim", OUTLET, true, include_str!("../lua/claim.lua")),
+    ("admit", OUTLET, true, include_str!("../lua/admit.lua")),
+    ("renew", OUTLET, true, include_str!("../lua/renew.lua")),
+    ("settle", OUTLET, true, include_str!("../lua/settle.lua")),
+    ("sweep", OUTLET, true, include_str!("../lua/sweep.lua")),
+    ("cancel", OUTLET, true, include_str!("../lua/cancel.lua")),
+    ("retry", OUTLET, true, include_str!("../lua/retry.lua")),
+    ("discard", OUTLET, true, include_str!("../lua/discard.lua")),
+    ("purge", OUTLET, true, include_str!("../lua/purge.lua")),
+    ("elect", OUTLET, false, include_str!("../lua/elect.lua")),
+    ("resign", OUTLET, false, include_str!("../lua/resign.lua")),
+];
+
+/// The scripts that a client uses.
+#[derive(Clone)]
+pub struct Scripts(Arc<[Script]>);
+
+impl std::fmt::Debug for Scripts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Scripts").field(&self.0.len()).finish()
     }
-    invocation
 }
 
-pub(crate) fn enqueue(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&ENQUEUE, keys)
+impl Default for Scripts {
+    fn default() -> Self {
+        static LOADED: LazyLock<Scripts> = LazyLock::new(|| Scripts::build(str::to_owned));
+        LOADED.clone()
+    }
 }
-pub(crate) fn claim(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&CLAIM, keys)
+
+impl Scripts {
+    /// Scripts of which one has a piece replaced. Only for a test that has to show that it notices when a protection
+    /// is missing.
+    ///
+    /// # Panics
+    /// When there is no such script, or it does not contain `from`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn altered(name: &str, from: &str, to: &str) -> Self {
+        let mut altered = false;
+        let scripts = Self::build(|text| {
+            let is_it = SOURCES.iter().any(|(known, .., source)| *known == name && *source == text);
+            let text_is_altered = is_it && text.contains(from);
+            altered |= text_is_altered;
+            if text_is_altered { text.replace(from, to) } else { text.to_owned() }
+        });
+        assert!(altered, "no script `{name}` contains `{from}`");
+        scripts
+    }
+
+    fn build(mut text_of: impl FnMut(&str) -> String) -> Self {
+        let script = |(_, flags, on_queue, text): (&str, &str, bool, &str)| {
+            Script::new(&[flags, if on_queue { LIB } else { "" }, &text_of(text)].concat())
+        };
+        Self(SOURCES.map(script).into())
+    }
+
+    /// A step on one queue.
+    pub(crate) fn on(&self, step: Step, keys: &QueueKeys) -> ScriptInvocation<'_> {
+        let mut invocation = self.plain(step);
+        invocation.key(keys.prefix());
+        invocation
+    }
+
+    /// A step on keys that the caller gives.
+    pub(crate) fn plain(&self, step: Step) -> ScriptInvocation<'_> {
+        self.0[step as usize].prepare_invoke()
+    }
 }
-pub(crate) fn renew(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&RENEW, keys)
-}
-pub(crate) fn settle(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&SETTLE, keys)
-}
-pub(crate) fn sweep(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&SWEEP, keys)
-}
-pub(crate) fn tick(keys: &QueueKeys) -> ScriptInvocation<'static> {
-    on(&TICK, keys)
-}
-pub(crate) fn elect() -> ScriptInvocation<'static> {
-    ELECT.prepare_invoke()
-}
-pub(crate) fn resign() -> ScriptInvocation<'static> {
-    RESIGN.prepare_invoke()
+
+#[cfg(test)]
+mod tests {
+    use super::{SOURCES, Step};
+
+    #[test]
+    fn steps_and_sources_are_in_the_same_order() {
+        assert_eq!(SOURCES[Step::Enqueue as usize].0, "enqueue");
+        assert_eq!(SOURCES[Step::Claim as usize].0, "claim");
+        assert_eq!(SOURCES[Step::Discard as usize].0, "discard");
+        assert_eq!(SOURCES[Step::Resign as usize].0, "resign");
+        assert_eq!(SOURCES.len(), Step::Resign as usize + 1);
+    }
 }

@@ -1,10 +1,14 @@
 //! The `[queue]` section of dogwatch.toml.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
 
 /// How the queue behaves. The defaults and the reason for each stand in dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,7 +18,7 @@ pub struct Settings {
     pub url: Option<SecretString>,
     /// First part of every key, so that several installations can share a Redis.
     pub namespace: String,
-    /// Queues that a worker serves.
+    /// Queues that a worker serves, each with a weight where it matters: `critical:6`, `default:3`, `low`.
     pub queues: Vec<String>,
     /// Jobs that a worker runs at the same time.
     pub concurrency: usize,
@@ -37,6 +41,68 @@ pub struct Settings {
     pub keep_dead: Duration,
     /// How many dead jobs are kept at most, per queue.
     pub keep_dead_count: u32,
+    /// By name of job: how much of it may run at once or in a time, over all workers together.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Limit>,
+    /// Lists of Celery that a worker takes messages from.
+    #[serde(default)]
+    pub celery: crate::celery::Settings,
+}
+
+/// A queue that a worker serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WeightedQueue {
+    pub(crate) name: Arc<str>,
+    pub(crate) weight: u32,
+}
+
+/// How much of one job may run, over all workers that serve its queue.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// So many at the same time.
+    pub concurrency: Option<u32>,
+    /// So many begun in a time: `100/1m`.
+    pub rate: Option<Rate>,
+    /// JSON pointer to an argument: the limit holds for each of its values by itself.
+    pub per: Option<String>,
+}
+
+/// At most `permits` in any `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rate {
+    /// How many.
+    pub permits: u32,
+    /// In which time.
+    pub period: Duration,
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no rate; write a number and a time, such as 100/1m");
+        let (permits, period) = text.split_once('/').ok_or_else(wrong)?;
+        let permits = permits.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong)?;
+        let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(period.trim());
+        let period = parsed.ok().filter(|period| !period.is_zero()).ok_or_else(wrong)?;
+        Ok(Self { permits, period })
+    }
+}
+
+impl Limit {
+    /// The name under which runs are counted: of the job, or of the job and the argument's value.
+    pub(crate) fn name(&self, job: &str, args: &Value) -> String {
+        let Some(value) = self.per.as_ref().and_then(|pointer| args.pointer(pointer)) else {
+            return job.to_owned();
+        };
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // Names are parts of keys; a long value is as good as its hash.
+        if value.len() > 100 {
+            return format!("{job}:#{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes()).simple());
+        }
+        format!("{job}:{value}")
+    }
 }
 
 impl Settings {
@@ -61,10 +127,29 @@ impl Settings {
             ));
         }
         for queue in &self.queues {
-            crate::keys::check_name(queue)
+            let (name, weight) = split_weight(queue);
+            crate::keys::check_name(name)
                 .map_err(|reason| ("queues", format!("queue `{queue}`: {reason}")))?;
+            if weight.is_none_or(|weight| !(1..=1000).contains(&weight)) {
+                let reason = "the weight after `:` is a number from 1 to 1000, such as critical:6";
+                return Err(("queues", format!("queue `{queue}`: {reason}")));
+            }
         }
         crate::keys::check_name(&self.namespace)
             .map_err(|reason| ("namespace", format!("`{}`: {reason}", self.namespace)))
     }
+
+    /// Names of the queues that a worker serves, with their weights; 1 where none is given.
+    pub(crate) fn weighted_queues(&self) -> Vec<WeightedQueue> {
+        let read = |queue: &String| {
+            let (name, weight) = split_weight(queue);
+            WeightedQueue { name: name.into(), weight: weight.unwrap_or(1) }
+        };
+        self.queues.iter().map(read).collect()
+    }
+}
+
+/// The name, and the weight: 1 when there is none, `None` when it is not a number.
+fn split_weight(queue: &str) -> (&str, Option<u32>) {
+    queue.split_once(':').map_or((queue, Some(1)), |(name, weight)| (name, weight.parse().ok()))
 }

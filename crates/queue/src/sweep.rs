@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::outage::Outage;
-use crate::script;
+use crate::script::Step;
 use crate::settings::Settings;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -35,7 +35,9 @@ pub(crate) async fn run(client: Client, queue: Arc<str>, settings: Settings, end
 
 async fn sweep(client: &Client, queue: &str, settings: &Settings) -> Result<u64, QueueError> {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    script::sweep(&client.queue(queue))
+    let keys = client.queue(queue);
+    client
+        .step(Step::Sweep, &keys)
         .arg(ms(settings.keep_succeeded))
         .arg(settings.keep_succeeded_count)
         .arg(ms(settings.keep_dead))

@@ -7,13 +7,17 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::celery::Intake;
 use crate::claim::{Claimed, Claimer};
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::lease::Leases;
+use crate::presence::Presence;
 use crate::registry::Registry;
 use crate::run::Runner;
 use crate::settings::Settings;
+use crate::settle::Settler;
 use crate::sweep;
 
 /// How a process is told to stop: first to drain, then to end at once.
@@ -33,13 +37,14 @@ pub struct Worker<C> {
     context: Arc<C>,
     settings: Settings,
     identity: Arc<str>,
+    host: String,
 }
 
 impl<C: Send + Sync + 'static> Worker<C> {
     /// `host` becomes part of the worker's identity, which is new at every start.
     pub fn new(client: Client, registry: Registry<C>, context: C, settings: Settings, host: &str) -> Self {
         let identity = format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>()).into();
-        Self { client, registry, context: Arc::new(context), settings, identity }
+        Self { client, registry, context: Arc::new(context), settings, identity, host: host.to_owned() }
     }
 
     /// Who this worker is in leases and records.
@@ -49,36 +54,50 @@ impl<C: Send + Sync + 'static> Worker<C> {
 
     /// Works until it is told to stop and every job has ended or was given back. Never ends on a fault of Redis.
     pub async fn run(self, stop: Stop) {
-        let Self { client, registry, context, settings, identity } = self;
+        let Self { client, registry, context, settings, identity, host } = self;
         let (give_back, end) = (CancellationToken::new(), CancellationToken::new());
-        let leases = Leases::default();
+        let leases = Leases::new(Clock::system());
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let (sender, receiver) = mpsc::channel(settings.concurrency);
+        let (outcomes, to_settle) = mpsc::channel(settings.concurrency);
 
-        let mut claimers = JoinSet::new();
         let mut duties = JoinSet::new();
         duties.spawn(leases.clone().keep(client.clone(), settings.lease, end.clone()));
-        for queue in &settings.queues {
-            let queue: Arc<str> = queue.as_str().into();
-            duties.spawn(sweep::run(client.clone(), queue.clone(), settings.clone(), end.clone()));
-            let claimer = Claimer {
-                client: client.clone(),
-                queue,
-                worker: identity.clone(),
-                settings: settings.clone(),
-                slots: slots.clone(),
-                leases: leases.clone(),
-                claimed: sender.clone(),
-            };
-            claimers.spawn(claimer.run(stop.drain.clone()));
+        let presence =
+            Presence::new(client.clone(), &identity, &host, &settings, leases.clone(), stop.drain.clone());
+        duties.spawn(presence.keep(end.clone()));
+        for queue in settings.weighted_queues() {
+            duties.spawn(sweep::run(client.clone(), queue.name, settings.clone(), end.clone()));
         }
-        // The feed ends when the last claimer has ended.
-        drop(sender);
+        for intake in Intake::all(&client, &registry.catalog(), &settings) {
+            duties.spawn(intake.run(stop.drain.clone()));
+        }
+        let settler = Settler {
+            client: client.clone(),
+            settings: settings.clone(),
+            give_back: give_back.clone(),
+            now: stop.now.clone(),
+        };
+        let settler = tokio::spawn(settler.run(to_settle));
+        let claimer = Claimer {
+            client: client.clone(),
+            worker: identity.clone(),
+            settings: settings.clone(),
+            slots,
+            leases,
+            claimed: sender,
+        };
+        // The feed ends when the claimer has ended.
+        let claimer = tokio::spawn(claimer.run(stop.drain.clone()));
 
+        let drain = settings.drain;
         let runner = Arc::new(Runner {
             client,
             registry,
             context,
+            settings,
+            worker: identity.clone(),
+            outcomes,
             drain: stop.drain.clone(),
             give_back: give_back.clone(),
         });
@@ -93,7 +112,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let deadline = async {
             stop.drain.cancelled().await;
             tokio::select! {
-                () = tokio::time::sleep(settings.drain) => {}
+                () = tokio::time::sleep(drain) => {}
                 () = stop.now.cancelled() => {}
             }
         };
@@ -101,12 +120,21 @@ impl<C: Send + Sync + 'static> Worker<C> {
             ended = &mut running => ended,
             () = deadline => {
                 give_back.cancel();
-                running.await
+                tokio::select! {
+                    ended = &mut running => ended,
+                    // A claim may wait for a Redis that is away; what it brings lapses with its lease.
+                    () = stop.now.cancelled() => {
+                        claimer.abort();
+                        running.await
+                    }
+                }
             }
         };
         if let Err(error) = ended {
             tracing::error!(error = %error, "the worker's runtime ended; its jobs run elsewhere when their leases lapse");
         }
+        // All runs have ended, so all senders of outcomes are gone with the runner.
+        let _ = settler.await;
         end.cancel();
         while duties.join_next().await.is_some() {}
     }

@@ -162,9 +162,9 @@ impl Schedules {
 type Wrong = (Range<usize>, String);
 
 impl Schedule {
-    /// What makes times due: when it changes, counting begins anew.
+    /// What makes times due, and where they are counted: when it changes, counting begins anew.
     pub(crate) fn definition(&self) -> String {
-        self.cadence.to_string()
+        format!("{} in {}", self.cadence, self.queue)
     }
 
     fn check(

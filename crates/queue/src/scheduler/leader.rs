@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::QueueError;
-use crate::script;
+use crate::script::Step;
 
 /// How long a leader that gives no sign of life stays the leader. With the turn of half a second of those that wait,
 /// a failover takes less than 4 s.
@@ -46,7 +46,9 @@ impl Leadership {
     /// Takes or renews the lead; `None` while another has it.
     pub(crate) async fn confirm(&mut self) -> Result<Option<Lead>, QueueError> {
         let keys = self.client.global();
-        let answer: Result<(u64, i64), _> = script::elect()
+        let answer: Result<(u64, i64), _> = self
+            .client
+            .plain_step(Step::Elect)
             .key(keys.leader)
             .key(keys.epoch)
             .arg(&self.identity)
@@ -72,7 +74,7 @@ impl Leadership {
     /// Gives the lead up, so that another takes over at once. Best effort: the lease ends anyway.
     pub(crate) async fn resign(&self) {
         if self.leads {
-            let mut call = script::resign();
+            let mut call = self.client.plain_step(Step::Resign);
             call.key(self.client.global().leader).arg(&self.identity);
             let _: Result<i64, _> = call.invoke_async(&mut self.client.connection()).await;
         }

@@ -7,36 +7,38 @@
 //! The time is Redis's, carried on by this machine's monotonic clock: schedulers on machines whose clocks differ
 //! agree on what is due, and a step of a clock moves nothing.
 
+mod agenda;
 mod cadence;
 mod file;
 mod leader;
 mod plan;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use self::cadence::Cadence;
 pub use self::file::{FileError, Misfire, Overlap, Schedule, Schedules};
 pub use self::plan::upcoming;
 
+use self::agenda::Agenda;
 use self::leader::{Lead, Leadership};
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::outage::Outage;
-use crate::producer::{Encoded, NewJob, announce};
 use crate::registry::Catalog;
-use crate::script;
+use crate::script::Step;
 
 /// How often the file is read again. By content, not by notification: that works on every file system and for every
 /// way in which a file is replaced.
 const REREAD: Duration = Duration::from_secs(2);
 /// The longest sleep; the lease is renewed at each turn.
 const TURN: Duration = Duration::from_secs(1);
+/// Ticks in one script call: some milliseconds of Redis's time.
+const BATCH: usize = 200;
 
 /// Enqueues what is due.
 #[derive(Debug)]
@@ -47,9 +49,10 @@ pub struct Scheduler {
     text: String,
     read_at: Instant,
     schedules: Schedules,
+    agenda: Agenda,
     leadership: Leadership,
-    /// Per schedule the last slot that is known to be enqueued or passed over.
-    last: HashMap<String, Timestamp>,
+    /// Whether this scheduler knows what was enqueued last.
+    has_begun: bool,
 }
 
 impl Scheduler {
@@ -61,16 +64,9 @@ impl Scheduler {
         let text = file::read(&path)?;
         let schedules = Schedules::parse(&path, &text, &catalog)?;
         let leadership = Leadership::new(client.clone());
-        Ok(Self {
-            client,
-            catalog,
-            path,
-            text,
-            read_at: Instant::now(),
-            schedules,
-            leadership,
-            last: HashMap::new(),
-        })
+        let agenda = Agenda::of(&schedules, &catalog).map_err(|error| of_file(&path, &error))?;
+        let read_at = Instant::now();
+        Ok(Self { client, catalog, path, text, read_at, schedules, agenda, leadership, has_begun: false })
     }
 
     /// What is in force.
@@ -89,7 +85,7 @@ impl Scheduler {
                 }
                 Err(error) => {
                     // Another may lead by now; what it did is read anew.
-                    self.last.clear();
+                    self.has_begun = false;
                     stop.run_until_cancelled(outage.wait("schedule", &error)).await;
                 }
             }
@@ -97,142 +93,160 @@ impl Scheduler {
         self.leadership.resign().await;
     }
 
-    /// One look at everything; says how long to sleep.
+    /// One look at what is due; says how long to sleep.
     async fn turn(&mut self) -> Result<Duration, QueueError> {
-        self.reread();
         let Some(lead) = self.leadership.confirm().await? else {
-            self.last.clear();
+            self.has_begun = false;
+            self.reread();
             return Ok(TURN / 2);
         };
-        if self.last.is_empty() {
-            self.begin(&lead).await?;
+        let now = lead.now();
+        if self.has_begun {
+            // A schedule that nothing is known of was changed by another leader with another file.
+            self.tick(self.agenda.unknown().into_iter().map(|index| (index, now)), "start", &lead).await?;
+        } else {
+            self.begin(now, &lead).await?;
         }
-        let mut next = lead.now() + TURN;
-        for schedule in self.schedules.enabled().cloned().collect::<Vec<_>>() {
-            next = next.min(self.follow(&schedule, &lead).await?);
-        }
-        let sleep = next.as_millisecond() - lead.now().as_millisecond();
+        let due = self.agenda.take_due(now);
+        self.tick(due, "next", &lead).await?;
+        // After what was due by the old file, and from the same moment on: no slot falls in between.
+        let changed = self.reread();
+        self.tick(changed.into_iter().map(|index| (index, now)), "restart", &lead).await?;
+        let next = self.agenda.next().unwrap_or(Timestamp::MAX).as_millisecond();
+        let sleep = next.saturating_sub(lead.now().as_millisecond());
         Ok(Duration::from_millis(u64::try_from(sleep).unwrap_or(0)).min(TURN))
     }
 
     /// Takes the lead over: on the very first start of all, every schedule is enqueued once, so that a newcomer sees
     /// each job work; a schedule that is new later begins to count now.
-    async fn begin(&mut self, lead: &Lead) -> Result<(), QueueError> {
+    async fn begin(&mut self, now: Timestamp, lead: &Lead) -> Result<(), QueueError> {
         let first_start = !self.leadership.has_started().await?;
-        let now = lead.now();
-        for schedule in self.schedules.enabled().cloned().collect::<Vec<_>>() {
-            if first_start {
-                self.tick(&schedule, now, "first", lead).await?;
-            }
-            self.tick(&schedule, now, "start", lead).await?;
+        let all: Vec<(usize, Timestamp)> =
+            (0..self.agenda.entries().len()).map(|index| (index, now)).collect();
+        if first_start {
+            self.tick(all.clone(), "first", lead).await?;
         }
+        self.tick(all, "start", lead).await?;
         if first_start {
             self.leadership.note_started().await?;
         }
+        self.has_begun = true;
         Ok(())
     }
 
-    /// Enqueues what is due of one schedule; says when the next is.
-    async fn follow(&mut self, schedule: &Schedule, lead: &Lead) -> Result<Timestamp, QueueError> {
-        let now = lead.now();
-        let far = now + Duration::from_hours(24);
-        let Some(&last) = self.last.get(&schedule.name) else {
-            self.tick(schedule, now, "start", lead).await?;
-            return Ok(now);
-        };
-        let due = plan::due(&schedule.cadence, last, now, schedule.misfire);
-        for slot in due.enqueue {
-            self.tick(schedule, slot, "next", lead).await?;
-        }
-        if let Some(passed) = due.passed {
-            self.last.entry(schedule.name.clone()).and_modify(|last| *last = passed.max(*last));
-        }
-        Ok(due.next.unwrap_or(far))
-    }
-
+    /// Enqueues ticks: of each queue in their order, many at a time.
     async fn tick(
         &mut self,
-        schedule: &Schedule,
-        slot: Timestamp,
+        ticks: impl IntoIterator<Item = (usize, Timestamp)>,
         mode: &str,
         lead: &Lead,
     ) -> Result<(), QueueError> {
-        let job = NewJob {
-            queue: schedule.queue.clone(),
-            delay: schedule.jitter.mul_f64(rand::random::<f64>()),
-            max_attempts: schedule.max_attempts,
-            timeout: schedule.timeout,
-            schedule: Some(schedule.name.clone()),
-            ..NewJob::new(&schedule.job, Value::Object(schedule.args.clone()))
-        };
-        let job = Encoded::new(job, &self.catalog)?;
-        announce(&self.client, &schedule.queue).await?;
-        let mut call = script::tick(&self.client.queue(&schedule.queue));
-        call.arg(lead.epoch).arg(&schedule.name).arg(slot.as_millisecond()).arg(schedule.definition());
-        call.arg(mode).arg(schedule.overlap.as_str());
-        job.add_to(&mut call);
-        let (what, last_ms, definition): (String, i64, String) = call
-            .invoke_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("enqueue a tick"))?;
-        tracing::debug!(schedule = schedule.name, slot = %slot, what, "tick");
-        match what.as_str() {
-            "deposed" => {
-                tracing::warn!("another scheduler has taken the lead");
-                self.leadership.step_down();
-                self.last.clear();
-            }
-            "overlapping" => tracing::warn!(
-                schedule = schedule.name,
-                slot = %slot,
-                "`{}` was not enqueued: its previous run has not ended",
-                schedule.name
-            ),
-            _ => {}
+        let mut by_queue: BTreeMap<String, Vec<(usize, Timestamp)>> = BTreeMap::new();
+        for (index, slot) in ticks {
+            let queue = self.agenda.entries()[index].schedule.queue.clone();
+            by_queue.entry(queue).or_default().push((index, slot));
         }
-        let last = Timestamp::from_millisecond(last_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        if what == "deposed" || (what == "taken" && definition != schedule.definition()) {
-            self.last.remove(&schedule.name);
-        } else {
-            self.last.insert(schedule.name.clone(), last);
+        for (queue, ticks) in by_queue {
+            self.client.announce(&queue).await?;
+            for group in ticks.chunks(BATCH) {
+                if !self.tick_group(&queue, group, mode, lead).await? {
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }
 
+    /// False when another scheduler leads.
+    async fn tick_group(
+        &mut self,
+        queue: &str,
+        group: &[(usize, Timestamp)],
+        mode: &str,
+        lead: &Lead,
+    ) -> Result<bool, QueueError> {
+        let keys = self.client.queue(queue);
+        let mut call = self.client.step(Step::Tick, &keys);
+        call.arg(lead.epoch);
+        for (index, slot) in group {
+            let entry = &self.agenda.entries()[*index];
+            let Schedule { name, overlap, jitter, .. } = &entry.schedule;
+            call.arg(name).arg(slot.as_millisecond()).arg(&entry.definition).arg(mode).arg(overlap.as_str());
+            entry.job.renewed(slot.as_millisecond(), jitter.mul_f64(rand::random::<f64>())).add_to(&mut call);
+        }
+        let answer: redis::Value = call
+            .invoke_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("enqueue ticks"))?;
+        // `deposed` comes alone; all others as a list for each tick.
+        let Ok(answers) = redis::from_redis_value::<Vec<(String, i64, String)>>(answer) else {
+            tracing::warn!("another scheduler has taken the lead");
+            self.leadership.step_down();
+            self.has_begun = false;
+            return Ok(false);
+        };
+        for ((index, slot), (what, last_ms, definition)) in group.iter().zip(answers) {
+            self.heed(*index, *slot, &what, last_ms, &definition);
+        }
+        Ok(true)
+    }
+
+    /// Notes what Redis said of a tick.
+    fn heed(&mut self, index: usize, slot: Timestamp, what: &str, last_ms: i64, definition: &str) {
+        let entry = &self.agenda.entries()[index];
+        let name = &entry.schedule.name;
+        tracing::debug!(schedule = name, slot = %slot, what, "tick");
+        if what == "overlapping" {
+            tracing::warn!(schedule = name, slot = %slot, "`{name}` was not enqueued: its previous run has not ended");
+        }
+        if what == "taken" && definition != entry.definition {
+            self.agenda.forget(index);
+        } else {
+            self.agenda
+                .counts_from(index, Timestamp::from_millisecond(last_ms).unwrap_or(Timestamp::UNIX_EPOCH));
+        }
+    }
+
     /// Reads the file again when it has changed. A bad one is refused as a whole and said once; the last good one
-    /// stays in force.
-    fn reread(&mut self) {
+    /// stays in force. Returns the schedules that are new or changed.
+    fn reread(&mut self) -> Vec<usize> {
         if self.read_at.elapsed() < REREAD {
-            return;
+            return Vec::new();
         }
         self.read_at = Instant::now();
         let text = match file::read(&self.path) {
-            Ok(text) if text == self.text => return,
+            Ok(text) if text == self.text => return Vec::new(),
             Ok(text) => text,
             Err(error) => {
                 // Forget the text, so that the same file is taken when it is back.
                 if !std::mem::take(&mut self.text).is_empty() {
                     tracing::error!(error = %error, "schedules stay as they were: {error}");
                 }
-                return;
+                return Vec::new();
             }
         };
-        match Schedules::parse(&self.path, &text, &self.catalog) {
-            Ok(schedules) => {
-                tracing::info!(
-                    schedules = schedules.enabled().count(),
-                    "{} was read again",
-                    self.path.display()
-                );
-                self.last.retain(|name, _| {
-                    let definition =
-                        |of: &Schedules| of.enabled().find(|s| s.name == *name).map(Schedule::definition);
-                    definition(&schedules) == definition(&self.schedules)
-                });
-                self.schedules = schedules;
-            }
-            Err(error) => tracing::error!(error = %error, "schedules stay as they were: {error}"),
-        }
+        let read = Schedules::parse(&self.path, &text, &self.catalog).and_then(|schedules| {
+            let agenda =
+                Agenda::of(&schedules, &self.catalog).map_err(|error| of_file(&self.path, &error))?;
+            Ok((schedules, agenda))
+        });
         self.text = text;
+        match read {
+            Ok((schedules, mut agenda)) => {
+                let count = schedules.enabled().count();
+                tracing::info!(schedules = count, "{} was read again", self.path.display());
+                let changed = agenda.continue_from(&self.agenda);
+                (self.schedules, self.agenda) = (schedules, agenda);
+                changed
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "schedules stay as they were: {error}");
+                Vec::new()
+            }
+        }
     }
+}
+
+fn of_file(path: &std::path::Path, error: &QueueError) -> FileError {
+    FileError { place: path.display().to_string(), reason: error.to_string() }
 }

@@ -66,17 +66,15 @@ async fn metadata_that_makes_no_sense_harms_no_other_job() {
     let _: () = redis.hset(meta(3), "max_attempts", "many").await.unwrap();
     let _: () = redis.hset(meta(4), "timeout_ms", "99999999999999999999999").await.unwrap();
     let worker = queue.work();
-    for n in [0, 3, 4, 5] {
+    for n in [0, 1, 3, 4, 5] {
         assert_eq!(queue.end_of(&ids[n]).await.state, JobState::Succeeded, "job {n}");
     }
-    for n in [1, 2] {
-        let dead = async || {
-            queue.inspector.job(&ids[n]).await.is_ok_and(|job| job.is_some_and(|job| job.state.has_ended()))
-        };
-        eventually(LONG, "it is dead", dead).await;
-        let bad = queue.job(&ids[n]).await;
-        assert_eq!(bad.state, JobState::Dead);
-        assert!(bad.error.unwrap().starts_with("its metadata cannot be used: "));
-    }
+    let dead = async || {
+        queue.inspector.job(&ids[2]).await.is_ok_and(|job| job.is_some_and(|job| job.state.has_ended()))
+    };
+    eventually(LONG, "it is dead", dead).await;
+    let bad = queue.job(&ids[2]).await;
+    assert_eq!(bad.state, JobState::Dead);
+    assert!(bad.error.unwrap().starts_with("its metadata cannot be used: "));
     worker.drain().await;
 }

@@ -118,21 +118,27 @@ async fn an_outcome_whose_answer_was_lost_is_accepted_when_it_is_offered_again()
     let id = queue.enqueue(sleep(1)).await;
     let settled = queue.end_of(&id).await;
     let mut redis = queue.redis().await;
-    let token: String = redis.hget(queue.key(&format!("meta:{id}")), "settled").await.unwrap();
+    let token: String = redis.hget(queue.key(&format!("meta:{id}")), "token").await.unwrap();
     // The script as the worker calls it, once more.
-    let script = concat!(include_str!("../../lua/lib.lua"), include_str!("../../lua/settle.lua"));
-    let families = ["data", "active", "scheduled", "leases", "done", "dead", "meta", "fence", "slots"];
+    let script = concat!("#!lua\n", include_str!("../../lua/lib.lua"), include_str!("../../lua/settle.lua"));
     let offer = async |token: &str, redis: &mut redis::aio::MultiplexedConnection| {
         let script = redis::Script::new(script);
-        let mut call = script.prepare_invoke();
-        for family in families {
-            call.key(queue.key(family));
-        }
-        call.arg(&id).arg(token).arg("dead").arg("late").arg("");
-        call.invoke_async::<i64>(redis).await.unwrap()
+        let mut call = script.key(queue.prefix());
+        call.arg(1000)
+            .arg(1000)
+            .arg(&id)
+            .arg(token)
+            .arg("dead")
+            .arg("late")
+            .arg("")
+            .arg("sleep")
+            .arg("")
+            .arg("")
+            .arg("");
+        call.invoke_async::<Vec<i64>>(redis).await.unwrap()
     };
-    assert_eq!(offer(&token, &mut redis).await, 1);
-    assert_eq!(offer("0", &mut redis).await, 0);
+    assert_eq!(offer(&token, &mut redis).await, [1]);
+    assert_eq!(offer("0", &mut redis).await, [0]);
     assert_eq!((settled.state, queue.job(&id).await.state), (JobState::Succeeded, JobState::Succeeded));
     worker.drain().await;
 }

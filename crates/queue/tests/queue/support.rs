@@ -1,12 +1,13 @@
 //! Jobs that do nothing but what a test watches, and a worker that runs them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dogwatch_queue::{
-    Catalog, Client, Inspector, Job, JobError, JobRecord, NewJob, Producer, Registry, Retry, Settings, Stop,
-    Worker, mins, secs,
+    Catalog, Client, Inspector, Job, JobError, JobRecord, NewJob, Producer, Registry, Retry, Run, Settings,
+    Stop, Worker, mins, secs,
 };
 use dogwatch_testing::{TestRedis, eventually};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ impl Job for Note {
     const TIMEOUT: Duration = secs(5);
     type Context = Arc<Ledger>;
     type Outcome = usize;
-    async fn run(self, ledger: &Arc<Ledger>) -> Result<usize, JobError> {
+    async fn run(self, ledger: &Run<Arc<Ledger>>) -> Result<usize, JobError> {
         ledger.runs.lock().unwrap().push(self.text);
         Ok(ledger.count())
     }
@@ -60,7 +61,7 @@ impl Job for Behave {
     const TIMEOUT: Duration = secs(2);
     type Context = Arc<Ledger>;
     type Outcome = ();
-    async fn run(self, ledger: &Arc<Ledger>) -> Result<(), JobError> {
+    async fn run(self, ledger: &Run<Arc<Ledger>>) -> Result<(), JobError> {
         ledger.runs.lock().unwrap().push(self.how.clone());
         let fails = ledger
             .failures_left
@@ -92,7 +93,7 @@ impl Job for Sleep {
     const TIMEOUT: Duration = mins(1);
     type Context = Arc<Ledger>;
     type Outcome = ();
-    async fn run(self, ledger: &Arc<Ledger>) -> Result<(), JobError> {
+    async fn run(self, ledger: &Run<Arc<Ledger>>) -> Result<(), JobError> {
         ledger.runs.lock().unwrap().push("begin".to_owned());
         tokio::time::sleep(Duration::from_millis(self.ms)).await;
         ledger.runs.lock().unwrap().push("end".to_owned());
@@ -147,7 +148,12 @@ impl Queue {
     }
 
     pub(crate) fn key(&self, family: &str) -> String {
-        format!("{}:{{default}}:{family}", self.namespace)
+        format!("{}:{family}", self.prefix())
+    }
+
+    /// What all keys of the queue begin with.
+    pub(crate) fn prefix(&self) -> String {
+        format!("{}:{{default}}", self.namespace)
     }
 
     /// A connection to look where the product does not.
@@ -209,5 +215,7 @@ pub(crate) fn settings(namespace: &str) -> Settings {
         keep_succeeded_count: 1000,
         keep_dead: mins(10),
         keep_dead_count: 1000,
+        limits: BTreeMap::new(),
+        celery: dogwatch_queue::CelerySettings::default(),
     }
 }

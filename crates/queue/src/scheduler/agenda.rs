@@ -1,0 +1,124 @@
+//! Which schedule is due when: the schedules in force in the order of their next times, so that a turn looks at those
+//! that are due and at no other, however many there are.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::file::{Schedule, Schedules};
+use super::plan;
+use crate::error::QueueError;
+use crate::producer::{Encoded, NewJob};
+use crate::registry::Catalog;
+
+/// The schedules in force.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    /// Next times, of those that are known.
+    due: BTreeSet<(Timestamp, usize)>,
+}
+
+/// One schedule, with what does not change from tick to tick.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) schedule: Schedule,
+    pub(super) definition: String,
+    /// The job of every tick, but for its id, its delay and its slot.
+    pub(super) job: Encoded,
+    /// The last slot that is known to be enqueued or passed over.
+    last: Option<Timestamp>,
+    next: Option<Timestamp>,
+}
+
+impl Agenda {
+    pub(super) fn of(schedules: &Schedules, catalog: &Catalog) -> Result<Self, QueueError> {
+        let mut agenda = Self::default();
+        for schedule in schedules.enabled() {
+            let job = NewJob {
+                queue: schedule.queue.clone(),
+                max_attempts: schedule.max_attempts,
+                timeout: schedule.timeout,
+                schedule: Some(schedule.name.clone()),
+                ..NewJob::new(&schedule.job, schedule.args.clone().into())
+            };
+            let job = Encoded::new(job, catalog)?;
+            agenda.by_name.insert(schedule.name.clone(), agenda.entries.len());
+            let definition = schedule.definition();
+            agenda.entries.push(Entry {
+                schedule: schedule.clone(),
+                definition,
+                job,
+                last: None,
+                next: None,
+            });
+        }
+        Ok(agenda)
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Takes over what is known of schedules that have not changed. Returns those of which nothing is known.
+    pub(super) fn continue_from(&mut self, before: &Self) -> Vec<usize> {
+        let mut unknown = Vec::new();
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            let same = before.by_name.get(&entry.schedule.name).map(|at| &before.entries[*at]);
+            match same.filter(|same| same.definition == entry.definition).and_then(|same| same.last) {
+                Some(last) => self.counts_from(index, last),
+                None => unknown.push(index),
+            }
+        }
+        unknown
+    }
+
+    /// Notes the last slot of a schedule.
+    pub(super) fn counts_from(&mut self, index: usize, last: Timestamp) {
+        let next = self.entries[index].schedule.cadence.next_after(last);
+        self.set(index, Some(last), next);
+    }
+
+    /// Notes that nothing is known of a schedule any more.
+    pub(super) fn forget(&mut self, index: usize) {
+        self.set(index, None, None);
+    }
+
+    fn set(&mut self, index: usize, last: Option<Timestamp>, next: Option<Timestamp>) {
+        let entry = &mut self.entries[index];
+        if let Some(before) = entry.next {
+            self.due.remove(&(before, index));
+        }
+        (entry.last, entry.next) = (last, next);
+        if let Some(next) = next {
+            self.due.insert((next, index));
+        }
+    }
+
+    /// Slots that are due, oldest first within a schedule. Slots that are passed over are noted as such.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(usize, Timestamp)> {
+        let mut ticks = Vec::new();
+        while let Some(&(next, index)) = self.due.first()
+            && next <= now
+        {
+            let entry = &self.entries[index];
+            let last = entry.last.unwrap_or(now);
+            let due = plan::due(&entry.schedule.cadence, last, now, entry.schedule.misfire);
+            ticks.extend(due.enqueue.iter().map(|slot| (index, *slot)));
+            self.set(index, Some(due.passed.unwrap_or(last)), due.next);
+        }
+        ticks
+    }
+
+    /// When the next is due.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due.first().map(|(next, _)| *next)
+    }
+
+    /// Schedules of which nothing is known.
+    pub(super) fn unknown(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|index| self.entries[*index].last.is_none()).collect()
+    }
+}
