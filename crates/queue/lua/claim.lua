@@ -87,11 +87,14 @@ local function take_prioritized(below)
 end
 local prioritized = redis.call('EXISTS', PRIORITIZED) == 1
 if prioritized then take_prioritized(NORMAL * 2 ^ 44) end
-if #ids < count then
-  for _, id in ipairs(redis.call('LPOP', ACTIVE, count - #ids) or {}) do
-    if id ~= '' then ids[#ids + 1] = id end
+local woken = false
+local function take_active()
+  for _, id in ipairs(#ids < count and redis.call('LPOP', ACTIVE, count - #ids) or {}) do
+    if id == '' then woken = true else ids[#ids + 1] = id end
   end
 end
+take_active()
+if woken then take_active() end
 if prioritized then take_prioritized(math.huge) end
 if #ids == 0 then return claimed end
 

@@ -6,6 +6,7 @@ use apalis::prelude::WorkerBuilder;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::celery::Intake;
 use crate::claim::{Claimed, Claimer};
@@ -78,7 +79,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
             give_back: give_back.clone(),
             now: stop.now.clone(),
         };
-        let settler = tokio::spawn(settler.run(to_settle));
+        // Dropped with this future, like all else.
+        let settler = AbortOnDropHandle::new(tokio::spawn(settler.run(to_settle)));
         let claimer = Claimer {
             client: client.clone(),
             worker: identity.clone(),
@@ -88,7 +90,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             claimed: sender,
         };
         // The feed ends when the claimer has ended.
-        let claimer = tokio::spawn(claimer.run(stop.drain.clone()));
+        let claimer = AbortOnDropHandle::new(tokio::spawn(claimer.run(stop.drain.clone())));
 
         let drain = settings.drain;
         let runner = Arc::new(Runner {

@@ -16,7 +16,9 @@ const MAX_TIME_BYTES: usize = 64;
 pub(crate) fn plain(value: Value) -> Result<Value, String> {
     match value {
         Value::Array(items) => items.into_iter().map(plain).collect(),
-        Value::Object(map) if map.len() == 2 && map.contains_key("__type__") && map.contains_key("__value__") => {
+        Value::Object(map)
+            if map.len() == 2 && map.contains_key("__type__") && map.contains_key("__value__") =>
+        {
             typed(&map["__type__"], &map["__value__"])
         }
         Value::Object(map) => map.into_iter().map(|(key, value)| Ok((key, plain(value)?))).collect(),
@@ -28,14 +30,18 @@ fn typed(kind: &Value, value: &Value) -> Result<Value, String> {
     let malformed = || format!("`{value}` is no value of type {kind}");
     match kind.as_str().unwrap_or_default() {
         // The text of bytes is the bytes where they are UTF-8, and their base64 where they are not.
-        "datetime" | "date" | "time" | "decimal" | "bytes" | "base64" if value.is_string() => Ok(value.clone()),
+        "datetime" | "date" | "time" | "decimal" | "bytes" | "base64" if value.is_string() => {
+            Ok(value.clone())
+        }
         "datetime" | "date" | "time" | "decimal" | "bytes" | "base64" => Err(malformed()),
         "uuid" => {
             let hex = value["hex"].as_str().ok_or_else(malformed)?;
             let uuid = Uuid::try_parse(hex).map_err(|_| malformed())?;
             Ok(Value::String(uuid.to_string()))
         }
-        _ => Err(format!("a value of type {kind} is known to the sender's code alone; send a string or a number")),
+        _ => Err(format!(
+            "a value of type {kind} is known to the sender's code alone; send a string or a number"
+        )),
     }
 }
 
@@ -106,8 +112,12 @@ mod tests {
     #[test]
     fn a_type_that_is_unknown_or_wrong_is_refused_by_name() {
         let error = plain(json!([of("money", "5 EUR")])).unwrap_err();
-        assert!(error.starts_with("a value of type \"money\" is known to the sender's code alone"), "{error}");
-        for wrong in [of("uuid", "x"), of("uuid", json!({"hex": "x"})), of("date", 5), of("bytes", json!({}))] {
+        assert!(
+            error.starts_with("a value of type \"money\" is known to the sender's code alone"),
+            "{error}"
+        );
+        for wrong in [of("uuid", "x"), of("uuid", json!({"hex": "x"})), of("date", 5), of("bytes", json!({}))]
+        {
             assert!(plain(wrong.clone()).unwrap_err().contains("is no value of type"), "{wrong}");
         }
         assert!(plain(json!({"__type__": 5, "__value__": null})).is_err());
@@ -137,8 +147,14 @@ mod tests {
         let names = ["host".to_owned(), "limit".to_owned()];
         let kwargs = |value: Value| value.as_object().cloned().unwrap_or_default();
         let call = |args: &[Value], given: Value, names| into_args(args.to_vec(), kwargs(given), names);
-        assert_eq!(call(&[json!("db1"), json!(3)], json!({}), &names), Ok(json!({"host": "db1", "limit": 3})));
-        assert_eq!(call(&[json!("db1")], json!({"limit": 3}), &names), Ok(json!({"host": "db1", "limit": 3})));
+        assert_eq!(
+            call(&[json!("db1"), json!(3)], json!({}), &names),
+            Ok(json!({"host": "db1", "limit": 3}))
+        );
+        assert_eq!(
+            call(&[json!("db1")], json!({"limit": 3}), &names),
+            Ok(json!({"host": "db1", "limit": 3}))
+        );
         assert_eq!(call(&[], json!({"other": 1}), &[]), Ok(json!({"other": 1})));
         for (args, given, names, error) in [
             (2, json!({}), &names[..1], "takes 1 positional argument but 2 were given"),

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod control;
 mod dead_letters;
 mod delivery;
 mod drains;
 mod leases;
+mod limits;
+mod order;
 mod other_producers;
 mod redis_faults;
 mod retries;
 mod scheduling;
 mod support;
+mod uniqueness;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dogwatch_queue::{
-    Catalog, Client, Inspector, Job, JobError, JobRecord, NewJob, Producer, Registry, Retry, Run, Settings,
-    Stop, Worker, mins, secs,
+    Catalog, Client, Control, Inspector, Job, JobError, JobRecord, NewJob, Producer, Registry, Retry, Run,
+    Settings, Stop, Worker, mins, secs,
 };
 use dogwatch_testing::{TestRedis, eventually};
 use serde::{Deserialize, Serialize};
@@ -101,8 +101,34 @@ impl Job for Sleep {
     }
 }
 
+/// Tells of its progress, waits, and stops when it is told to.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Obedient {
+    pub(crate) ms: u64,
+}
+
+impl Job for Obedient {
+    const NAME: &'static str = "obedient";
+    const RETRY: Retry = Retry::none();
+    const TIMEOUT: Duration = mins(1);
+    type Context = Arc<Ledger>;
+    type Outcome = ();
+    async fn run(self, ledger: &Run<Arc<Ledger>>) -> Result<(), JobError> {
+        ledger.runs.lock().unwrap().push("begin".to_owned());
+        ledger.progress(json!({ "done": 1, "of": 2 }));
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.ms)) => Ok(()),
+            () = ledger.cancelled() => {
+                ledger.runs.lock().unwrap().push("told to stop".to_owned());
+                Err(JobError::retry("stopped half way"))
+            }
+        }
+    }
+}
+
 pub(crate) fn registry() -> Registry<Arc<Ledger>> {
-    Registry::new().with::<Note>().with::<Behave>().with::<Sleep>()
+    Registry::new().with::<Note>().with::<Behave>().with::<Sleep>().with::<Obedient>()
 }
 
 pub(crate) fn catalog() -> Catalog {
@@ -156,6 +182,31 @@ impl Queue {
         format!("{}:{{default}}", self.namespace)
     }
 
+    pub(crate) fn control(&self) -> Control {
+        Control::new(self.client.clone(), catalog())
+    }
+
+    /// Whether a worker blocks on the queue.
+    pub(crate) async fn is_watched(&self) -> bool {
+        let info: String =
+            redis::cmd("CLIENT").arg("LIST").query_async(&mut self.redis().await).await.unwrap();
+        info.lines().any(|line| line.contains("cmd=blmove"))
+    }
+
+    /// Keys that only exist while something waits or runs.
+    pub(crate) async fn left_over(&self) -> Vec<String> {
+        let mut redis = self.redis().await;
+        let mut left = Vec::new();
+        for family in
+            ["active", "prioritized", "scheduled", "retrying", "leases", "parked", "holders:*", "waiting:*"]
+        {
+            let keys: Vec<String> =
+                redis::cmd("KEYS").arg(glob(&self.key(family))).query_async(&mut redis).await.unwrap();
+            left.extend(keys);
+        }
+        left
+    }
+
     /// A connection to look where the product does not.
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
         redis::Client::open(self.url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap()
@@ -185,6 +236,11 @@ impl Queue {
         eventually(LONG, &format!("job {id} has ended"), ended).await;
         self.job(id).await
     }
+}
+
+/// A pattern of KEYS for a key in which only `*` is special.
+fn glob(key: &str) -> String {
+    key.replace('{', "\\{").replace('}', "\\}")
 }
 
 /// A worker that runs.

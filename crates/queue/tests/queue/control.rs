@@ -1,0 +1,153 @@
+//! Orders of people hold whatever happens to the processes: pause, resume, cancel, run again, purge.
+
+use std::time::Duration;
+
+use dogwatch_queue::{Cancelled, DeadFilter, JobState, NewJob};
+use dogwatch_testing::eventually;
+use serde_json::json;
+
+use crate::support::{LONG, Queue, behave, note};
+
+fn wait(ms: u64) -> NewJob {
+    NewJob::new("obedient", json!({ "ms": ms }))
+}
+
+#[tokio::test]
+async fn a_paused_queue_runs_nothing_until_it_is_resumed() {
+    let queue = Queue::new().await;
+    queue.control().pause("default").await.unwrap();
+    let worker = queue.work();
+    let id = queue.enqueue(note("a")).await;
+    let counts = async || queue.inspector.counts().await.unwrap().remove(0);
+    eventually(LONG, "workers look at it", async || !queue.inspector.workers().await.unwrap().is_empty())
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((counts().await.ready, counts().await.paused), (1, true));
+    assert_eq!(queue.job(&id).await.state, JobState::Ready);
+    queue.control().resume("default").await.unwrap();
+    queue.end_of(&id).await;
+    assert!(!counts().await.paused);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_waiting_job_that_was_cancelled_never_runs() {
+    let queue = Queue::new().await;
+    let jobs = [
+        note("ready"),
+        NewJob { delay: Duration::from_millis(200), ..note("delayed") },
+        NewJob { priority: 1, ..note("prioritized") },
+    ];
+    let mut ids = Vec::new();
+    for job in jobs {
+        ids.push(queue.enqueue(job).await);
+    }
+    for id in &ids {
+        assert_eq!(queue.control().cancel(id).await.unwrap(), Some(Cancelled::Cancelled));
+        assert_eq!(queue.control().cancel(id).await.unwrap(), Some(Cancelled::Ended));
+        assert_eq!(queue.job(id).await.state, JobState::Cancelled);
+    }
+    assert_eq!(queue.control().cancel("nothing").await.unwrap(), None);
+    let worker = queue.work();
+    let last = queue.enqueue(NewJob { delay: Duration::from_millis(300), ..note("last") }).await;
+    queue.end_of(&last).await;
+    worker.drain().await;
+    assert_eq!(*queue.ledger.runs.lock().unwrap(), ["last"]);
+    let counts = queue.inspector.counts().await.unwrap().remove(0);
+    assert_eq!((counts.ready, counts.scheduled, counts.running), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_running_job_is_told_and_ends_as_cancelled() {
+    let queue = Queue::new().await;
+    let worker = queue.work();
+    let id = queue.enqueue(wait(60_000)).await;
+    eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
+    assert_eq!(queue.control().cancel(&id).await.unwrap(), Some(Cancelled::Told));
+    let job = queue.end_of(&id).await;
+    assert_eq!((job.state, job.attempt), (JobState::Cancelled, 1));
+    worker.drain().await;
+    assert_eq!(*queue.ledger.runs.lock().unwrap(), ["begin", "told to stop"]);
+}
+
+#[tokio::test]
+async fn progress_is_seen_from_outside_while_the_job_runs() {
+    let queue = Queue::new().await;
+    let worker = queue.work();
+    let id = queue.enqueue(wait(60_000)).await;
+    let seen = async || queue.job(&id).await.progress == Some(json!({ "done": 1, "of": 2 }));
+    eventually(LONG, "its progress is seen", seen).await;
+    let workers = queue.inspector.workers().await.unwrap();
+    assert_eq!((workers.len(), workers[0].id.as_str()), (1, worker.identity.as_str()));
+    let running = async || {
+        let workers = queue.inspector.workers().await.unwrap();
+        workers[0].running.first().is_some_and(|job| job.id == id && job.job == "obedient")
+    };
+    eventually(LONG, "the worker tells what it runs", running).await;
+    queue.control().cancel(&id).await.unwrap();
+    queue.end_of(&id).await;
+    worker.drain().await;
+    assert_eq!(queue.inspector.workers().await.unwrap().len(), 0, "it has said goodbye");
+}
+
+#[tokio::test]
+async fn dead_letters_are_replayed_by_filter_edited_and_discarded() {
+    let queue = Queue::new().await;
+    let worker = queue.work();
+    let bad = queue.enqueue(behave("discard")).await;
+    let mut redis = queue.redis().await;
+    let unreadable = "unreadable";
+    let _: () = redis::pipe()
+        .hset(queue.key("data"), unreadable, "{")
+        .rpush(queue.key("active"), unreadable)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    for id in [bad.as_str(), unreadable] {
+        assert_eq!(queue.end_of(id).await.state, JobState::Dead);
+    }
+    let only = |error: &str| DeadFilter { error: Some(error.to_owned()), ..DeadFilter::default() };
+    assert_eq!(queue.control().replay(&only("no such text")).await.unwrap(), 0);
+    assert_eq!(queue.control().replay(&only("makes no sense")).await.unwrap(), 1);
+    let again = async || queue.ledger.count() == 2 && queue.job(&bad).await.state == JobState::Dead;
+    eventually(LONG, "it died again", again).await;
+    let error = queue.control().retry(&bad, Some(json!({ "hwo": "ok" }))).await.unwrap_err();
+    assert!(error.to_string().contains("/hwo"), "{error}");
+    assert_eq!(queue.control().retry(&bad, Some(json!({ "how": "ok" }))).await.unwrap(), Some(true));
+    let job = queue.end_of(&bad).await;
+    assert_eq!((job.state, job.attempt, job.args), (JobState::Succeeded, 1, json!({ "how": "ok" })));
+    assert_eq!(queue.control().retry(&bad, None).await.unwrap(), Some(false), "it has succeeded");
+    assert!(queue.control().discard(unreadable).await.unwrap());
+    assert!(!queue.control().discard(unreadable).await.unwrap());
+    assert_eq!(queue.control().discard_all(&DeadFilter::default()).await.unwrap(), 0);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_purged_queue_is_empty_and_its_jobs_are_cancelled() {
+    let queue = Queue::new().await;
+    let ready = queue.enqueue(note("a")).await;
+    queue.enqueue(NewJob { delay: Duration::from_mins(1), ..note("b") }).await;
+    queue.enqueue(NewJob { priority: 2, ..note("c") }).await;
+    assert_eq!(queue.control().purge("default").await.unwrap(), 3);
+    assert_eq!(queue.job(&ready).await.state, JobState::Cancelled);
+    let counts = queue.inspector.counts().await.unwrap().remove(0);
+    assert_eq!((counts.ready, counts.scheduled), (0, 0));
+}
+
+#[tokio::test]
+async fn history_tells_what_ran_how_long_and_what_failed() {
+    let queue = Queue::new().await;
+    let worker = queue.work();
+    for _ in 0..3 {
+        let id = queue.enqueue(NewJob::new("sleep", json!({ "ms": 50 }))).await;
+        queue.end_of(&id).await;
+    }
+    let id = queue.enqueue(behave("discard")).await;
+    queue.end_of(&id).await;
+    let history = queue.inspector.history(Duration::from_hours(1)).await.unwrap();
+    let of = |name: &str| history.iter().find(|line| line.job == name).unwrap();
+    assert_eq!((of("sleep").succeeded, of("sleep").dead, of("behave").dead), (3, 0, 1));
+    assert!(of("sleep").p50_ms > 40.0 && of("sleep").mean_ms >= 50.0, "{:?}", of("sleep"));
+    worker.drain().await;
+}

@@ -1,0 +1,103 @@
+//! Limits hold over all workers together, and a place under one outlives no lease.
+
+use std::time::Duration;
+
+use dogwatch_queue::{JobState, Limit, NewJob};
+use dogwatch_testing::eventually;
+use serde_json::json;
+
+use crate::support::{LONG, Queue};
+
+fn limit(concurrency: Option<u32>, rate: Option<&str>, per: Option<&str>) -> Limit {
+    let rate = rate.map(|text| text.to_owned().try_into().unwrap());
+    Limit { concurrency, rate, per: per.map(str::to_owned) }
+}
+
+fn sleep(ms: u64) -> NewJob {
+    NewJob::new("sleep", json!({ "ms": ms }))
+}
+
+/// The most that ran at once, from what the jobs wrote down.
+fn most_at_once(queue: &Queue) -> usize {
+    let (mut now, mut most) = (0, 0_usize);
+    for event in queue.ledger.runs.lock().unwrap().iter() {
+        if event == "begin" {
+            now += 1
+        } else {
+            now -= 1
+        }
+        most = most.max(now);
+    }
+    most
+}
+
+#[tokio::test]
+async fn concurrency_is_limited_over_all_workers_and_nothing_starves() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(2), None, None));
+    let workers = [queue.work(), queue.work()];
+    let jobs = queue.producer.enqueue_all((0..20).map(|_| sleep(20)).collect()).await.unwrap();
+    for job in &jobs {
+        let job = queue.end_of(&job.id).await;
+        assert_eq!((job.state, job.attempt), (JobState::Succeeded, 1), "to wait uses no attempt");
+    }
+    for worker in workers {
+        worker.drain().await;
+    }
+    assert_eq!(most_at_once(&queue), 2);
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn each_value_of_an_argument_has_a_limit_of_its_own() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, Some("/ms")));
+    let worker = queue.work();
+    let jobs = [300, 301, 300, 301].map(sleep).to_vec();
+    for job in queue.producer.enqueue_all(jobs).await.unwrap() {
+        queue.end_of(&job.id).await;
+    }
+    worker.drain().await;
+    assert_eq!(most_at_once(&queue), 2);
+}
+
+#[tokio::test]
+async fn a_rate_is_never_exceeded_in_any_period() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(None, Some("4/500ms"), None));
+    queue.settings.concurrency = 16;
+    let worker = queue.work();
+    let mut started = Vec::new();
+    for job in queue.producer.enqueue_all((0..12).map(|_| sleep(1)).collect()).await.unwrap() {
+        started.push(queue.end_of(&job.id).await.started_at.unwrap());
+    }
+    started.sort();
+    // A permit is a time; a run may begin a little later than its own, never earlier.
+    for window in started.windows(5) {
+        let apart = (window[4] - window[0]).num_milliseconds();
+        assert!(apart >= 400, "five within {apart} ms: {started:?}");
+    }
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn the_place_of_a_lost_worker_is_free_again() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, None));
+    let lost = queue.work();
+    let held = queue.enqueue(sleep(60_000)).await;
+    eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
+    lost.task.abort();
+    let worker = queue.work();
+    let next = queue.enqueue(sleep(1)).await;
+    let taken_over = async || queue.job(&held).await.attempt == 2;
+    eventually(LONG, "it is taken over", taken_over).await;
+    queue.control().cancel(&held).await.unwrap();
+    queue.control().cancel(&next).await.unwrap();
+    queue.end_of(&held).await;
+    let last = queue.enqueue(sleep(1)).await;
+    assert_eq!(queue.end_of(&last).await.state, JobState::Succeeded);
+    worker.drain().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
