@@ -3,19 +3,19 @@
 -- when its worker was told: it learns it with the next renewal. A job in a list keeps its place, and is dropped when
 -- it is popped, since to look for it there would cost O(n). Cost: O(log n).
 local id = ARGV[1]
-local job = read(id)
-if redis.call('HEXISTS', DATA, id) == 0 and not job.enqueued_at then return '' end
-local state = job.state or 'ready'
+if call('HEXISTS', DATA, id) == 0 then return '' end
+local state, attempts = parse(call('HGET', RUN, id))
 if state == 'running' then
-  redis.call('HSET', META .. id, 'cancel', int(now))
+  call('HSET', Q .. ':cancel', id, now_text)
   return 'running'
 end
-if state ~= 'ready' and state ~= 'scheduled' and state ~= 'retrying' then return state end
-if unschedule(id) == 1 or redis.call('ZREM', PRIORITIZED, id) == 1 then
-  finish(id, job, 'cancelled')
+if has_ended(state) then return state end
+if unschedule(id) == 1 or call('ZREM', Q .. ':prioritized', id) == 1 then
+  finish(id, 'cancelled')
 else
-  redis.call('HSET', META .. id, 'state', 'cancelled', 'finished_at', int(now))
+  call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))
+  local job = options_of(id)
   free_key(id, job.unique_key)
-  tell_revoked(job, 'revoked')
+  tell_revoked(job.celery, 'revoked')
 end
 return 'cancelled'

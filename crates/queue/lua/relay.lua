@@ -1,7 +1,8 @@
 -- Enqueues jobs from an outbox, each position of a source once: the position is stored in the same step.
 -- ARGV: source, then six a job: position, and the five of enqueue.lua. Positions grow.
 -- Returns the last position that is stored now. Invariant: a job is in this queue iff its position is not above it.
-local last = tonumber(redis.call('HGET', RELAYED, ARGV[1]) or '0')
+local relayed = Q .. ':relayed'
+local last = tonumber(call('HGET', relayed, ARGV[1]) or '0')
 local batch = {}
 for i = 2, #ARGV, 6 do
   local position = tonumber(ARGV[i])
@@ -11,5 +12,5 @@ for i = 2, #ARGV, 6 do
   end
 end
 push(batch)
-redis.call('HSET', RELAYED, ARGV[1], int(last))
+call('HSET', relayed, ARGV[1], int(last))
 return int(last)

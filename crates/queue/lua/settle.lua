@@ -1,99 +1,98 @@
 -- Stores the outcomes of claims. ARGV: 1 how many ended jobs are kept, 2 how many dead ones; then nine a claim:
---   id, token, outcome, detail, number, job, run time in ms, its bucket, what to tell a Celery client ('' or JSON).
---   succeeded result            retry  error delay_ms      dead  error max_attempts      cancelled reason
+--   id, token, outcome, detail, number, job, run time in ms or '', its bucket, more ('' or JSON).
+--   succeeded result            retry  error delay_ms      dead  error max_attempts      cancelled, expired
 --   snoozed   ''     delay_ms   released                   (these two use no attempt)
+-- `more` has unique_key, to be given back at the end, and news for a Celery client: key, value, push.
 -- Returns for each 1, also when this claim's outcome was stored before and only the answer got lost; or 0 when the
 -- lease was lost and another claim decides: nothing is stored then. Cost: O(log n) a claim.
 -- Invariant: of the claims of a job, only the last one is accepted, and once.
-local keep_done, keep_dead = tonumber(ARGV[1]), tonumber(ARGV[2])
-local answers, settled, done, dead, counts = {}, {}, {}, {}, {}
+local answers, settled, records, done, counts, ids, some_dead = {}, {}, {}, {}, {}, {}, false
+for i = 3, #ARGV, 9 do ids[#ids + 1] = ARGV[i] end
+local runs, places = call('HMGET', RUN, unpack(ids)), call('HMGET', Q .. ':place', unpack(ids))
 
 local function count(field, n)
   counts[field] = (counts[field] or 0) + n
 end
 
-local function tell(text)
-  local news = cjson.decode(text)
-  if news.key then
-    redis.call('SET', news.key, news.value, 'EX', news.keep_s)
-    redis.call('PUBLISH', news.key, news.value)
+local function tell(more)
+  if more.key then
+    call('SET', more.key, more.value, 'EX', 86400)
+    call('PUBLISH', more.key, more.value)
   end
-  for _, message in ipairs(news.push or {}) do redis.call('LPUSH', message.list, message.text) end
+  for _, message in ipairs(more.push or {}) do call('LPUSH', message.list, message.text) end
 end
 
-local function settle(id, token, outcome, detail, number, job, run_ms, bucket, news)
-  local key = META .. id
-  local theirs, state, attempts, unique_key, unique_until, limit, priority =
-    unpack(redis.call('HMGET', key, 'token', 'state', 'attempts', 'unique_key', 'unique_until', 'limit', 'priority'))
-  if theirs ~= token then return 0 end
-  if state ~= 'running' then return 1 end
-  local attempt = tonumber(attempts)
-  settled[#settled + 1] = id
-  if limit then free_place(id, limit) end
-  count(job .. ':' .. outcome, 1)
-
-  if outcome == 'succeeded' then
-    redis.call('HSET', key, 'state', 'succeeded', 'result', detail, 'finished_at', int(now))
-    if attempt > 1 then redis.call('HDEL', key, 'error') end
-    done[#done + 1], done[#done + 2] = int(now), id
-  elseif outcome == 'cancelled' then
-    redis.call('HSET', key, 'state', 'cancelled', 'error', detail, 'finished_at', int(now))
-    done[#done + 1], done[#done + 2] = int(now), id
+-- What happens in the sets; returns the record, and whether the job has ended.
+local function store(id, outcome, detail, number, attempts, token, worker, started)
+  if outcome == 'succeeded' or outcome == 'cancelled' or outcome == 'expired' then
+    done[#done + 1] = id
+    return record(outcome, attempts, token, worker, started, now_text, '', detail), true
   elseif outcome == 'dead' then
-    if number and attempt > number then
-      attempt = number
-      redis.call('HSET', key, 'attempts', int(attempt))
-    end
-    redis.call('HSET', key, 'state', 'dead', 'finished_at', int(now))
-    dead[#dead + 1], dead[#dead + 2] = int(now), id
-    remember(id, { attempt = attempt, at = now, error = detail })
+    if number ~= '' and tonumber(attempts) > tonumber(number) then attempts = number end
+    call('ZADD', Q .. ':dead', now_text, id)
+    remember(id, attempts, detail)
+    some_dead = true
+    return record('dead', attempts, token, worker, started, now_text), true
   elseif outcome == 'retry' then
-    redis.call('HSET', key, 'state', 'retrying', 'run_at', int(now + number))
-    redis.call('HDEL', key, 'permit')
-    redis.call('SADD', RETRYING, id)
-    schedule(id, now + number)
-    remember(id, { attempt = attempt, at = now, error = detail })
+    local due = now + tonumber(number)
+    call('SADD', Q .. ':retrying', id)
+    schedule(id, due)
+    remember(id, attempts, detail)
+    return record('retrying', attempts, token, worker, started, '', int(due))
   elseif outcome == 'snoozed' then
-    redis.call('HSET', key, 'state', 'scheduled', 'attempts', int(attempt - 1), 'run_at', int(now + number))
-    redis.call('HDEL', key, 'permit')
-    schedule(id, now + number)
-  else
-    redis.call('HSET', key, 'state', 'ready', 'attempts', int(attempt - 1))
-    redis.call('HDEL', key, 'worker')
-    ready(id, priority, true)
+    local due = now + tonumber(number)
+    schedule(id, due)
+    return record('scheduled', ('%d'):format(attempts - 1), token, worker, started, '', int(due))
   end
-  if outcome == 'succeeded' or outcome == 'cancelled' or outcome == 'dead' then
-    if unique_key and unique_until ~= 'window' then free_key(id, unique_key) end
-  end
-  if run_ms ~= '' then
-    count(job .. ':ms', tonumber(run_ms))
-    count(job .. ':b' .. bucket, 1)
-  end
-  if news ~= '' then tell(news) end
-  return 1
+  ready(id, options_of(id).priority, true)
+  return record('ready', ('%d'):format(attempts - 1), token)
 end
 
-for i = 3, #ARGV, 9 do
-  local id = ARGV[i]
-  answers[#answers + 1] = settle(id, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), ARGV[i + 5],
-    ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
+for n, id in ipairs(ids) do
+  local i = 3 + (n - 1) * 9
+  local outcome, job, run_ms, more = ARGV[i + 2], ARGV[i + 5], ARGV[i + 6], ARGV[i + 8]
+  local state, attempts, token, worker, started = parse(runs[n])
+  if token ~= ARGV[i + 1] then
+    answers[n] = 0
+  else
+    answers[n] = 1
+    if state == 'running' then
+      settled[#settled + 1] = id
+      if places[n] then free_place(id, places[n]) elseif outcome == 'retry' or outcome == 'snoozed' then
+        call('HDEL', Q .. ':permit', id)
+      end
+      local text, ended = store(id, outcome, ARGV[i + 3], ARGV[i + 4], attempts, token, worker, started)
+      records[#records + 1] = id
+      records[#records + 1] = text
+      count(job .. ':' .. outcome, 1)
+      if run_ms ~= '' then
+        count(job .. ':ms', run_ms)
+        count(job .. ':b' .. ARGV[i + 7], 1)
+      end
+      if more ~= '' then
+        more = cjson.decode(more)
+        if ended then free_key(id, more.unique_key) end
+        tell(more)
+      end
+    end
+  end
 end
 if #settled == 0 then return answers end
 
-redis.call('ZREM', LEASES, unpack(settled))
-if #done > 0 then redis.call('ZADD', DONE, unpack(done)) end
-if #dead > 0 then redis.call('ZADD', DEAD, unpack(dead)) end
-local stats = Q .. ':stats:' .. int(math.floor(now / 60000))
-for field, n in pairs(counts) do redis.call('HINCRBY', stats, field, int(n)) end
-redis.call('EXPIRE', stats, 90000)
-
-local function trim(set, keep)
-  local above = redis.call('ZCARD', set) - keep
-  if above <= 0 then return end
-  local popped, ids = redis.call('ZPOPMIN', set, math.min(above, 1000)), {}
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-  forget(ids)
+call('ZREM', LEASES, unpack(settled))
+call('HSET', RUN, unpack(records))
+if #done > 0 then
+  call('RPUSH', Q .. ':done', unpack(done))
+  local above = math.min(call('LLEN', Q .. ':done') - tonumber(ARGV[1]), 1000)
+  if above > 0 then forget(call('LPOP', Q .. ':done', above)) end
 end
-if #done > 0 then trim(DONE, keep_done) end
-if #dead > 0 then trim(DEAD, keep_dead) end
+if some_dead then
+  local above, old = math.min(call('ZCARD', Q .. ':dead') - tonumber(ARGV[2]), 1000), {}
+  local popped = above > 0 and call('ZPOPMIN', Q .. ':dead', above) or {}
+  for i = 1, #popped, 2 do old[#old + 1] = popped[i] end
+  forget(old)
+end
+local stats = Q .. ':stats:' .. int(math.floor(now / 60000))
+for field, n in pairs(counts) do call('HINCRBY', stats, field, int(n)) end
+call('EXPIRE', stats, 90000)
 return answers

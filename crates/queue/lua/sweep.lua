@@ -1,15 +1,22 @@
 -- Removes ended jobs that are older than their time to be kept, or above the number that is kept.
 -- ARGV: ms and number to keep of ended jobs, the same of dead ones, how many to remove at most of each.
 -- Returns how many were removed. Cost: O(log n) a removed job, bounded by ARGV[5].
-local bound = tonumber(ARGV[5])
-
-local function sweep(ended, keep_ms, keep_count)
-  local ids = redis.call('ZRANGEBYSCORE', ended, '-inf', int(now - keep_ms), 'LIMIT', 0, bound)
-  local above = math.min(redis.call('ZCARD', ended) - keep_count, bound)
-  if above > #ids then ids = redis.call('ZRANGE', ended, 0, above - 1) end
-  if #ids > 0 then redis.call('ZREM', ended, unpack(ids)) end
-  forget(ids)
-  return #ids
+local bound, done, dead = tonumber(ARGV[5]), Q .. ':done', Q .. ':dead'
+local old = {}
+local above = math.min(call('LLEN', done) - tonumber(ARGV[2]), bound)
+if above > 0 then old = call('LPOP', done, above) end
+while #old < bound do
+  local first = call('LINDEX', done, 0)
+  if not first then break end
+  local finished = (call('HGET', RUN, first) or ''):match('^%a*\t%d*\t[^\t]*\t[^\t]*\t%d*\t(%d+)')
+  if finished and tonumber(finished) > now - tonumber(ARGV[1]) then break end
+  old[#old + 1] = call('LPOP', done)
 end
+forget(old)
 
-return sweep(DONE, tonumber(ARGV[1]), tonumber(ARGV[2])) + sweep(DEAD, tonumber(ARGV[3]), tonumber(ARGV[4]))
+local buried = call('ZRANGEBYSCORE', dead, '-inf', int(now - tonumber(ARGV[3])), 'LIMIT', 0, bound)
+above = math.min(call('ZCARD', dead) - tonumber(ARGV[4]), bound)
+if above > #buried then buried = call('ZRANGE', dead, 0, above - 1) end
+if #buried > 0 then call('ZREM', dead, unpack(buried)) end
+forget(buried)
+return #old + #buried

@@ -7,37 +7,34 @@
 --   restart  the same, also for one that is known: it was out of force for a while
 -- Returns for each {what happened, last slot in ms, last definition}: enqueued, started, overlapping or taken; or
 -- {'deposed'} alone when a leader with a later epoch was here. Cost: O(1) a tick.
-local epoch = tonumber(ARGV[1])
-if epoch < tonumber(redis.call('HGET', SLOTS, ':epoch') or '0') then return { 'deposed' } end
-redis.call('HSET', SLOTS, ':epoch', int(epoch))
+local epoch, slots = tonumber(ARGV[1]), Q .. ':slots'
+if epoch < tonumber(call('HGET', slots, ':epoch') or '0') then return { 'deposed' } end
+call('HSET', slots, ':epoch', ARGV[1])
 local batch = {}
 
-local function tick(name, slot, definition, mode, overlap, id, payload, delay, at, extra)
+local function tick(name, slot, definition, mode, overlap, id, payload, delay, at, options)
   local slot_field, definition_field, job_field = name .. ':slot', name .. ':definition', name .. ':job'
-  local last_slot, last_definition, last_job = unpack(redis.call('HMGET', SLOTS, slot_field, definition_field, job_field))
+  local last_slot, last_definition, last_job = unpack(call('HMGET', slots, slot_field, definition_field, job_field))
   local same = last_definition == definition
   local taken = (mode == 'first' and last_slot) or (mode == 'start' and same)
-    or (mode == 'next' and not (same and slot > tonumber(last_slot)))
+    or (mode == 'next' and not (same and tonumber(slot) > tonumber(last_slot)))
   if taken then return { 'taken', last_slot or '0', last_definition or '' } end
 
-  redis.call('HSET', SLOTS, slot_field, int(slot), definition_field, definition)
-  if mode == 'start' or mode == 'restart' then return { 'started', int(slot), definition } end
+  call('HSET', slots, slot_field, slot, definition_field, definition)
+  if mode == 'start' or mode == 'restart' then return { 'started', slot, definition } end
 
-  if overlap == 'skip' and last_job and redis.call('HEXISTS', DATA, last_job) == 1 then
-    local state = redis.call('HGET', META .. last_job, 'state') or 'ready'
-    if state == 'ready' or state == 'running' or state == 'scheduled' or state == 'retrying' then
-      return { 'overlapping', int(slot), definition }
-    end
+  if overlap == 'skip' and last_job and call('HEXISTS', DATA, last_job) == 1 then
+    if not has_ended((parse(call('HGET', RUN, last_job)))) then return { 'overlapping', slot, definition } end
   end
-  redis.call('HSET', SLOTS, job_field, id)
-  enqueue(id, payload, tonumber(delay), tonumber(at), extra, batch)
-  return { 'enqueued', int(slot), definition }
+  call('HSET', slots, job_field, id)
+  enqueue(id, payload, tonumber(delay), tonumber(at), options, batch)
+  return { 'enqueued', slot, definition }
 end
 
 local answers = {}
 for i = 2, #ARGV, 10 do
-  answers[#answers + 1] = tick(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5],
-    ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], ARGV[i + 9])
+  answers[#answers + 1] = tick(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6],
+    ARGV[i + 7], ARGV[i + 8], ARGV[i + 9])
 end
 push(batch)
 return answers

@@ -3,7 +3,6 @@
 //! With free slots it asks the queues in a random order in which weights count: a queue of weight 6 is asked first six
 //! times as often as one of weight 1, and none is starved. When none had anything, it waits until one has.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,10 +37,8 @@ pub(crate) struct Claimed {
     pub(crate) token: String,
     /// Its number, this one included.
     pub(crate) attempt: u32,
-    /// What is written beside the payload.
-    pub(crate) fields: HashMap<String, String>,
-    /// How old the job was when it was claimed.
-    pub(crate) age: Duration,
+    /// Redis's time when it was claimed, in ms since 1970.
+    pub(crate) now_ms: i64,
     pub(crate) lease: Lease,
     /// Held until the outcome is stored.
     pub(crate) _slot: OwnedSemaphorePermit,
@@ -58,7 +55,7 @@ pub(crate) struct Claimer {
 }
 
 /// A job as the script returns it.
-type Row = (String, Option<Vec<u8>>, String, i64, HashMap<String, String>);
+type Row = (Vec<u8>, Option<Vec<u8>>, String, i64);
 
 struct Answer {
     /// When a job is due or a lease ends.
@@ -139,19 +136,40 @@ impl Claimer {
         if answer.rescued > 0 {
             tracing::warn!(queue.name = %queue, jobs = answer.rescued, "took over jobs of a lost worker");
         }
-        for (id, payload, token, attempt, fields) in answer.rows {
+        for (id, payload, token, attempt) in answer.rows {
             let Some(slot) = slots.pop() else { return };
-            let id: Arc<str> = id.into();
+            let id: Arc<str> = match String::from_utf8(id) {
+                Ok(id) => id.into(),
+                Err(wrong) => {
+                    self.bury(queue, wrong.as_bytes(), &token).await;
+                    continue;
+                }
+            };
             let attempt = u32::try_from(attempt).unwrap_or(1);
             let lease = self.leases.hold(queue, &id, &token, attempt);
-            let enqueued_at = fields.get("enqueued_at").and_then(|ms| ms.parse::<i64>().ok());
-            let age = enqueued_at.map_or(0, |ms| answer.now_ms.saturating_sub(ms));
-            let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
-            let queue = queue.clone();
-            let claimed = Claimed { id, queue, payload, token, attempt, fields, age, lease, _slot: slot };
+            let (queue, now_ms) = (queue.clone(), answer.now_ms);
+            let claimed = Claimed { id, queue, payload, token, attempt, now_ms, lease, _slot: slot };
             // Fails only when the worker is gone; the lease then lapses and another worker runs the job.
             let _ = self.claimed.send(claimed).await;
         }
+    }
+
+    /// Ends a job whose id is no text: nothing else could name it.
+    async fn bury(&self, queue: &str, id: &[u8], token: &str) {
+        let keys = self.client.queue(queue);
+        let mut call = self.client.step(Step::Settle, &keys);
+        call.arg(self.settings.keep_succeeded_count).arg(self.settings.keep_dead_count);
+        call.arg(id)
+            .arg(token)
+            .arg("dead")
+            .arg("its id is not UTF-8")
+            .arg("")
+            .arg("?")
+            .arg("")
+            .arg("")
+            .arg("");
+        // Best effort: its lease lapses and the next attempt comes here again.
+        let _ = call.invoke_async::<Vec<i64>>(&mut self.client.connection()).await;
     }
 
     async fn claim(

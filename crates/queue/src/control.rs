@@ -95,7 +95,8 @@ impl Control {
             None => String::new(),
             Some(args) => {
                 self.catalog.check(&job.job, &args)?;
-                let payload = Payload { job: job.job.clone(), args };
+                let options = self.inspector.options(&job.queue, id).await?;
+                let payload = Payload { job: job.job.clone(), args, options };
                 serde_json::to_string(&payload).unwrap_or_default()
             }
         };

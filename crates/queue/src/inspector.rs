@@ -1,6 +1,6 @@
 //! Reads what is in the queues. Changes nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,12 +9,10 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::history::{self, HISTORY, JobHistory};
 use crate::presence::{self, WorkerInfo};
-use crate::record::{JobRecord, JobState};
+use crate::record::{JobRecord, JobState, Options, Payload, Raw};
 
 /// What one round trip tells of a queue.
 type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<String>);
-/// Payload and metadata.
-type RawJob = (Option<Vec<u8>>, HashMap<String, String>);
 
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
@@ -133,7 +131,7 @@ impl Inspector {
             let ready =
                 active - first.iter().filter(|id| id.is_empty()).count() as u64 + prioritized + parked;
             let since = match first.iter().find(|id| !id.is_empty()) {
-                Some(id) => self.ready_since(&keys.meta(id)).await?,
+                Some(id) => self.job(id).await?.and_then(|job| job.run_at).map(|at| at.timestamp_millis()),
                 None => None,
             };
             counts.push(QueueCounts {
@@ -150,17 +148,6 @@ impl Inspector {
         Ok(counts)
     }
 
-    async fn ready_since(&self, meta: &str) -> Result<Option<i64>, QueueError> {
-        let (enqueued_at, run_at): (Option<i64>, Option<i64>) = redis::cmd("HMGET")
-            .arg(meta)
-            .arg("enqueued_at")
-            .arg("run_at")
-            .query_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("count jobs"))?;
-        Ok(enqueued_at.max(run_at))
-    }
-
     /// Dead letters of a queue, the oldest first, after so many.
     pub async fn dead(&self, queue: &str, after: usize) -> Result<Vec<JobRecord>, QueueError> {
         let ids: Vec<String> = redis::cmd("ZRANGE")
@@ -172,6 +159,18 @@ impl Inspector {
             .map_err(QueueError::redis("list dead letters"))?;
         let ids: Vec<(&str, &str)> = ids.iter().map(|id| (queue, id.as_str())).collect();
         Ok(self.read(&ids).await?.into_iter().flatten().collect())
+    }
+
+    /// What the one who enqueued a job said about it; nothing when that cannot be read.
+    pub(crate) async fn options(&self, queue: &str, id: &str) -> Result<Options, QueueError> {
+        let data: Option<Vec<u8>> = redis::cmd("HGET")
+            .arg(self.client.queue(queue).family("data"))
+            .arg(id)
+            .query_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("read a job"))?;
+        let payload = data.and_then(|data| Payload::parse(&data).ok());
+        Ok(payload.map(|payload| payload.options).unwrap_or_default())
     }
 
     /// What ended in the last time, by queue and job; at most 24 hours back.
@@ -213,6 +212,7 @@ impl Inspector {
             let key = keys.family(family);
             match *family {
                 "active" => pipe.lrange(key, newest, -1),
+                "done" => pipe.lrange(key, newest, -1),
                 // Jobs that wait under limits are few.
                 "parked" => pipe.hkeys(key),
                 _ => pipe.zrange(key, newest, -1),
@@ -229,17 +229,21 @@ impl Inspector {
             let mut pipe = redis::pipe();
             for (queue, id) in group {
                 let keys = self.client.queue(queue);
-                pipe.hget(keys.family("data"), id).hgetall(keys.meta(id));
+                for family in ["data", "run", "errors", "progress"] {
+                    pipe.hget(keys.family(family), id);
+                }
             }
-            let values: Vec<redis::Value> = pipe
+            let values: Vec<Option<Vec<u8>>> = pipe
                 .query_async(&mut self.client.connection())
                 .await
                 .map_err(QueueError::redis("read jobs"))?;
-            for ((queue, id), pair) in group.iter().zip(values.chunks(2)) {
-                let (data, meta): RawJob = redis::from_redis_value(redis::Value::Array(pair.to_vec()))
-                    .map_err(|error| QueueError::redis("read jobs")(error.into()))?;
-                let exists = data.is_some() || !meta.is_empty();
-                records.push(exists.then(|| JobRecord::from_redis(id, queue, data.as_deref(), &meta)));
+            let mut values = values.into_iter();
+            for (queue, id) in group {
+                let mut next = || values.next().flatten();
+                let data = next();
+                let mut text = || next().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                let raw = Raw { data, run: text(), errors: text(), progress: text() };
+                records.push(JobRecord::from_redis(id, queue, &raw));
             }
         }
         Ok(records)

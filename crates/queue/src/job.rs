@@ -9,8 +9,8 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::context::Run;
 
@@ -44,8 +44,9 @@ pub struct Retry {
     pub max_age: Option<Duration>,
 }
 
-/// How long a job waits after a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How long a job waits after a failure. In text: `exponential:10s:10m`, `fixed:30s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Pause {
     /// A random part of `base`, of 2·`base`, 4·`base` … but of `cap` at the most.
     Exponential {
@@ -113,6 +114,19 @@ impl fmt::Display for Pause {
             Self::Exponential { base, cap } => write!(f, "exponential:{}:{}", text(base), text(cap)),
             Self::Fixed(pause) => write!(f, "fixed:{}", text(pause)),
         }
+    }
+}
+
+impl From<Pause> for String {
+    fn from(pause: Pause) -> Self {
+        pause.to_string()
+    }
+}
+
+impl TryFrom<String> for Pause {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

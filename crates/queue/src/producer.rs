@@ -7,11 +7,13 @@ use redis::{FromRedisValue, ParsingError, RedisError, RedisResult};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::celery::Origin;
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::error::QueueError;
 use crate::job::Pause;
 use crate::keys::check_name;
-use crate::record::Payload;
+use crate::record::{Options, Payload};
 use crate::registry::Catalog;
 use crate::script::Step;
 
@@ -28,6 +30,7 @@ pub(crate) const NORMAL_PRIORITY: u8 = 5;
 pub struct Producer {
     client: Client,
     catalog: Catalog,
+    clock: Clock,
 }
 
 /// A job to enqueue.
@@ -61,8 +64,6 @@ pub struct NewJob {
     pub timeout: Option<Duration>,
     /// The schedule that enqueues it, for those who look at the job later.
     pub schedule: Option<String>,
-    /// The nominal time, in ms since 1970, for which the schedule enqueues it.
-    pub slot_ms: Option<i64>,
 }
 
 /// What makes a job unique: a second one of the same key is not enqueued.
@@ -112,7 +113,6 @@ impl NewJob {
             max_age: None,
             timeout: None,
             schedule: None,
-            slot_ms: None,
         }
     }
 
@@ -138,30 +138,29 @@ impl NewJob {
         Ok(())
     }
 
-    /// What is written beside the payload; empty for most jobs.
-    fn fields(&self) -> Map<String, Value> {
-        let ms = |time: Duration| Some(json!(time.as_millis().to_string()));
-        let unique = self.unique.as_ref();
-        let (until, window) = match unique.map(|unique| unique.until) {
-            None => (None, None),
-            Some(UniqueUntil::Started) => (Some("started"), None),
-            Some(UniqueUntil::Done) => (Some("done"), None),
-            Some(UniqueUntil::Window(window)) => (Some("window"), Some(window)),
+    /// As it is written in the job's document.
+    fn options(&self, now_ms: i64) -> Options {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let until = |unique: &Unique| match unique.until {
+            UniqueUntil::Started => "started".to_owned(),
+            UniqueUntil::Done => "done".to_owned(),
+            UniqueUntil::Window(_) => "window".to_owned(),
         };
-        let fields = [
-            ("priority", (self.priority != NORMAL_PRIORITY).then(|| json!(self.priority.to_string()))),
-            ("unique_key", unique.map(|unique| json!(unique.key))),
-            ("unique_until", until.map(|word| json!(word))),
-            ("unique_ms", window.and_then(ms)),
-            ("expires_in_ms", self.expires.and_then(ms)),
-            ("max_attempts", self.max_attempts.map(|n| json!(n.to_string()))),
-            ("backoff", self.backoff.map(|pause| json!(pause.to_string()))),
-            ("max_age_ms", self.max_age.and_then(ms)),
-            ("timeout_ms", self.timeout.and_then(ms)),
-            ("schedule", self.schedule.as_ref().map(|name| json!(name))),
-            ("slot_ms", self.slot_ms.map(|slot| json!(slot.to_string()))),
-        ];
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+        let expires = self.expires.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        Options {
+            enqueued_at: Some(now_ms),
+            expires_at: expires.map(|ms| now_ms.saturating_add(ms)),
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            max_age_ms: self.max_age.map(ms),
+            timeout_ms: self.timeout.map(ms),
+            priority: (self.priority != NORMAL_PRIORITY).then_some(self.priority),
+            unique_key: self.unique.as_ref().map(|unique| unique.key.clone()),
+            unique_until: self.unique.as_ref().map(until),
+            schedule: self.schedule.clone(),
+            slot_ms: None,
+            celery: None,
+        }
     }
 }
 
@@ -174,57 +173,97 @@ pub(crate) struct Encoded {
     payload: Vec<u8>,
     delay_ms: u64,
     run_at_ms: i64,
-    fields: String,
+    /// What the script has to know of the options; empty for most jobs.
+    options: String,
 }
 
 impl Encoded {
     /// Checks everything that Redis would not.
-    pub(crate) fn new(job: NewJob, catalog: &Catalog) -> Result<Self, QueueError> {
+    pub(crate) fn new(job: NewJob, catalog: &Catalog, now_ms: i64) -> Result<Self, QueueError> {
         catalog.check(&job.job, &job.args)?;
-        Self::unchecked(job, Map::new())
+        Self::unchecked(job, now_ms, None)
     }
 
     /// Checks everything but the name and its arguments: what does not fit becomes a dead letter.
-    pub(crate) fn unchecked(mut job: NewJob, more: Map<String, Value>) -> Result<Self, QueueError> {
+    pub(crate) fn unchecked(
+        mut job: NewJob,
+        now_ms: i64,
+        celery: Option<Origin>,
+    ) -> Result<Self, QueueError> {
         job.check()?;
-        let mut fields = job.fields();
-        fields.extend(more);
+        let options = Options { celery, ..job.options(now_ms) };
         let id_is_ours = job.id.is_none();
         let id = job.id.take().unwrap_or_else(new_id);
-        let payload = Payload { job: job.job, args: job.args };
-        let wrong =
-            |reason| QueueError::Arguments { job: payload.job.clone(), pointer: "/".to_owned(), reason };
-        let bytes = serde_json::to_vec(&payload).map_err(|error| wrong(error.to_string()))?;
-        if bytes.len() > MAX_PAYLOAD_BYTES {
-            return Err(wrong(format!(
-                "{} bytes are too many; {MAX_PAYLOAD_BYTES} are allowed",
-                bytes.len()
-            )));
+        let mut matters = Map::new();
+        if let Some(priority) = options.priority {
+            matters.insert("priority".to_owned(), json!(priority));
+        }
+        if let Some(unique) = &job.unique {
+            matters.insert("unique_key".to_owned(), json!(unique.key));
+            if let UniqueUntil::Window(window) = unique.until {
+                matters.insert(
+                    "unique_ms".to_owned(),
+                    json!(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
+                );
+            }
         }
         Ok(Self {
             id,
             id_is_ours,
-            payload: bytes,
+            payload: bytes_of(&Payload { job: job.job, args: job.args, options })?,
             delay_ms: u64::try_from(job.delay.as_millis()).unwrap_or(u64::MAX),
             run_at_ms: job.run_at.map_or(0, |time| time.timestamp_millis()),
-            fields: if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() },
+            options: if matters.is_empty() { String::new() } else { Value::Object(matters).to_string() },
         })
     }
 
-    /// With a new identity and another random delay, for the next tick of a schedule.
-    pub(crate) fn renewed(&self, slot_ms: i64, delay: Duration) -> Self {
-        let mut fields: Map<String, Value> = serde_json::from_str(&self.fields).unwrap_or_default();
-        fields.insert("slot_ms".to_owned(), json!(slot_ms.to_string()));
-        Self {
+    /// A tick of a schedule.
+    pub(crate) fn tick(
+        payload: &Payload,
+        now_ms: i64,
+        slot_ms: i64,
+        delay: Duration,
+    ) -> Result<Self, QueueError> {
+        let options =
+            Options { enqueued_at: Some(now_ms), slot_ms: Some(slot_ms), ..payload.options.clone() };
+        Ok(Self {
             id: new_id(),
+            id_is_ours: true,
+            payload: bytes_of(&Payload { options, ..payload.clone() })?,
             delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            fields: Value::Object(fields).to_string(),
-            ..self.clone()
-        }
+            run_at_ms: 0,
+            options: String::new(),
+        })
+    }
+
+    /// Whether the shortest way in is enough.
+    fn is_plain(&self) -> bool {
+        self.delay_ms == 0 && self.run_at_ms == 0 && self.options.is_empty()
     }
 
     pub(crate) fn add_to(&self, call: &mut redis::ScriptInvocation<'_>) {
-        call.arg(&self.id).arg(&self.payload).arg(self.delay_ms).arg(self.run_at_ms).arg(&self.fields);
+        call.arg(&self.id).arg(&self.payload).arg(self.delay_ms).arg(self.run_at_ms).arg(&self.options);
+    }
+}
+
+fn bytes_of(payload: &Payload) -> Result<Vec<u8>, QueueError> {
+    let wrong = |reason| QueueError::Arguments { job: payload.job.clone(), pointer: "/".to_owned(), reason };
+    let bytes = serde_json::to_vec(payload).map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() > MAX_PAYLOAD_BYTES {
+        return Err(wrong(format!("{} bytes are too many; {MAX_PAYLOAD_BYTES} are allowed", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+impl NewJob {
+    /// Checked, as a document: what all ticks of a schedule have in common.
+    pub(crate) fn template(self, catalog: &Catalog) -> Result<Payload, QueueError> {
+        catalog.check(&self.job, &self.args)?;
+        self.check()?;
+        let options = self.options(0);
+        let payload = Payload { job: self.job, args: self.args, options };
+        bytes_of(&payload)?;
+        Ok(payload)
     }
 }
 
@@ -236,7 +275,7 @@ fn new_id() -> String {
 impl Producer {
     /// Enqueues into `client`'s Redis what `catalog` knows.
     pub fn new(client: Client, catalog: Catalog) -> Self {
-        Self { client, catalog }
+        Self { client, catalog, clock: Clock::system() }
     }
 
     /// The jobs that can be enqueued.
@@ -247,7 +286,7 @@ impl Producer {
     /// Enqueues one job. It is stored when this returns.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, QueueError> {
         let queue = job.queue.clone();
-        let encoded = Encoded::new(job, &self.catalog)?;
+        let encoded = Encoded::new(job, &self.catalog, self.now_ms())?;
         let mut stored = self.store(&queue, &[&encoded]).await?;
         Ok(stored.remove(0))
     }
@@ -255,10 +294,12 @@ impl Producer {
     /// Enqueues many. All are checked before any is stored; `Err((index, _))` names the one that is wrong.
     /// Jobs are stored in groups: after a fault of Redis some may be stored, so send ids along to be able to repeat.
     pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, (usize, QueueError)> {
+        let now_ms = self.now_ms();
         let mut checked = Vec::with_capacity(jobs.len());
         for (index, job) in jobs.into_iter().enumerate() {
             let queue = job.queue.clone();
-            checked.push((queue, Encoded::new(job, &self.catalog).map_err(|error| (index, error))?));
+            let job = Encoded::new(job, &self.catalog, now_ms).map_err(|error| (index, error))?;
+            checked.push((queue, job));
         }
         let mut enqueued = Vec::with_capacity(checked.len());
         for same_queue in checked.chunk_by(|(a, _), (b, _)| a == b) {
@@ -284,20 +325,30 @@ impl Producer {
         let keys = self.client.queue(queue);
         let mut call = self.client.step(Step::Relay, &keys);
         call.arg(source);
+        let now_ms = self.now_ms();
         for (position, job) in jobs {
-            let job = Encoded::unchecked(NewJob { queue: queue.to_owned(), ..job }, Map::new())?;
+            let job = Encoded::unchecked(NewJob { queue: queue.to_owned(), ..job }, now_ms, None)?;
             call.arg(position);
             job.add_to(&mut call);
         }
         call.invoke_async(&mut self.client.connection()).await.map_err(QueueError::redis("relay jobs"))
     }
 
+    fn now_ms(&self) -> i64 {
+        self.clock.now().timestamp_millis()
+    }
+
     async fn store(&self, queue: &str, jobs: &[&Encoded]) -> Result<Vec<Enqueued>, QueueError> {
         self.client.announce(queue).await?;
         let keys = self.client.queue(queue);
-        let mut call = self.client.step(Step::Enqueue, &keys);
+        let is_plain = jobs.iter().all(|job| job.is_plain());
+        let mut call = self.client.step(if is_plain { Step::Push } else { Step::Enqueue }, &keys);
         for job in jobs {
-            job.add_to(&mut call);
+            if is_plain {
+                call.arg(&job.id).arg(&job.payload);
+            } else {
+                job.add_to(&mut call);
+            }
         }
         let mut connection = self.client.connection();
         let mut answer: RedisResult<Vec<Stored>> = call.invoke_async(&mut connection).await;

@@ -1,10 +1,10 @@
 //! A job as people see it: the same JSON in the API and the CLI.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::job::Pause;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,12 +129,44 @@ pub struct FailedAttempt {
     pub error: String,
 }
 
-/// What stands in the data hash.
-#[derive(Serialize, Deserialize)]
+/// What stands in the data hash: the whole job. Everything but its name may be left out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Payload {
     pub(crate) job: String,
     #[serde(default = "no_args")]
     pub(crate) args: Value,
+    #[serde(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What the one who enqueued a job said about it. Times in ms since 1970.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Options {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) enqueued_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_attempts: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) backoff: Option<Pause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unique_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unique_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) schedule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slot_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) celery: Option<crate::celery::Origin>,
 }
 
 fn no_args() -> Value {
@@ -149,48 +181,58 @@ impl Payload {
     }
 }
 
+/// What Redis has of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Raw {
+    pub(crate) data: Option<Vec<u8>>,
+    pub(crate) run: Option<String>,
+    pub(crate) errors: Option<String>,
+    pub(crate) progress: Option<String>,
+}
+
 impl JobRecord {
-    /// From the fields in Redis. What is missing or malformed is absent, so that one bad job hides no other.
-    pub(crate) fn from_redis(
-        id: &str,
-        queue: &str,
-        data: Option<&[u8]>,
-        meta: &HashMap<String, String>,
-    ) -> Self {
-        let raw = data.unwrap_or_default();
-        let Payload { job, args } = Payload::parse(raw).unwrap_or_else(|_| Payload {
-            job: String::new(),
-            args: Value::String(String::from_utf8_lossy(raw).into_owned()),
+    /// From what is in Redis. What is malformed is absent, so that one bad job hides no other. `None` when there is
+    /// nothing.
+    pub(crate) fn from_redis(id: &str, queue: &str, raw: &Raw) -> Option<Self> {
+        if raw.data.is_none() && raw.run.is_none() {
+            return None;
+        }
+        let data = raw.data.as_deref().unwrap_or_default();
+        let Payload { job, args, options } = Payload::parse(data).unwrap_or_else(|_| Payload {
+            args: Value::String(String::from_utf8_lossy(data).into_owned()),
+            ..Payload::default()
         });
-        let text = |field: &str| meta.get(field).filter(|value| !value.is_empty());
-        let number = |field: &str| text(field).and_then(|value| value.parse().ok());
-        let time = |field: &str| {
-            text(field).and_then(|ms| ms.parse().ok()).and_then(DateTime::from_timestamp_millis)
-        };
-        let json = |field: &str| text(field).and_then(|value| serde_json::from_str(value).ok());
+        let mut run = raw.run.as_deref().unwrap_or_default().splitn(8, '\t');
+        let mut next = || run.next().filter(|text| !text.is_empty());
+        let (state, attempt, _token, worker) = (next(), next(), next(), next());
+        let time = |text: Option<&str>| text?.parse().ok().and_then(DateTime::from_timestamp_millis);
+        let (started_at, finished_at, run_at) = (time(next()), time(next()), time(next()));
+        let json = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok());
         let errors: Vec<RawFailure> =
-            text("errors").and_then(|e| serde_json::from_str(e).ok()).unwrap_or_default();
-        Self {
+            raw.errors.as_deref().and_then(|errors| serde_json::from_str(errors).ok()).unwrap_or_default();
+        let errors: Vec<FailedAttempt> = errors.into_iter().filter_map(RawFailure::read).collect();
+        let state = state.and_then(|word| word.parse().ok()).unwrap_or(JobState::Ready);
+        let enqueued_at = options.enqueued_at.and_then(DateTime::from_timestamp_millis);
+        Some(Self {
             id: id.to_owned(),
             job,
             args,
             queue: queue.to_owned(),
-            // A job of a foreign producer has no word of ours yet: it waits.
-            state: text("state").and_then(|word| word.parse().ok()).unwrap_or(JobState::Ready),
-            attempt: number("attempts").unwrap_or_default(),
-            max_attempts: number("max_attempts"),
-            enqueued_at: time("enqueued_at"),
-            run_at: time("run_at"),
-            started_at: time("started_at"),
-            finished_at: time("finished_at"),
-            worker: text("worker").cloned(),
-            progress: json("progress"),
-            result: json("result"),
-            error: text("error").cloned(),
-            errors: errors.into_iter().filter_map(RawFailure::read).collect(),
-            unique_key: text("unique_key").cloned(),
-            schedule: text("schedule").cloned(),
-        }
+            state,
+            attempt: attempt.and_then(|n| n.parse().ok()).unwrap_or_default(),
+            max_attempts: options.max_attempts,
+            enqueued_at,
+            run_at: run_at.or(enqueued_at),
+            started_at,
+            finished_at,
+            worker: worker.map(str::to_owned),
+            progress: json(raw.progress.as_deref()),
+            result: json(next()),
+            error: errors.last().filter(|_| state != JobState::Succeeded).map(|failed| failed.error.clone()),
+            errors,
+            unique_key: options.unique_key,
+            schedule: options.schedule,
+        })
     }
 }
 

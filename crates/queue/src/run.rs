@@ -6,18 +6,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::celery::Ending;
 use crate::claim::Claimed;
 use crate::client::Client;
 use crate::context::{About, Run};
 use crate::error::QueueError;
 use crate::job::{JobError, NextStep};
 use crate::outage::Outage;
-use crate::record::Payload;
+use crate::record::{Options, Payload};
 use crate::registry::{JobInfo, Registry};
 use crate::script::Step;
 use crate::settings::{Limit, Settings};
@@ -56,6 +57,8 @@ enum Outcome {
         max_attempts: Option<u32>,
     },
     Cancelled,
+    /// It was not run in its time.
+    Expired,
     Snoozed(Duration),
     Released,
     /// It waits for its turn under a limit, and was put there already.
@@ -73,18 +76,13 @@ struct Policy {
 }
 
 impl Policy {
-    fn of(info: &JobInfo, claimed: &Claimed) -> Self {
-        // A value that is none is as good as absent: the job's own policy holds.
-        let field = |name: &str| claimed.fields.get(name).map(String::as_str);
-        let ms = |name: &str| field(name).and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    fn of(info: &JobInfo, options: &Options) -> Self {
+        let ms = Duration::from_millis;
         Self {
-            max_attempts: field("max_attempts")
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(info.retry.max_attempts)
-                .max(1),
-            pause: field("backoff").and_then(|text| text.parse().ok()).unwrap_or(info.retry.pause),
-            max_age: ms("max_age_ms").or(info.retry.max_age),
-            timeout: ms("timeout_ms").unwrap_or(info.timeout),
+            max_attempts: options.max_attempts.unwrap_or(info.retry.max_attempts).max(1),
+            pause: options.backoff.unwrap_or(info.retry.pause),
+            max_age: options.max_age_ms.map(ms).or(info.retry.max_age),
+            timeout: options.timeout_ms.map_or(info.timeout, ms),
         }
     }
 }
@@ -95,27 +93,38 @@ impl<C: Send + Sync + 'static> Runner<C> {
         let started = Instant::now();
         let payload =
             claimed.payload.as_deref().ok_or_else(|| "it has no payload".to_owned()).and_then(Payload::parse);
-        let mut name = "?".to_owned();
-        let outcome = match payload {
-            Ok(Payload { job, args }) => {
-                if let Some((info, run)) = self.registry.get(&job) {
-                    name.clone_from(&job);
-                    let _ = claimed.lease.signals.job.set(job);
-                    self.attempt(&claimed, &info, run, args).await
-                } else {
-                    let error = self.registry.catalog().get(&job).err().map(|error| error.to_string());
-                    Outcome::Dead { error: error.unwrap_or_default(), max_attempts: None }
-                }
-            }
-            Err(error) => Outcome::Dead { error, max_attempts: None },
+        let (name, options, outcome) = match payload {
+            Ok(Payload { job, args, options }) => self.begin(&claimed, job, args, options).await,
+            Err(error) => ("?".to_owned(), Options::default(), Outcome::Dead { error, max_attempts: None }),
         };
         let took = started.elapsed();
         let verdict = match &outcome {
             Outcome::Waits => return,
             Outcome::Lost => Verdict::Refused,
-            outcome => self.settle(&claimed, &name, outcome, took).await,
+            outcome => self.settle(&claimed, &name, &options, outcome, took).await,
         };
         tell(&name, &claimed, &outcome, verdict, took);
+    }
+
+    /// Finds the job and attempts it. Returns its name as it is counted: `?` for one that does not exist.
+    async fn begin(
+        &self,
+        claimed: &Claimed,
+        job: String,
+        args: Value,
+        options: Options,
+    ) -> (String, Options, Outcome) {
+        let Some((info, run)) = self.registry.get(&job) else {
+            let error = self.registry.catalog().get(&job).err().map(|error| error.to_string());
+            return (
+                "?".to_owned(),
+                options,
+                Outcome::Dead { error: error.unwrap_or_default(), max_attempts: None },
+            );
+        };
+        let _ = claimed.lease.signals.job.set(job.clone());
+        let outcome = self.attempt(claimed, &info, run, args, &options).await;
+        (job, options, outcome)
     }
 
     async fn attempt(
@@ -124,12 +133,16 @@ impl<C: Send + Sync + 'static> Runner<C> {
         info: &JobInfo,
         run: &crate::registry::Run<C>,
         args: Value,
+        options: &Options,
     ) -> Outcome {
-        let policy = Policy::of(info, claimed);
+        let policy = Policy::of(info, options);
         if claimed.attempt > policy.max_attempts {
             let error =
                 format!("all {} attempts ended with a lost worker or were used up", policy.max_attempts);
             return Outcome::Dead { error, max_attempts: Some(policy.max_attempts) };
+        }
+        if options.expires_at.is_some_and(|at| at <= claimed.now_ms) {
+            return Outcome::Expired;
         }
         if self.drain.is_cancelled() {
             return Outcome::Released;
@@ -140,7 +153,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             return outcome;
         }
         let signals = &claimed.lease.signals;
-        let job = self.registry_run(claimed, run, args);
+        let job = self.start(claimed, run, args, options);
         let cancelled = async {
             signals.cancelled.cancelled().await;
             tokio::time::sleep(CANCEL_GRACE).await;
@@ -165,14 +178,17 @@ impl<C: Send + Sync + 'static> Runner<C> {
         if signals.cancelled.is_cancelled() {
             return Outcome::Cancelled;
         }
-        policy.after(&error, claimed)
+        let enqueued_at = options.enqueued_at.unwrap_or(claimed.now_ms);
+        let age = Duration::from_millis(u64::try_from(claimed.now_ms - enqueued_at).unwrap_or_default());
+        policy.after(&error, claimed.attempt, age)
     }
 
-    fn registry_run(
+    fn start(
         &self,
         claimed: &Claimed,
         run: &crate::registry::Run<C>,
         args: Value,
+        options: &Options,
     ) -> AbortOnDropHandle<Result<Value, JobError>> {
         let about = About {
             id: claimed.id.clone(),
@@ -180,8 +196,8 @@ impl<C: Send + Sync + 'static> Runner<C> {
             worker: self.worker.clone(),
             token: claimed.token.clone(),
             attempt: claimed.attempt,
-            schedule: claimed.fields.get("schedule").cloned(),
-            slot_ms: claimed.fields.get("slot_ms").and_then(|ms| ms.parse().ok()),
+            schedule: options.schedule.clone(),
+            slot_ms: options.slot_ms,
             signals: claimed.lease.signals.clone(),
             drain: self.drain.clone(),
         };
@@ -213,13 +229,21 @@ impl<C: Send + Sync + 'static> Runner<C> {
         }
     }
 
-    async fn settle(&self, claimed: &Claimed, name: &str, outcome: &Outcome, took: Duration) -> Verdict {
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        name: &str,
+        options: &Options,
+        outcome: &Outcome,
+        took: Duration,
+    ) -> Verdict {
         let ms = |pause: &Duration| Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let (word, detail, number) = match outcome {
             Outcome::Succeeded(result) => ("succeeded", bounded(result), None),
             Outcome::Retry { error, pause } => ("retry", beginning(error), ms(pause)),
             Outcome::Dead { error, max_attempts } => ("dead", beginning(error), max_attempts.map(u64::from)),
-            Outcome::Cancelled => ("cancelled", "cancelled while it ran".to_owned(), None),
+            Outcome::Cancelled => ("cancelled", String::new(), None),
+            Outcome::Expired => ("expired", String::new(), None),
             Outcome::Snoozed(pause) => ("snoozed", String::new(), ms(pause)),
             Outcome::Released | Outcome::Waits | Outcome::Lost => ("released", String::new(), None),
         };
@@ -232,14 +256,8 @@ impl<C: Send + Sync + 'static> Runner<C> {
             detail,
             number,
             job: name.to_owned(),
-            run: (word != "released").then_some(took),
-            news: crate::celery::news(
-                &claimed.fields,
-                claimed.attempt,
-                word,
-                outcome.result(),
-                outcome.error(),
-            ),
+            run: (!matches!(outcome, Outcome::Released | Outcome::Expired)).then_some(took),
+            more: self.more(options, outcome),
             verdict,
         };
         if self.outcomes.send(settlement).await.is_err() {
@@ -247,36 +265,50 @@ impl<C: Send + Sync + 'static> Runner<C> {
         }
         answer.await.unwrap_or(Verdict::Unsent)
     }
+
+    /// What else happens with the outcome, as JSON; nothing for most jobs.
+    fn more(&self, options: &Options, outcome: &Outcome) -> String {
+        let mut more = Map::new();
+        let is_held = options.unique_until.as_deref().is_some_and(|until| until != "window");
+        if let Some(key) = options.unique_key.as_ref().filter(|_| is_held) {
+            more.insert("unique_key".to_owned(), Value::String(key.clone()));
+        }
+        if let Some(origin) = &options.celery {
+            more.extend(origin.news(outcome.ending()));
+        }
+        if more.is_empty() { String::new() } else { Value::Object(more).to_string() }
+    }
 }
 
 impl Policy {
     /// What follows a failed attempt.
-    fn after(&self, error: &JobError, claimed: &Claimed) -> Outcome {
+    fn after(&self, error: &JobError, attempt: u32, age: Duration) -> Outcome {
         let text = error.to_string();
         let dead = |error| Outcome::Dead { error, max_attempts: None };
         let pause = match error.next() {
             NextStep::Snooze(pause) => return Outcome::Snoozed(pause),
             NextStep::Discard => return dead(text),
-            _ if claimed.attempt >= self.max_attempts => return dead(text),
+            _ if attempt >= self.max_attempts => return dead(text),
             NextStep::RetryAfter(pause) => pause,
-            NextStep::Retry => self.pause.after(claimed.attempt),
+            NextStep::Retry => self.pause.after(attempt),
         };
-        if let Some(max_age) = self.max_age.filter(|max_age| claimed.age + pause > *max_age) {
-            return dead(format!("{text}; not tried again, since it is older than {max_age:?}"));
+        if let Some(max_age) = self.max_age.filter(|max_age| age + pause > *max_age) {
+            return dead(format!("{text}; not tried again, since it would be older than {max_age:?}"));
         }
         Outcome::Retry { error: text, pause }
     }
 }
 
 impl Outcome {
-    fn result(&self) -> Option<&Value> {
-        if let Self::Succeeded(result) = self { Some(result) } else { None }
-    }
-
-    fn error(&self) -> Option<&str> {
+    /// What a Celery client hears of it.
+    fn ending(&self) -> Ending<'_> {
         match self {
-            Self::Retry { error, .. } | Self::Dead { error, .. } => Some(error),
-            _ => None,
+            Self::Succeeded(result) => Ending::Succeeded(result),
+            Self::Retry { error, .. } => Ending::Retried(error),
+            Self::Dead { error, .. } => Ending::Failed(error),
+            Self::Cancelled => Ending::Revoked("terminated"),
+            Self::Expired => Ending::Revoked("expired"),
+            Self::Snoozed(_) | Self::Released | Self::Waits | Self::Lost => Ending::None,
         }
     }
 }
@@ -319,6 +351,7 @@ fn tell(name: &str, claimed: &Claimed, outcome: &Outcome, verdict: Verdict, took
             say!(error, "accepted", error, "`{name}` is dead")
         }
         (Verdict::Accepted, Outcome::Cancelled) => say!(info, "accepted", "`{name}` was cancelled"),
+        (Verdict::Accepted, Outcome::Expired) => say!(warn, "accepted", "`{name}` was not run in its time"),
         (Verdict::Accepted, Outcome::Snoozed(pause)) => {
             say!(info, "accepted", snooze_ms = pause.as_millis(), "`{name}` snoozed");
         }

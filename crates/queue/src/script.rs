@@ -13,6 +13,7 @@ use crate::keys::QueueKeys;
 /// One step of a job's life.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
+    Push,
     Enqueue,
     Relay,
     Intake,
@@ -32,25 +33,28 @@ pub(crate) enum Step {
 
 const INTAKE: &str = "#!lua\n";
 const OUTLET: &str = "#!lua flags=allow-oom\n";
+const NOTHING: &str = "";
 const LIB: &str = include_str!("../lua/lib.lua");
+const LIB_AND_NEW: &str = concat!(include_str!("../lua/lib.lua"), include_str!("../lua/new.lua"));
 
-/// Name, flags, whether the layout of a queue stands before it, and text; in the order of [`Step`].
-const SOURCES: [(&str, &str, bool, &str); 15] = [
-    ("enqueue", INTAKE, true, include_str!("../lua/enqueue.lua")),
-    ("relay", INTAKE, true, include_str!("../lua/relay.lua")),
-    ("intake", INTAKE, true, include_str!("../lua/intake.lua")),
-    ("tick", INTAKE, true, include_str!("../lua/tick.lua")),
-    ("claim", OUTLET, true, include_str!("../lua/claim.lua")),
-    ("admit", OUTLET, true, include_str!("../lua/admit.lua")),
-    ("renew", OUTLET, true, include_str!("../lua/renew.lua")),
-    ("settle", OUTLET, true, include_str!("../lua/settle.lua")),
-    ("sweep", OUTLET, true, include_str!("../lua/sweep.lua")),
-    ("cancel", OUTLET, true, include_str!("../lua/cancel.lua")),
-    ("retry", OUTLET, true, include_str!("../lua/retry.lua")),
-    ("discard", OUTLET, true, include_str!("../lua/discard.lua")),
-    ("purge", OUTLET, true, include_str!("../lua/purge.lua")),
-    ("elect", OUTLET, false, include_str!("../lua/elect.lua")),
-    ("resign", OUTLET, false, include_str!("../lua/resign.lua")),
+/// Name, flags, what stands before it, and text; in the order of [`Step`].
+const SOURCES: [(&str, &str, &str, &str); 16] = [
+    ("push", INTAKE, NOTHING, include_str!("../lua/push.lua")),
+    ("enqueue", INTAKE, LIB_AND_NEW, include_str!("../lua/enqueue.lua")),
+    ("relay", INTAKE, LIB_AND_NEW, include_str!("../lua/relay.lua")),
+    ("intake", INTAKE, LIB_AND_NEW, include_str!("../lua/intake.lua")),
+    ("tick", INTAKE, LIB_AND_NEW, include_str!("../lua/tick.lua")),
+    ("claim", OUTLET, LIB, include_str!("../lua/claim.lua")),
+    ("admit", OUTLET, LIB, include_str!("../lua/admit.lua")),
+    ("renew", OUTLET, LIB, include_str!("../lua/renew.lua")),
+    ("settle", OUTLET, LIB, include_str!("../lua/settle.lua")),
+    ("sweep", OUTLET, LIB, include_str!("../lua/sweep.lua")),
+    ("cancel", OUTLET, LIB, include_str!("../lua/cancel.lua")),
+    ("retry", OUTLET, LIB, include_str!("../lua/retry.lua")),
+    ("discard", OUTLET, LIB, include_str!("../lua/discard.lua")),
+    ("purge", OUTLET, LIB, include_str!("../lua/purge.lua")),
+    ("elect", OUTLET, NOTHING, include_str!("../lua/elect.lua")),
+    ("resign", OUTLET, NOTHING, include_str!("../lua/resign.lua")),
 ];
 
 /// The scripts that a client uses.
@@ -91,8 +95,8 @@ impl Scripts {
     }
 
     fn build(mut text_of: impl FnMut(&str) -> String) -> Self {
-        let script = |(_, flags, on_queue, text): (&str, &str, bool, &str)| {
-            Script::new(&[flags, if on_queue { LIB } else { "" }, &text_of(text)].concat())
+        let script = |(_, flags, before, text): (&str, &str, &str, &str)| {
+            Script::new(&[flags, before, &text_of(text)].concat())
         };
         Self(SOURCES.map(script).into())
     }

@@ -36,8 +36,8 @@ pub(crate) struct Settlement {
     pub(crate) job: String,
     /// Absent when the job did not run.
     pub(crate) run: Option<Duration>,
-    /// What a Celery client is told; empty for all others.
-    pub(crate) news: String,
+    /// What else happens with it, as JSON; empty for most.
+    pub(crate) more: String,
     pub(crate) verdict: oneshot::Sender<Verdict>,
 }
 
@@ -120,13 +120,13 @@ impl Settler {
         let mut call = self.client.step(Step::Settle, &keys);
         call.arg(self.settings.keep_succeeded_count).arg(self.settings.keep_dead_count);
         for settlement in settlements {
-            let Settlement { id, token, outcome, detail, number, job, run, news, .. } = settlement;
+            let Settlement { id, token, outcome, detail, number, job, run, more, .. } = settlement;
             let number = number.map(|n| n.to_string()).unwrap_or_default();
             let (run_ms, bucket) = run.map_or_else(Default::default, |run| {
                 (run.as_millis().to_string(), crate::history::bucket(run).to_string())
             });
             call.arg(&**id).arg(token).arg(*outcome).arg(detail).arg(number);
-            call.arg(job).arg(run_ms).arg(bucket).arg(news);
+            call.arg(job).arg(run_ms).arg(bucket).arg(more);
         }
         call.invoke_async(&mut self.client.connection())
             .await

@@ -1,6 +1,6 @@
 //! Celery: unmodified clients enqueue for our workers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -39,12 +39,23 @@ impl Intake {
     pub(crate) async fn run(self, _: CancellationToken) {}
 }
 
-pub(crate) fn news(
-    _: &HashMap<String, String>,
-    _: u32,
-    _: &str,
-    _: Option<&Value>,
-    _: Option<&str>,
-) -> String {
-    String::new()
+/// Where a job came from.
+#[derive(Clone, Debug, Default, serde::Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) id: String,
+}
+
+/// How an attempt ended, as a client hears it.
+pub(crate) enum Ending<'a> {
+    Succeeded(&'a Value),
+    Retried(&'a str),
+    Failed(&'a str),
+    Revoked(&'a str),
+    None,
+}
+
+impl Origin {
+    pub(crate) fn news(&self, _: Ending<'_>) -> serde_json::Map<String, Value> {
+        serde_json::Map::new()
+    }
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 /// Longer texts are no times.
 const MAX_TIME_BYTES: usize = 64;
 
-/// Turns `{"__type__": …, "__value__": …}` into plain strings, at any depth. Recursion ends: `serde_json` reads no JSON
-/// that is nested deeper than 128.
+/// Turns `{"__type__": …, "__value__": …}` into plain strings, at any depth. The recursion is bounded: `serde_json`
+/// reads no JSON that is nested deeper than 128.
 pub(crate) fn plain(value: Value) -> Result<Value, String> {
     match value {
         Value::Array(items) => items.into_iter().map(plain).collect(),

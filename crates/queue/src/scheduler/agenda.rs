@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::file::{Schedule, Schedules};
 use super::plan;
 use crate::error::QueueError;
-use crate::producer::{Encoded, NewJob};
+use crate::producer::NewJob;
+use crate::record::Payload;
 use crate::registry::Catalog;
 
 /// The schedules in force.
@@ -25,8 +26,8 @@ pub(super) struct Agenda {
 pub(super) struct Entry {
     pub(super) schedule: Schedule,
     pub(super) definition: String,
-    /// The job of every tick, but for its id, its delay and its slot.
-    pub(super) job: Encoded,
+    /// The job of every tick.
+    pub(super) job: Payload,
     /// The last slot that is known to be enqueued or passed over.
     last: Option<Timestamp>,
     next: Option<Timestamp>,
@@ -43,7 +44,7 @@ impl Agenda {
                 schedule: Some(schedule.name.clone()),
                 ..NewJob::new(&schedule.job, schedule.args.clone().into())
             };
-            let job = Encoded::new(job, catalog)?;
+            let job = job.template(catalog)?;
             agenda.by_name.insert(schedule.name.clone(), agenda.entries.len());
             let definition = schedule.definition();
             agenda.entries.push(Entry {

@@ -29,6 +29,7 @@ use self::leader::{Lead, Leadership};
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::outage::Outage;
+use crate::producer::Encoded;
 use crate::registry::Catalog;
 use crate::script::Step;
 
@@ -168,11 +169,13 @@ impl Scheduler {
         let keys = self.client.queue(queue);
         let mut call = self.client.step(Step::Tick, &keys);
         call.arg(lead.epoch);
+        let now_ms = lead.now().as_millisecond();
         for (index, slot) in group {
             let entry = &self.agenda.entries()[*index];
             let Schedule { name, overlap, jitter, .. } = &entry.schedule;
             call.arg(name).arg(slot.as_millisecond()).arg(&entry.definition).arg(mode).arg(overlap.as_str());
-            entry.job.renewed(slot.as_millisecond(), jitter.mul_f64(rand::random::<f64>())).add_to(&mut call);
+            let delay = jitter.mul_f64(rand::random::<f64>());
+            Encoded::tick(&entry.job, now_ms, slot.as_millisecond(), delay)?.add_to(&mut call);
         }
         let answer: redis::Value = call
             .invoke_async(&mut self.client.connection())

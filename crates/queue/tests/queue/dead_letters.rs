@@ -52,29 +52,25 @@ async fn what_cannot_be_read_is_dead_with_the_reason_and_the_raw_payload() {
 }
 
 #[tokio::test]
-async fn metadata_that_makes_no_sense_harms_no_other_job() {
+async fn options_that_make_no_sense_and_ids_that_are_no_text_harm_no_other_job() {
     let queue = Queue::new().await;
     let mut redis = queue.redis().await;
-    let ids: Vec<String> = {
-        let jobs = (0..6).map(|n| note(&n.to_string())).collect();
-        queue.producer.enqueue_all(jobs).await.unwrap().into_iter().map(|enqueued| enqueued.id).collect()
-    };
-    let meta = |n: usize| queue.key(&format!("meta:{}", ids[n]));
-    let _: () = redis.hset(meta(1), "attempts", "").await.unwrap();
-    let _: () = redis.del(meta(2)).await.unwrap();
-    let _: () = redis.set(meta(2), "no hash").await.unwrap();
-    let _: () = redis.hset(meta(3), "max_attempts", "many").await.unwrap();
-    let _: () = redis.hset(meta(4), "timeout_ms", "99999999999999999999999").await.unwrap();
-    let worker = queue.work();
-    for n in [0, 1, 3, 4, 5] {
-        assert_eq!(queue.end_of(&ids[n]).await.state, JobState::Succeeded, "job {n}");
+    let _: () = redis.sadd(format!("{}:queues", queue.namespace), "default").await.unwrap();
+    let options = r#"{"job": "note", "args": {"text": "a"}, "max_attempts": "many"}"#;
+    for id in [&b"options"[..], b"\xff\xfe"] {
+        let _: () = redis.hset(queue.key("data"), id, options).await.unwrap();
+        let _: () = redis.rpush(queue.key("active"), id).await.unwrap();
     }
-    let dead = async || {
-        queue.inspector.job(&ids[2]).await.is_ok_and(|job| job.is_some_and(|job| job.state.has_ended()))
-    };
-    eventually(LONG, "it is dead", dead).await;
-    let bad = queue.job(&ids[2]).await;
-    assert_eq!(bad.state, JobState::Dead);
-    assert!(bad.error.unwrap().starts_with("its metadata cannot be used: "));
+    // An id that was pushed twice is one job.
+    let good = queue.enqueue(note("good")).await;
+    let _: () = redis.rpush(queue.key("active"), &good).await.unwrap();
+    let worker = queue.work();
+    assert_eq!(queue.end_of(&good).await.state, JobState::Succeeded);
+    let bad = queue.end_of("options").await;
+    assert!(bad.error.unwrap().contains("invalid type: string \"many\""));
+    let buried = async || redis.clone().zcard::<_, usize>(queue.key("dead")).await.unwrap() == 2;
+    eventually(LONG, "the one without a name is dead too", buried).await;
     worker.drain().await;
+    assert_eq!(*queue.ledger.runs.lock().unwrap(), ["good"]);
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
 }

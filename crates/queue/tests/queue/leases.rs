@@ -38,16 +38,10 @@ async fn jobs_of_a_worker_that_died_run_elsewhere_and_the_crash_counts_as_an_att
     // A worker that has claimed and then died: what its claim leaves in Redis.
     let mut redis = queue.redis().await;
     for id in &ids {
-        let meta = queue.key(&format!("meta:{id}"));
         let _: i64 = redis.lrem(queue.key("active"), 1, id).await.unwrap();
         let _: () = redis.zadd(queue.key("leases"), id, 1).await.unwrap();
-        let _: () = redis
-            .hset_multiple(
-                &meta,
-                &[("worker", "dead-1"), ("token", "0"), ("attempts", "1"), ("state", "running")],
-            )
-            .await
-            .unwrap();
+        let run = "running\t1\tdead:1\tdead-1\t1\t\t\t";
+        let _: () = redis.hset(queue.key("run"), id, run).await.unwrap();
     }
     let worker = queue.work();
     for id in &ids {
@@ -65,7 +59,7 @@ async fn a_job_that_kills_its_workers_is_dead_after_its_attempts() {
     let mut redis = queue.redis().await;
     let _: i64 = redis.lrem(queue.key("active"), 1, &id).await.unwrap();
     let _: () = redis.zadd(queue.key("leases"), &id, 1).await.unwrap();
-    let _: () = redis.hset(queue.key(&format!("meta:{id}")), "attempts", 2).await.unwrap();
+    let _: () = redis.hset(queue.key("run"), &id, "running\t2\tdead:1\tdead-1\t1\t\t\t").await.unwrap();
     let worker = queue.work();
     let job = queue.end_of(&id).await;
     assert_eq!((job.state, job.attempt, queue.ledger.count()), (JobState::Dead, 2, 0));
@@ -80,7 +74,7 @@ async fn a_worker_that_lost_its_lease_stops_the_job_and_its_outcome_is_refused()
     eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
     // Another worker has claimed it: the fencing token is another.
     let mut redis = queue.redis().await;
-    let _: () = redis.hset(queue.key(&format!("meta:{id}")), "token", "999999").await.unwrap();
+    let _: () = redis.hset(queue.key("run"), &id, "running\t1\tanother:1\tanother\t1\t\t\t").await.unwrap();
     let began = Instant::now();
     // Its slot is free again long before the minute is over.
     let others: Vec<_> = queue.producer.enqueue_all((0..4).map(|_| sleep(100)).collect()).await.unwrap();
@@ -118,7 +112,8 @@ async fn an_outcome_whose_answer_was_lost_is_accepted_when_it_is_offered_again()
     let id = queue.enqueue(sleep(1)).await;
     let settled = queue.end_of(&id).await;
     let mut redis = queue.redis().await;
-    let token: String = redis.hget(queue.key(&format!("meta:{id}")), "token").await.unwrap();
+    let run: String = redis.hget(queue.key("run"), &id).await.unwrap();
+    let token = run.split('\t').nth(2).unwrap().to_owned();
     // The script as the worker calls it, once more.
     let script = concat!("#!lua\n", include_str!("../../lua/lib.lua"), include_str!("../../lua/settle.lua"));
     let offer = async |token: &str, redis: &mut redis::aio::MultiplexedConnection| {

@@ -21,7 +21,10 @@ async fn a_stock_apalis_redis_producer_enqueues_for_our_workers() {
     let ids: Vec<String> = redis.zrange(queue.key("scheduled"), 0, -1).await.unwrap();
     let worker = queue.work();
     let job = queue.end_of(&ids[0]).await;
-    assert_eq!((job.state, job.job.as_str(), job.max_attempts), (JobState::Succeeded, "note", Some(25)));
+    assert_eq!((job.state, job.job.as_str(), job.max_attempts), (JobState::Succeeded, "note", None));
+    // What it has written beside the job would be kept for ever.
+    let meta: bool = redis.exists(queue.key(&format!("meta:{}", ids[0]))).await.unwrap();
+    assert!(!meta);
     assert_eq!(*queue.ledger.runs.lock().unwrap(), ["from apalis"]);
     worker.drain().await;
 }

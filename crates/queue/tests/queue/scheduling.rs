@@ -144,7 +144,10 @@ async fn a_changed_file_is_read_again_and_a_bad_one_changes_nothing() {
 #[test]
 fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
     for (text, expected) in [
-        ("[schedules.x]\nevery = \"1s\"\n", ":1: job `x` does not exist; there are: behave, note, obedient, sleep"),
+        (
+            "[schedules.x]\nevery = \"1s\"\n",
+            ":1: job `x` does not exist; there are: behave, note, obedient, sleep",
+        ),
         ("[schedules.note]\ncron = \"* * *\"\n", ":2: cron `* * *`: has 3 fields"),
         ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is no duration"),
         (
