@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that this machine has the binaries of Postgres >= 15 and of Redis >= 6.2 or Valkey. Starts none of them:
+# Makes sure that this machine has the binaries of Postgres >= 15 and of Redis >= 7.0 or Valkey. Starts none of them:
 # Dogwatch and its tests start their own. Says nothing when all is there.
 #
 # In this order: what is there; the system's package manager (apt-get, dnf, brew), where it may be used without a
@@ -58,7 +58,7 @@ has_redis() {
         /usr/local/bin/redis-server /opt/homebrew/bin/redis-server; do
         if [ -x "$binary" ]; then
             found=$(version "$binary")
-            [ "${found:-0}" -lt 602 ] || return 0
+            [ "${found:-0}" -lt 700 ] || return 0
         fi
     done
     return 1
@@ -193,7 +193,7 @@ fi
 if { with_apt && has_all; } || { with_dnf && has_all; } || { with_brew && has_all; } || { with_pip && has_all; }; then
     exit 0
 fi
-say "could not install: $(missing 'Postgres 15 or later' 'Redis 6.2 or later, or Valkey' | paste -s -d ';' -)"
+say "could not install: $(missing 'Postgres 15 or later' 'Redis 7.0 or later, or Valkey' | paste -s -d ';' -)"
 cat >&2 <<'HELP'
 Install it by hand, with one of these:
     sudo apt-get install postgresql redis-server

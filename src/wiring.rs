@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dogwatch_jobs::{HostSampler, ServiceTarget, Services, host_name};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Client, Clock, Inspector, Producer, Scheduler, Worker};
+use dogwatch_queue::{Client, Clock, Control, Inspector, Producer, Scheduler, Worker};
 use dogwatch_store::Store;
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -37,6 +37,11 @@ pub fn inspector(client: &Client) -> Inspector {
     Inspector::new(client.clone())
 }
 
+/// Who carries out what people order.
+pub fn control(client: &Client) -> Control {
+    Control::new(client.clone(), dogwatch_jobs::registry().catalog())
+}
+
 /// Who runs jobs.
 pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
     let services = Services {
@@ -53,7 +58,8 @@ pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
         settings: config.jobs.clone(),
     };
     let registry = dogwatch_jobs::registry();
-    Ok(Worker::new(queue(config)?, registry, services, config.queue.clone(), &host_name()))
+    let settings = dogwatch_queue::Settings { celery: config.celery.clone(), ..config.queue.clone() };
+    Ok(Worker::new(queue(config)?, registry, services, settings, &host_name()))
 }
 
 /// Who enqueues what is due.

@@ -1,5 +1,7 @@
 //! Request bodies: JSON, with errors that point at the fault; one object or an array of them.
 
+use std::str::FromStr;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
@@ -33,23 +35,27 @@ pub(super) fn pointer(many: bool, index: usize) -> String {
     if many { format!("/{index}") } else { String::new() }
 }
 
+/// A `T`, or nothing at all.
+pub(super) struct Optional<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+            && !request.headers().contains_key(header::TRANSFER_ENCODING)
+        {
+            return Ok(Self(T::default()));
+        }
+        parse("", &json(request, state).await?).map(Self)
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OneOrMany<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
-            let detail = format!("Content-Type `{kind}`: send application/json");
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
-            Problem::new(error.status(), format!("the body could not be read: {}", error.body_text()))
-        })?;
-        let body: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}"))
-        })?;
-        let (values, many) = match body {
+        let (values, many) = match json(request, state).await? {
             Value::Array(values) => (values, true),
             value => (vec![value], false),
         };
@@ -59,6 +65,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OneOrMany<T> {
         let items = values.into_iter().enumerate().map(|(index, value)| parse(&pointer(many, index), &value));
         Ok(Self { items: items.collect::<Result<_, _>>()?, many })
     }
+}
+
+/// The body as JSON.
+async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Problem> {
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+        let detail = format!("Content-Type `{kind}`: send application/json");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let bytes = Bytes::from_request(request, state).await.map_err(|error| {
+        Problem::new(error.status(), format!("the body could not be read: {}", error.body_text()))
+    })?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")))
 }
 
 fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
@@ -78,4 +99,11 @@ pub(super) fn duration<'de, D: serde::Deserializer<'de>>(
     parsed
         .map(Some)
         .map_err(|_| serde::de::Error::custom(format!("`{text}` is no duration; write one such as \"10m\"")))
+}
+
+/// A word that its type can read.
+pub(super) fn text<'de, D: serde::Deserializer<'de>, T: FromStr<Err = String>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    String::deserialize(value)?.parse().map(Some).map_err(serde::de::Error::custom)
 }

@@ -5,6 +5,7 @@ mod error;
 mod health;
 mod jobs;
 mod performance_metrics;
+mod queues;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use dogwatch_queue::{Clock, Inspector, Producer, Stop};
+use dogwatch_queue::{Clock, Control, Inspector, Producer, Stop};
 use dogwatch_store::Store;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,6 +37,8 @@ pub struct ApiState {
     pub producer: Producer,
     /// Reads jobs.
     pub inspector: Inspector,
+    /// Changes jobs and queues.
+    pub control: Control,
     /// The time.
     pub clock: Clock,
 }
@@ -48,6 +51,7 @@ impl ApiState {
             store: wiring::store(config)?,
             producer: wiring::producer(&client),
             inspector: wiring::inspector(&client),
+            control: wiring::control(&client),
             clock: Clock::system(),
         })
     }
@@ -57,7 +61,14 @@ impl ApiState {
 pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
     let v1 = Router::new()
         .route("/jobs", post(jobs::enqueue).get(jobs::list))
+        .route("/jobs/history", get(jobs::history))
         .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/retry", post(jobs::retry))
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/queues", get(queues::list))
+        .route("/queues/{name}/pause", post(queues::pause))
+        .route("/queues/{name}/resume", post(queues::resume))
+        .route("/workers", get(queues::workers))
         .route("/performance/metrics", post(performance_metrics::store));
     Router::new()
         .nest("/api/v1", v1)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
-use dogwatch_queue::{Inspector, JobRecord, JobState, NewJob, QueueError};
+use dogwatch_queue::{Inspector, JobRecord, JobState, NewJob, Pause, QueueError, Unique, UniqueUntil};
 use serde_json::Value;
 
 use super::{Global, jobs, output, usage};
@@ -42,6 +42,27 @@ pub(super) struct Enqueue {
     /// Attempts allowed
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
+    /// How long it waits after a failure: exponential:10s:10m or fixed:30s
+    #[arg(long, value_name = "POLICY")]
+    backoff: Option<Pause>,
+    /// Do not try again when it is older than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    max_age: Option<Duration>,
+    /// When an attempt is stopped
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Do not run it at all after this time
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expires: Option<Duration>,
+    /// 0 (first) to 9 (last) within its queue
+    #[arg(long, value_name = "N")]
+    priority: Option<u8>,
+    /// Enqueue it only when no other job holds this key
+    #[arg(long, value_name = "KEY")]
+    unique_key: Option<String>,
+    /// Until when the key is held: started, done, or a time such as 1h
+    #[arg(long, value_name = "WHEN", requires = "unique_key", default_value = "done")]
+    unique_until: UniqueUntil,
     /// Wait until it has ended; exit code 1 when it did not succeed
     #[arg(long)]
     wait: bool,
@@ -64,13 +85,20 @@ impl Enqueue {
             ))
         })?;
         let client = wiring::queue(&global.client_settings()?)?;
+        let new = NewJob::new(self.job, args);
         let job = NewJob {
             queue: self.queue,
             id: self.id,
             delay: self.delay.unwrap_or_default(),
             run_at: self.at,
+            priority: self.priority.unwrap_or(new.priority),
+            unique: self.unique_key.map(|key| Unique { key, until: self.unique_until }),
+            expires: self.expires,
             max_attempts: self.max_attempts,
-            ..NewJob::new(self.job, args)
+            backoff: self.backoff,
+            max_age: self.max_age,
+            timeout: self.timeout,
+            ..new
         };
         let enqueued = wiring::producer(&client).enqueue(job).await.map_err(|error| match error {
             error @ QueueError::Redis { .. } => error.into(),

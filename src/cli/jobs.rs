@@ -1,12 +1,15 @@
 //! `dogwatch jobs`: what is in the queues and what became of it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::AnsiColor;
 use anyhow::bail;
 use clap::Subcommand;
-use dogwatch_queue::{JobFilter, JobRecord, JobState};
+use dogwatch_queue::{Cancelled, JobFilter, JobHistory, JobRecord, JobState};
+use serde_json::Value;
 
+use super::dead_letters::{self, Selection};
 use super::{Global, output};
 use crate::wiring;
 
@@ -39,12 +42,60 @@ pub(super) enum Jobs {
         #[arg(long)]
         json: bool,
     },
+    /// Run a job again, or at once when it waits for its time
+    #[command(after_help = "Example: dogwatch jobs retry 0199… --args '{\"days\": 30}'")]
+    Retry {
+        /// Its id
+        id: String,
+        /// With other arguments, a JSON object
+        #[arg(long, value_name = "JSON", value_parser = json_object)]
+        args: Option<Value>,
+    },
+    /// Call a job off, whether it waits or runs
+    Cancel {
+        /// Its id
+        id: String,
+    },
+    /// List dead letters: jobs that have failed for good
+    #[command(after_help = "Example: dogwatch jobs dead --queue reports")]
+    Dead {
+        /// Only of this queue
+        #[arg(long)]
+        queue: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run dead letters again
+    #[command(after_help = "Example: dogwatch jobs replay --all --error 'connection refused'")]
+    Replay(Selection),
+    /// Forget dead letters
+    #[command(after_help = "Example: dogwatch jobs discard --all --job send_performance_alerts")]
+    Discard(Selection),
+    /// Tell what ran lately, how long it took and what failed
+    #[command(after_help = "Example: dogwatch jobs history --hours 6")]
+    History {
+        /// So many hours back, at most 24
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=24))]
+        hours: u64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn json_object(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err("write a JSON object, such as '{\"hours\": 48}'".to_owned()),
+        Err(error) => Err(format!("this is no JSON: {error}; write an object, such as '{{\"hours\": 48}}'")),
+    }
 }
 
 impl Jobs {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let client = wiring::queue(&global.client_settings()?)?;
-        let inspector = wiring::inspector(&client);
+        let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));
         match self {
             Self::List { state, queue, job, limit, json } => {
                 let jobs = inspector.jobs(&JobFilter { queue, state, job, limit }).await?;
@@ -65,6 +116,20 @@ impl Jobs {
                 } else {
                     print(&job);
                 }
+            }
+            Self::Retry { id, args } => dead_letters::retry(&control, &id, args).await?,
+            Self::Cancel { id } => match control.cancel(&id).await? {
+                None => bail!("no job has the id `{id}`; ended jobs are kept for a time only"),
+                Some(Cancelled::Cancelled) => output::line(&format!("cancelled: {id}")),
+                Some(Cancelled::Told) => output::line(&format!("{id} runs; its worker was told to end it")),
+                Some(Cancelled::Ended) => bail!("job `{id}` has ended already"),
+            },
+            Self::Dead { queue, json } => dead_letters::list(&inspector, queue, json).await?,
+            Self::Replay(selection) => return selection.replay(&control).await,
+            Self::Discard(selection) => return selection.discard(&control).await,
+            Self::History { hours, json } => {
+                let history = inspector.history(Duration::from_hours(hours)).await?;
+                if json { output::json_list(&history)? } else { print_history(&history) }
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -109,6 +174,8 @@ pub(super) fn print(job: &JobRecord) {
         ("finished at", output::time(job.finished_at)),
         ("took", took(job)),
         ("worker", optional(&job.worker)),
+        ("unique key", optional(&job.unique_key)),
+        ("progress", job.progress.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("result", job.result.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("error", optional(&job.error)),
     ];
@@ -123,6 +190,29 @@ pub(super) fn print(job: &JobRecord) {
             failed.error
         ));
     }
+}
+
+fn print_history(history: &[JobHistory]) {
+    let ms = |value: f64| if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+    let row = |line: &JobHistory| {
+        let red =
+            |n: u64| if n == 0 { n.to_string() } else { output::coloured(AnsiColor::Red, &n.to_string()) };
+        vec![
+            line.queue.clone(),
+            line.job.clone(),
+            line.succeeded.to_string(),
+            line.retried.to_string(),
+            red(line.dead),
+            line.cancelled.to_string(),
+            ms(line.mean_ms),
+            ms(line.p50_ms),
+            ms(line.p95_ms),
+            ms(line.p99_ms),
+        ]
+    };
+    let header =
+        ["queue", "job", "succeeded", "retried", "dead", "cancelled", "mean ms", "p50", "p95", "p99"];
+    output::table(&header, history.iter().map(row).collect(), "nothing has run");
 }
 
 fn attempts(job: &JobRecord) -> String {

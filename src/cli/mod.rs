@@ -3,16 +3,19 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage.
 
 mod alerts;
+mod dead_letters;
 mod doctor;
 mod enqueue;
 mod jobs;
 pub mod output;
+mod queues;
 mod report;
 mod running;
 mod schedules;
 mod serve;
 mod services;
 mod up;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,9 +68,15 @@ enum Command {
     Migrate,
     /// Enqueue a job
     Enqueue(enqueue::Enqueue),
-    /// List jobs, show one
+    /// List jobs, show one, run it again, call it off
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// List, pause, resume and purge queues
+    #[command(subcommand)]
+    Queues(queues::Queues),
+    /// List workers
+    #[command(subcommand)]
+    Workers(workers::Workers),
     /// List, check and preview schedules
     #[command(subcommand)]
     Schedules(schedules::Schedules),
@@ -93,6 +102,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Migrate => migrate(&global).await,
         Command::Enqueue(enqueue) => enqueue.run(&global).await,
         Command::Jobs(jobs) => jobs.run(&global).await,
+        Command::Queues(queues) => queues.run(&global).await,
+        Command::Workers(workers) => workers.run(&global).await,
         Command::Schedules(schedules) => schedules.run(&global),
         Command::Report(report) => report.run(&global).await,
         Command::Services(services) => services.run(&global).await,

@@ -29,6 +29,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The queue.
     pub queue: dogwatch_queue::Settings,
+    /// Whom of Celery's clients we serve.
+    pub celery: dogwatch_queue::CelerySettings,
     /// The database.
     pub store: dogwatch_store::Settings,
     /// What the jobs go by.

@@ -8,4 +8,5 @@ mod command_line;
 mod crash;
 mod documentation;
 mod first_run;
+mod operations;
 mod support;

@@ -44,7 +44,7 @@ pub(crate) fn postgres(account: Account, made_by: Option<u32>) -> Result<PathBuf
     }
 }
 
-/// A Redis of version 6.2 or later, or a Valkey.
+/// A Redis of version 7.0 or later, or a Valkey.
 pub(crate) fn redis(account: Account) -> Result<PathBuf, EmbeddedError> {
     let names = ["redis-server", "valkey-server"];
     let installed = REDIS_FOLDERS.map(|folder| names.map(|name| Path::new(folder).join(name)));
@@ -52,11 +52,11 @@ pub(crate) fn redis(account: Account) -> Result<PathBuf, EmbeddedError> {
         .into_iter()
         .chain(names.into_iter().flat_map(in_path))
         .chain(installed.into_iter().flatten());
-    let usable = usable(Server::Redis, binaries, account, |version| version >= (6, 2))?;
+    let usable = usable(Server::Redis, binaries, account, |version| version >= (7, 0))?;
     let first = usable.into_iter().next().map(|(binary, _)| binary);
     first.ok_or(EmbeddedError::NotFound {
         server: Server::Redis,
-        looked_for: "`redis-server` version 6.2 or later, or `valkey-server`",
+        looked_for: "`redis-server` version 7.0 or later, or `valkey-server`",
         how: "`apt install redis-server`, `dnf install valkey` or `brew install redis`",
         variable: "REDIS_URL",
     })

@@ -31,7 +31,7 @@ pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 pub enum Server {
     /// Postgres 15 or later.
     Postgres,
-    /// Redis 6.2 or later, or Valkey.
+    /// Redis 7.0 or later, or Valkey.
     Redis,
 }
 

@@ -1,4 +1,4 @@
--- Calls a job off. ARGV[1] id.
+-- Calls a job off. ARGV: id, whether also when it runs (1|0).
 -- Returns '' when there is none, its state when it has ended before, 'cancelled' when it will not run, or 'running'
 -- when its worker was told: it learns it with the next renewal. A job in a list keeps its place, and is dropped when
 -- it is popped, since to look for it there would cost O(n). Cost: O(log n).
@@ -6,6 +6,7 @@ local id = ARGV[1]
 if call('HEXISTS', DATA, id) == 0 then return '' end
 local state, attempts = parse(call('HGET', RUN, id))
 if state == 'running' then
+  if ARGV[2] == '0' then return state end
   call('HSET', Q .. ':cancel', id, now_text)
   return 'running'
 end

@@ -24,16 +24,28 @@ if ARGV[7] == '1' then
   end
 end
 
-for _, id in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', ('%.3f'):format(now / 1000), 'LIMIT', 0, bound)) do
-  local _, attempts = parse(call('HGET', RUN, id))
-  unschedule(id)
-  -- The metadata of an apalis-redis producer: nobody else removes it.
-  call('UNLINK', Q .. ':meta:' .. id)
-  call('HSET', RUN, id, record('ready', attempts))
-  ready(id, options_of(id).priority)
+-- The earliest times of what may need a worker later. Scores of `scheduled` are seconds, those of `leases` ms.
+local function first_due()
+  local score = call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')[2]
+  return score and math.floor(score * 1000 + 0.5) or math.huge
+end
+local function first_end()
+  return tonumber(call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2] or math.huge)
 end
 
-if ARGV[6] == '1' then
+local due, ends = first_due(), first_end()
+if due <= now then
+  for _, id in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', ('%.3f'):format(now / 1000), 'LIMIT', 0, bound)) do
+    local _, attempts = parse(call('HGET', RUN, id))
+    unschedule(id)
+    -- The metadata of an apalis-redis producer: nobody else removes it.
+    call('UNLINK', Q .. ':meta:' .. id)
+    call('HSET', RUN, id, record('ready', attempts))
+    ready(id, options_of(id).priority)
+  end
+  due = first_due()
+end
+if ends <= now and ARGV[6] == '1' then
   local lapsed = call('ZRANGEBYSCORE', LEASES, '-inf', now_text, 'LIMIT', 0, bound)
   for _, id in ipairs(lapsed) do
     local _, attempts, _, owner = parse(call('HGET', RUN, id))
@@ -45,14 +57,9 @@ if ARGV[6] == '1' then
     ready(id, options_of(id).priority, true)
   end
   claimed[2] = #lapsed
+  ends = first_end()
 end
-
--- The earliest of what may need a worker later.
-local first_due = call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')[2]
-local first_end = call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2]
-local next = math.huge
-if first_due then next = math.floor(first_due * 1000 + 0.5) end
-if first_end then next = math.min(next, tonumber(first_end)) end
+local next = math.min(due, ends)
 if next < math.huge then claimed[1] = math.max(0, next - now) end
 
 if call('HEXISTS', Q .. ':control', 'paused') == 1 then

@@ -1,18 +1,16 @@
 -- Moves messages from the end of a Celery list into the queue, in one step, so that none is ever in neither.
 -- KEYS: 1 queue, 2 the list. ARGV, seven a message: the message as it was read, '' or why it is a dead letter, and
--- the five of enqueue.lua, of which the last is {key, value} of the reply for a dead letter. Stops at the first message
+-- the five of enqueue.lua, of which the last is what Celery clients are told of a dead letter. Stops at the first message
 -- that is not at the end any more: another consumer was faster. Returns how many were moved. Cost: O(1) a message.
 local moved, batch = 0, {}
 
-local function bury(id, payload, reason, reply)
+local function bury(id, payload, reason, news)
   if call('HSETNX', DATA, id, payload) == 0 then return end
   call('HSET', RUN, id, record('dead', '0', '', '', '', now_text))
   call('ZADD', Q .. ':dead', now_text, id)
   remember(id, '0', reason)
-  if reply.key then
-    call('SET', reply.key, reply.value, 'EX', 86400)
-    call('PUBLISH', reply.key, reply.value)
-  end
+  reply(news.replies)
+  for _, message in ipairs(news.push or {}) do call('LPUSH', message.list, message.text) end
 end
 
 local function take(reason, id, payload, delay, at, options)

@@ -101,15 +101,21 @@ local function free_place(id, limit)
   ready(next, options_of(next).priority, true)
 end
 
+-- Tells Celery clients that wait; {key, value} each.
+local function reply(replies)
+  for _, to in ipairs(replies or {}) do
+    call('SET', to.key, to.value, 'EX', 86400)
+    call('PUBLISH', to.key, to.value)
+  end
+end
+
 -- What a Celery client that waits for this job is told when nobody ran it.
 local function tell_revoked(celery, reason)
   if type(celery) ~= 'table' or celery.ignore_result then return end
-  local key = 'celery-task-meta-' .. celery.id
   local text = '{"status":"REVOKED","result":{"exc_type":"TaskRevokedError","exc_message":["' .. reason ..
     '"],"exc_module":"celery.exceptions"},"traceback":null,"children":[],"date_done":null,"task_id":' ..
     cjson.encode(celery.id) .. '}'
-  call('SET', key, text, 'EX', 86400)
-  call('PUBLISH', key, text)
+  reply({ { key = 'celery-task-meta-' .. celery.id, value = text } })
 end
 
 -- Ends a job that is in no set any more and that no claim holds.

@@ -2,7 +2,7 @@
 --   id, token, outcome, detail, number, job, run time in ms or '', its bucket, more ('' or JSON).
 --   succeeded result            retry  error delay_ms      dead  error max_attempts      cancelled, expired
 --   snoozed   ''     delay_ms   released                   (these two use no attempt)
--- `more` has unique_key, to be given back at the end, and news for a Celery client: key, value, push.
+-- `more` has unique_key, to be given back at the end, and for Celery: replies to those who wait, messages to push.
 -- Returns for each 1, also when this claim's outcome was stored before and only the answer got lost; or 0 when the
 -- lease was lost and another claim decides: nothing is stored then. Cost: O(log n) a claim.
 -- Invariant: of the claims of a job, only the last one is accepted, and once.
@@ -15,10 +15,7 @@ local function count(field, n)
 end
 
 local function tell(more)
-  if more.key then
-    call('SET', more.key, more.value, 'EX', 86400)
-    call('PUBLISH', more.key, more.value)
-  end
+  reply(more.replies)
   for _, message in ipairs(more.push or {}) do call('LPUSH', message.list, message.text) end
 end
 

@@ -70,8 +70,8 @@ impl Claimer {
     /// Claims until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let queues = self.settings.weighted_queues();
-        let names = queues.iter().map(|queue| queue.name.clone());
-        let watchers = Watchers::start(&self.client, names, self.settings.poll);
+        let lists = queues.iter().map(|queue| self.client.queue(&queue.name).family("active"));
+        let watchers = Watchers::start(&self.client, lists, "LEFT", self.settings.poll);
         let mut outage = Outage::of("redis");
         let mut no_rescue_before = Instant::now();
         while !stop.is_cancelled() {

@@ -75,6 +75,7 @@ impl Control {
         let mut call = self.client.step(Step::Cancel, &keys);
         let answer: String = call
             .arg(id)
+            .arg(1)
             .invoke_async(&mut self.client.connection())
             .await
             .map_err(QueueError::redis("cancel a job"))?;

@@ -211,8 +211,7 @@ impl Inspector {
         for family in families {
             let key = keys.family(family);
             match *family {
-                "active" => pipe.lrange(key, newest, -1),
-                "done" => pipe.lrange(key, newest, -1),
+                "active" | "done" => pipe.lrange(key, newest, -1),
                 // Jobs that wait under limits are few.
                 "parked" => pipe.hkeys(key),
                 _ => pipe.zrange(key, newest, -1),

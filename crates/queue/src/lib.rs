@@ -36,7 +36,7 @@ mod sweep;
 mod wake;
 mod worker;
 
-pub use self::celery::Settings as CelerySettings;
+pub use self::celery::{Settings as CelerySettings, Task as CeleryTask};
 pub use self::client::{Client, probe};
 pub use self::clock::Clock;
 pub use self::context::Run;

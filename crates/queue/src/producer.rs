@@ -1,5 +1,6 @@
 //! Puts jobs into Redis.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -84,6 +85,22 @@ pub enum UniqueUntil {
     Done,
     /// For so long from now on, ended or not.
     Window(Duration),
+}
+
+impl FromStr for UniqueUntil {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "started" => Ok(Self::Started),
+            "done" => Ok(Self::Done),
+            _ => {
+                let window = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
+                window
+                    .map(Self::Window)
+                    .map_err(|_| format!("`{text}`: write started, done or a time, such as 1h"))
+            }
+        }
+    }
 }
 
 /// What was enqueued.
@@ -234,6 +251,17 @@ impl Encoded {
             run_at_ms: 0,
             options: String::new(),
         })
+    }
+
+    /// A message that cannot be read, kept as it is.
+    pub(crate) fn raw(job: NewJob, raw: &[u8], now_ms: i64) -> Result<Self, QueueError> {
+        let most = raw.len().min(MAX_PAYLOAD_BYTES);
+        Ok(Self { payload: raw[..most].to_vec(), ..Self::unchecked(job, now_ms, None)? })
+    }
+
+    /// With what is said of a dead letter in place of the options.
+    pub(crate) fn with_news(self, news: &Value) -> Self {
+        Self { options: news.to_string(), ..self }
     }
 
     /// Whether the shortest way in is enough.

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::celery::Ending;
 use crate::claim::Claimed;
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::context::{About, Run};
 use crate::error::QueueError;
 use crate::job::{JobError, NextStep};
@@ -29,6 +30,8 @@ const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// Redis is no place for big things.
 const MAX_RESULT_BYTES: usize = 256 * 1024;
 const MAX_ERROR_CHARS: usize = 4000;
+/// How the error of a job that took too long begins.
+pub(crate) const TIME_LIMIT: &str = "stopped at its time limit";
 
 /// What all runs of one worker share.
 pub(crate) struct Runner<C> {
@@ -37,6 +40,7 @@ pub(crate) struct Runner<C> {
     pub(crate) context: Arc<C>,
     pub(crate) settings: Settings,
     pub(crate) worker: Arc<str>,
+    pub(crate) clock: Clock,
     pub(crate) outcomes: mpsc::Sender<Settlement>,
     /// No new attempt begins.
     pub(crate) drain: CancellationToken,
@@ -165,7 +169,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             ended = job => ended,
             () = cancelled => return Outcome::Cancelled,
             () = tokio::time::sleep(policy.timeout) => {
-                let error = format!("stopped at its time limit of {:?}", policy.timeout);
+                let error = format!("{TIME_LIMIT} of {:?}", policy.timeout);
                 Ok(Err(JobError::retry(error)))
             }
             () = self.give_back.cancelled() => return Outcome::Released,
@@ -274,7 +278,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             more.insert("unique_key".to_owned(), Value::String(key.clone()));
         }
         if let Some(origin) = &options.celery {
-            more.extend(origin.news(outcome.ending()));
+            more.extend(origin.news(outcome.ending(), self.clock.now()));
         }
         if more.is_empty() { String::new() } else { Value::Object(more).to_string() }
     }
@@ -305,10 +309,10 @@ impl Outcome {
         match self {
             Self::Succeeded(result) => Ending::Succeeded(result),
             Self::Retry { error, .. } => Ending::Retried(error),
-            Self::Dead { error, .. } => Ending::Failed(error),
+            Self::Dead { error, .. } => Ending::failed(error),
             Self::Cancelled => Ending::Revoked("terminated"),
             Self::Expired => Ending::Revoked("expired"),
-            Self::Snoozed(_) | Self::Released | Self::Waits | Self::Lost => Ending::None,
+            Self::Snoozed(_) | Self::Released | Self::Waits | Self::Lost => Ending::Silent,
         }
     }
 }
@@ -348,7 +352,7 @@ fn tell(name: &str, claimed: &Claimed, outcome: &Outcome, verdict: Verdict, took
             say!(warn, "accepted", error, retry_in_ms, "`{name}` failed and will be tried again");
         }
         (Verdict::Accepted, Outcome::Dead { error, .. }) => {
-            say!(error, "accepted", error, "`{name}` is dead")
+            say!(error, "accepted", error, "`{name}` is dead");
         }
         (Verdict::Accepted, Outcome::Cancelled) => say!(info, "accepted", "`{name}` was cancelled"),
         (Verdict::Accepted, Outcome::Expired) => say!(warn, "accepted", "`{name}` was not run in its time"),

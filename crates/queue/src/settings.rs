@@ -44,8 +44,8 @@ pub struct Settings {
     /// By name of job: how much of it may run at once or in a time, over all workers together.
     #[serde(default)]
     pub limits: BTreeMap<String, Limit>,
-    /// Lists of Celery that a worker takes messages from.
-    #[serde(default)]
+    /// The section `[celery]`.
+    #[serde(skip)]
     pub celery: crate::celery::Settings,
 }
 
@@ -106,6 +106,27 @@ impl Limit {
 }
 
 impl Settings {
+    /// For tests: short times, few jobs.
+    #[doc(hidden)]
+    pub fn for_tests(namespace: &str) -> Self {
+        let mins = Duration::from_mins;
+        Self {
+            url: None,
+            namespace: namespace.to_owned(),
+            queues: vec!["default".to_owned()],
+            concurrency: 4,
+            lease: Duration::from_secs(2),
+            poll: Duration::from_millis(100),
+            drain: Duration::from_secs(5),
+            keep_succeeded: mins(10),
+            keep_succeeded_count: 1000,
+            keep_dead: mins(10),
+            keep_dead_count: 1000,
+            limits: BTreeMap::new(),
+            celery: crate::celery::Settings::default(),
+        }
+    }
+
     /// Checks what the types cannot. The error names the key in this section, its value and what would be right.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         if self.concurrency == 0 || self.concurrency > 4096 {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::client::Client;
 use crate::link::Connection;
 
-/// The tasks that wait, one a queue. They end when this is dropped.
+/// The tasks that wait, one a list. They end when this is dropped.
 pub(crate) struct Watchers {
     armed: Vec<Arc<Notify>>,
     woken: Arc<Notify>,
@@ -23,21 +23,26 @@ pub(crate) struct Watchers {
 }
 
 impl Watchers {
-    pub(crate) fn start(client: &Client, queues: impl Iterator<Item = Arc<str>>, poll: Duration) -> Self {
+    /// One for each list; `end` is `LEFT` or `RIGHT`, where jobs are taken from.
+    pub(crate) fn start(
+        client: &Client,
+        lists: impl Iterator<Item = String>,
+        end: &'static str,
+        poll: Duration,
+    ) -> Self {
         let (mut tasks, mut armed) = (JoinSet::new(), Vec::new());
         let woken = Arc::new(Notify::new());
-        for queue in queues {
+        for list in lists {
             let arm = Arc::new(Notify::new());
             armed.push(arm.clone());
-            let list = client.queue(&queue).family("active");
-            tasks.spawn(watch(client.clone(), list, "LEFT", poll, arm, woken.clone()));
+            tasks.spawn(watch(client.clone(), list, end, poll, arm, woken.clone()));
         }
         Self { armed, woken, _tasks: tasks }
     }
 
-    /// Waits until one of these queues has a job, but not longer than `limit`.
-    pub(crate) async fn wait(&self, queues: &[usize], limit: Duration) {
-        for index in queues {
+    /// Waits until one of these lists has an element, but not longer than `limit`.
+    pub(crate) async fn wait(&self, lists: &[usize], limit: Duration) {
+        for index in lists {
             self.armed[*index].notify_one();
         }
         let _ = tokio::time::timeout(limit.max(Duration::from_millis(1)), self.woken.notified()).await;
@@ -45,7 +50,7 @@ impl Watchers {
 }
 
 /// Waits at one end of a list each time it is armed, and wakes its owner when the list has an element.
-pub(crate) async fn watch(
+async fn watch(
     client: Client,
     list: String,
     end: &'static str,

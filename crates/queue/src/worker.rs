@@ -99,6 +99,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             context,
             settings,
             worker: identity.clone(),
+            clock: Clock::system(),
             outcomes,
             drain: stop.drain.clone(),
             give_back: give_back.clone(),

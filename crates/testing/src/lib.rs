@@ -43,3 +43,12 @@ pub async fn eventually(limit: Duration, what: &str, mut condition: impl AsyncFn
 pub fn unique_name(prefix: &str) -> String {
     format!("{prefix}_{:016x}", rand::random::<u64>())
 }
+
+/// A port of loopback that nobody uses just now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port of loopback");
+    listener.local_addr().expect("its number").port()
+}

@@ -15,7 +15,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::reply::{FollowUp, ReplyFields, Signature, waiting};
+use super::follow_up::{FollowUp, Signature, waiting};
+use super::reply::ReplyFields;
 use super::value;
 
 /// A larger message is not looked into, nor a body that inflates to more: a kilobyte of zlib can become a megabyte.
@@ -324,7 +325,8 @@ pub(super) fn is_id(id: &str) -> bool {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::reply::{self, Origin};
+    use super::super::follow_up::{Origin, error_follow_ups, follow_ups};
+    use super::super::reply;
     use super::super::revoke::revocation;
     use super::*;
     use base64::engine::general_purpose::STANDARD;
@@ -332,7 +334,7 @@ pub(super) mod tests {
 
     /// Messages that a Celery 5.6 client wrote: name of the case, and the message.
     pub(crate) fn golden() -> impl Iterator<Item = (String, Vec<u8>)> {
-        include_str!("../../tests/celery_golden.jsonl").lines().map(|line| {
+        include_str!("../../tests/celery/golden.jsonl").lines().map(|line| {
             let case: Value = serde_json::from_str(line).unwrap();
             (text(&case["case"]).unwrap(), text(&case["raw"]).unwrap().into_bytes())
         })
@@ -517,9 +519,9 @@ pub(super) mod tests {
         drop(revocation(raw));
         if let Ok(message) = decode(raw) {
             let origin = Origin { task: &message.reply_fields, list: "celery\x06\x163", now };
-            let children = reply::follow_ups(&message.follow_up, origin, &json!(1), || "new".to_owned());
+            let children = follow_ups(&message.follow_up, origin, &json!(1), || "new".to_owned());
             reply::success(&message.reply_fields, &json!(1), &children, now);
-            reply::error_follow_ups(&message.follow_up, origin, || "new".to_owned());
+            error_follow_ups(&message.follow_up, origin, || "new".to_owned());
             message.follow_up.rest_of_chain().iter().for_each(|id| assert!(is_id(id)));
         }
     }

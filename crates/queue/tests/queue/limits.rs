@@ -22,9 +22,9 @@ fn most_at_once(queue: &Queue) -> usize {
     let (mut now, mut most) = (0, 0_usize);
     for event in queue.ledger.runs.lock().unwrap().iter() {
         if event == "begin" {
-            now += 1
+            now += 1;
         } else {
-            now -= 1
+            now -= 1;
         }
         most = most.max(now);
     }
@@ -84,10 +84,10 @@ async fn a_rate_is_never_exceeded_in_any_period() {
 async fn the_place_of_a_lost_worker_is_free_again() {
     let mut queue = Queue::new().await;
     queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, None));
-    let lost = queue.work();
+    let crashed = queue.work();
     let held = queue.enqueue(sleep(60_000)).await;
     eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
-    lost.task.abort();
+    crashed.task.abort();
     let worker = queue.work();
     let next = queue.enqueue(sleep(1)).await;
     let taken_over = async || queue.job(&held).await.attempt == 2;

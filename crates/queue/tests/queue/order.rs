@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
-use dogwatch_queue::NewJob;
+use dogwatch_queue::{Clock, NewJob};
 use dogwatch_testing::eventually;
 
 use crate::support::{LONG, Queue, note};
@@ -41,7 +40,7 @@ async fn a_delayed_job_that_becomes_the_earliest_starts_at_its_time() {
     let worker = queue.work();
     eventually(LONG, "the worker waits", async || queue.is_watched().await).await;
     let late = queue.enqueue(NewJob { delay: Duration::from_mins(10), ..note("late") }).await;
-    let due = Utc::now() + Duration::from_millis(1234);
+    let due = Clock::system().now() + Duration::from_millis(1234);
     let id = queue.enqueue(NewJob { run_at: Some(due), ..note("a") }).await;
     let job = queue.end_of(&id).await;
     let late_by = (job.started_at.unwrap() - due).num_milliseconds();

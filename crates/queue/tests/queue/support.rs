@@ -1,6 +1,5 @@
 //! Jobs that do nothing but what a test watches, and a worker that runs them.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -167,7 +166,7 @@ impl Queue {
             inspector: Inspector::new(client.clone()),
             client,
             ledger: Arc::default(),
-            settings: settings(namespace),
+            settings: Settings::for_tests(namespace),
             namespace: namespace.to_owned(),
             url: url.to_owned(),
         }
@@ -255,23 +254,5 @@ impl Running {
     pub(crate) async fn drain(self) {
         self.stop.drain.cancel();
         tokio::time::timeout(LONG, self.task).await.expect("the worker drains in time").unwrap();
-    }
-}
-
-pub(crate) fn settings(namespace: &str) -> Settings {
-    Settings {
-        url: None,
-        namespace: namespace.to_owned(),
-        queues: vec!["default".to_owned()],
-        concurrency: 4,
-        lease: secs(2),
-        poll: Duration::from_millis(100),
-        drain: secs(5),
-        keep_succeeded: mins(10),
-        keep_succeeded_count: 1000,
-        keep_dead: mins(10),
-        keep_dead_count: 1000,
-        limits: BTreeMap::new(),
-        celery: dogwatch_queue::CelerySettings::default(),
     }
 }

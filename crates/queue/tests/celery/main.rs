@@ -1,0 +1,217 @@
+//! Unmodified Celery clients before our workers: each case of `client.py`, against a real Redis.
+//!
+//! The test makes a virtual environment of Python with Celery from `PyPI`, once.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use dogwatch_embedded::RedisOptions;
+use dogwatch_queue::{
+    CelerySettings, CeleryTask, Client, Job, JobError, Registry, Retry, Run, Settings, Stop, Worker, mins,
+    secs,
+};
+use dogwatch_testing::{PrivateRedis, free_port};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+/// Clients at the same time; their cases wait more than they work.
+const CLIENTS: usize = 8;
+
+/// Returns its arguments.
+#[derive(Serialize, Deserialize)]
+struct Echo(Map<String, Value>);
+
+impl Job for Echo {
+    const NAME: &'static str = "echo";
+    const RETRY: Retry = Retry::none();
+    const TIMEOUT: Duration = secs(10);
+    type Context = ();
+    type Outcome = Map<String, Value>;
+    async fn run(self, _: &Run<()>) -> Result<Map<String, Value>, JobError> {
+        Ok(self.0)
+    }
+}
+
+/// Adds two numbers.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    x: i64,
+    y: i64,
+}
+
+impl Job for Add {
+    const NAME: &'static str = "add";
+    const RETRY: Retry = Retry::none();
+    const TIMEOUT: Duration = secs(10);
+    type Context = ();
+    type Outcome = i64;
+    async fn run(self, _: &Run<()>) -> Result<i64, JobError> {
+        Ok(self.x + self.y)
+    }
+}
+
+/// Fails with a message.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fail {
+    message: String,
+}
+
+impl Job for Fail {
+    const NAME: &'static str = "fail";
+    const RETRY: Retry = Retry::none();
+    const TIMEOUT: Duration = secs(10);
+    type Context = ();
+    type Outcome = ();
+    async fn run(self, _: &Run<()>) -> Result<(), JobError> {
+        Err(JobError::discard(self.message))
+    }
+}
+
+/// Sleeps, unless it is told to stop.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Slow {
+    seconds: f64,
+}
+
+impl Job for Slow {
+    const NAME: &'static str = "slow";
+    const RETRY: Retry = Retry::none();
+    const TIMEOUT: Duration = mins(5);
+    type Context = ();
+    type Outcome = ();
+    async fn run(self, cx: &Run<()>) -> Result<(), JobError> {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs_f64(self.seconds)) => Ok(()),
+            () = cx.cancelled() => Err(JobError::discard("told to stop")),
+        }
+    }
+}
+
+/// A worker with a Redis of its own.
+struct Side {
+    redis: PrivateRedis,
+    url: String,
+    stop: Stop,
+    worker: JoinHandle<()>,
+}
+
+impl Side {
+    async fn start(concurrency: usize) -> Self {
+        let port = free_port();
+        let redis = PrivateRedis::start(RedisOptions { port: Some(port) }).await;
+        let url = format!("redis://127.0.0.1:{port}/0");
+        let client = Client::open(&url, "celery-test").unwrap();
+        let add = CeleryTask { job: "add".to_owned(), args: vec!["x".to_owned(), "y".to_owned()] };
+        let settings = Settings {
+            concurrency,
+            celery: CelerySettings {
+                queues: vec!["celery".to_owned()],
+                tasks: BTreeMap::from([("app.tasks.add".to_owned(), add)]),
+                ..CelerySettings::default()
+            },
+            ..Settings::for_tests("celery-test")
+        };
+        let registry = Registry::new().with::<Echo>().with::<Add>().with::<Fail>().with::<Slow>();
+        let stop = Stop::default();
+        let worker = tokio::spawn(Worker::new(client, registry, (), settings, "test").run(stop.clone()));
+        Self { redis, url, stop, worker }
+    }
+
+    async fn end(self) {
+        self.stop.now.cancel();
+        self.stop.drain.cancel();
+        self.worker.await.unwrap();
+        self.redis.stop().await;
+    }
+}
+
+fn script(name: &str) -> String {
+    format!("{}/tests/celery/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Python with Celery.
+async fn python() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("celery-5.6");
+    let python = folder.join("bin/python");
+    // Tests run in processes of their own; one makes it, the others wait.
+    let lock = File::create(folder.with_extension("lock")).unwrap();
+    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
+    if !folder.join("complete").exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await;
+        let pip =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "celery[redis]>=5.6,<5.8"];
+        run(Command::new(&python).args(pip)).await;
+        File::create(folder.join("complete")).unwrap();
+    }
+    python
+}
+
+async fn run(command: &mut Command) -> String {
+    let command = command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(mins(3), command.output()).await.expect("it ends in time").unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
+    out
+}
+
+async fn client(python: &Path, url: &str, cases: &[&str]) {
+    let output = run(Command::new(python).arg(script("client.py")).arg(url).args(cases)).await;
+    for case in cases {
+        assert!(output.lines().any(|line| line == format!("ok {case}")), "{case}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn an_unmodified_client_sees_what_it_expects() {
+    let python = python().await;
+    let side = Side::start(32).await;
+    let cases = run(Command::new(&python).arg(script("client.py")).arg(&side.url).arg("list")).await;
+    let apart = ["priority", "migration", "chain_to_python"];
+    let cases: Vec<&str> = cases.lines().filter(|case| !apart.contains(case)).collect();
+    assert!(cases.len() >= 29, "{cases:?}");
+    let part = |n: usize| cases.iter().skip(n).step_by(CLIENTS).copied().collect::<Vec<_>>();
+    let parts: Vec<Vec<&str>> = (0..CLIENTS).map(part).collect();
+    let clients = parts.iter().map(|cases| client(&python, &side.url, cases));
+    futures_util::future::join_all(clients).await;
+    side.end().await;
+}
+
+#[tokio::test]
+async fn priorities_are_kept() {
+    let python = python().await;
+    let side = Side::start(1).await;
+    client(&python, &side.url, &["priority"]).await;
+    side.end().await;
+}
+
+#[tokio::test]
+async fn python_workers_go_on_beside_ours_on_the_same_list_while_one_moves() {
+    let python = python().await;
+    let side = Side::start(8).await;
+    let start = |lists: &str| -> Child {
+        let mut worker = Command::new(&python);
+        worker.arg(script("python_worker.py")).arg(&side.url).arg(lists);
+        worker
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+    let workers = [start("celery"), start("python")];
+    client(&python, &side.url, &["migration", "chain_to_python"]).await;
+    drop(workers);
+    side.end().await;
+}

@@ -1,0 +1,118 @@
+//! `dogwatch jobs dead`, `replay`, `discard`: what to do with jobs that have died.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use dogwatch_queue::{Control, DeadFilter, Inspector, JobRecord, QueueError};
+use serde_json::Value;
+
+use super::{output, usage};
+
+/// Which dead letters are meant.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Their ids
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// All of them, or all that fit the other flags
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// Only of this queue
+    #[arg(long, requires = "all")]
+    queue: Option<String>,
+    /// Only of this name
+    #[arg(long, requires = "all")]
+    job: Option<String>,
+    /// Only those whose error contains this text
+    #[arg(long, requires = "all", value_name = "TEXT")]
+    error: Option<String>,
+}
+
+impl Selection {
+    fn filter(&self) -> anyhow::Result<Option<DeadFilter>> {
+        if !self.all && self.ids.is_empty() {
+            return Err(usage("name ids, or add --all; `dogwatch jobs dead` lists them"));
+        }
+        let filter =
+            DeadFilter { queue: self.queue.clone(), job: self.job.clone(), error: self.error.clone() };
+        Ok(self.all.then_some(filter))
+    }
+
+    /// Runs them again.
+    pub(super) async fn replay(&self, control: &Control) -> anyhow::Result<ExitCode> {
+        if let Some(filter) = self.filter()? {
+            output::line(&format!("replayed: {}", control.replay(&filter).await?));
+            return Ok(ExitCode::SUCCESS);
+        }
+        for id in &self.ids {
+            retry(control, id, None).await?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Forgets them.
+    pub(super) async fn discard(&self, control: &Control) -> anyhow::Result<ExitCode> {
+        if let Some(filter) = self.filter()? {
+            output::line(&format!("discarded: {}", control.discard_all(&filter).await?));
+            return Ok(ExitCode::SUCCESS);
+        }
+        for id in &self.ids {
+            if !control.discard(id).await? {
+                bail!("no dead letter has the id `{id}`; `dogwatch jobs dead` lists them");
+            }
+            output::line(&format!("discarded: {id}"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs one job again or at once, with other arguments where some are given.
+pub(super) async fn retry(control: &Control, id: &str, args: Option<Value>) -> anyhow::Result<()> {
+    let answer = control.retry(id, args).await.map_err(|error| match error {
+        error @ QueueError::Redis { .. } => error.into(),
+        error => usage(error.to_string()),
+    })?;
+    match answer {
+        None => bail!("no job has the id `{id}`; ended jobs are kept for a time only"),
+        Some(false) => bail!(
+            "job `{id}` cannot run again now: it runs, waits for a worker or has succeeded; `dogwatch jobs show {id}` tells"
+        ),
+        Some(true) => output::line(&format!("ready: {id}")),
+    }
+    Ok(())
+}
+
+/// Lists dead letters, the oldest first.
+pub(super) async fn list(inspector: &Inspector, queue: Option<String>, json: bool) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for name in inspector.queues().await? {
+        if queue.as_ref().is_some_and(|wanted| *wanted != name) {
+            continue;
+        }
+        loop {
+            let before = all.iter().filter(|job: &&JobRecord| job.queue == name).count();
+            let page = inspector.dead(&name, before).await?;
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+        }
+    }
+    if json {
+        return output::json_list(&all);
+    }
+    let row = |job: &JobRecord| {
+        vec![
+            output::time(job.finished_at),
+            job.job.clone(),
+            job.queue.clone(),
+            job.attempt.to_string(),
+            output::short(job.error.as_deref().unwrap_or_default(), 70),
+            job.id.clone(),
+        ]
+    };
+    let header = ["died", "job", "queue", "attempts", "error", "id"];
+    output::table(&header, all.iter().map(row).collect(), "no dead letters");
+    Ok(())
+}

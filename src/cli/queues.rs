@@ -1,0 +1,97 @@
+//! `dogwatch queues`: what each queue holds; pause, resume and purge them.
+
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use anyhow::bail;
+use clap::Subcommand;
+use dogwatch_queue::QueueCounts;
+
+use super::{Global, output, usage};
+use crate::wiring;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Queues {
+    /// List queues and what they hold
+    #[command(after_help = "Example: dogwatch queues list --json")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let no worker take jobs from a queue; what runs goes on, what is enqueued waits
+    #[command(after_help = "Example: dogwatch queues pause reports")]
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Let workers take jobs from a queue again
+    Resume {
+        /// Its name
+        name: String,
+    },
+    /// Cancel everything in a queue that waits: ready, scheduled and retrying jobs
+    #[command(after_help = "Example: dogwatch queues purge reports --yes")]
+    Purge {
+        /// Its name
+        name: String,
+        /// Do it: it cannot be undone
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl Queues {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let client = wiring::queue(&global.client_settings()?)?;
+        let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));
+        let known = async |name: &str| {
+            let queues = inspector.queues().await?;
+            if !queues.contains(name) {
+                let names: Vec<String> = queues.into_iter().collect();
+                bail!("no queue is named `{name}`; there are: {}", names.join(", "));
+            }
+            Ok(())
+        };
+        match self {
+            Self::List { json } => {
+                let counts = inspector.counts().await?;
+                if json { output::json_list(&counts)? } else { list(&counts) }
+            }
+            Self::Pause { name } => {
+                known(&name).await?;
+                control.pause(&name).await?;
+                output::line(&format!("`{name}` is paused; `dogwatch queues resume {name}` lets it go on"));
+            }
+            Self::Resume { name } => {
+                known(&name).await?;
+                control.resume(&name).await?;
+                output::line(&format!("`{name}` goes on"));
+            }
+            Self::Purge { name, yes } => {
+                known(&name).await?;
+                if !yes {
+                    return Err(usage(format!(
+                        "all that waits in `{name}` would be cancelled; add --yes to do it"
+                    )));
+                }
+                output::line(&format!("cancelled: {}", control.purge(&name).await?));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn list(counts: &[QueueCounts]) {
+    let row = |queue: &QueueCounts| {
+        let state = if queue.paused { output::coloured(AnsiColor::Yellow, "paused") } else { String::new() };
+        let numbers = [queue.ready, queue.running, queue.scheduled, queue.retrying, queue.dead];
+        let mut row = vec![queue.name.clone()];
+        row.extend(numbers.iter().map(ToString::to_string));
+        row.push(queue.oldest_ready_ms.map(output::duration_ms).unwrap_or_default());
+        row.push(state);
+        row
+    };
+    let header = ["queue", "ready", "running", "scheduled", "retrying", "dead", "waits since", ""];
+    output::table(&header, counts.iter().map(row).collect(), "no queues yet");
+}
