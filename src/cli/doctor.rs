@@ -120,6 +120,15 @@ async fn redis(config: &Config) -> Vec<Finding> {
             remedy,
         ));
     }
+    if let Some(old) = too_old(&client).await {
+        findings.push(wrong("redis version", old, "upgrade to Redis 7.0 or later, or to Valkey"));
+    }
+    findings.push(match client.self_test().await {
+        Ok(took) => ok("redis rights", format!("a job lived its life in {} ms", took.as_millis())),
+        Err(error) => {
+            wrong("redis rights", error_chain(&error), "grant what docs/QUEUE.md lists under Access control")
+        }
+    });
     if client.info("aof_enabled").await.ok().flatten().as_deref() != Some("1") {
         let remedy = "redis-cli CONFIG SET appendonly yes";
         findings.push(warning("redis disk", "jobs since the last snapshot are lost with Redis", remedy));
@@ -128,6 +137,13 @@ async fn redis(config: &Config) -> Vec<Finding> {
         findings.push(clock("redis clock", there - Clock::system().now().timestamp_millis()));
     }
     findings
+}
+
+/// The version, when our scripts need a later one.
+async fn too_old(client: &Client) -> Option<String> {
+    let version = client.info("redis_version").await.ok()??;
+    let major: u32 = version.split('.').next()?.parse().ok()?;
+    (major < 7).then(|| format!("{version}: scripts that a full Redis may not stop half way need 7.0"))
 }
 
 async fn version(client: &Client) -> Result<String, dogwatch_queue::QueueError> {

@@ -10,3 +10,4 @@ mod documentation;
 mod first_run;
 mod operations;
 mod support;
+mod topologies;

@@ -43,3 +43,11 @@ impl fmt::Display for Server {
         })
     }
 }
+
+/// The `redis-server` or `valkey-server` that would be started, for who starts it in another way.
+///
+/// # Errors
+/// [`EmbeddedError`], when there is none.
+pub fn redis_binary() -> Result<std::path::PathBuf, EmbeddedError> {
+    binaries::redis(account::Account::for_servers()?)
+}

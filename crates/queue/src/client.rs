@@ -3,7 +3,7 @@
 //! A [`Client`] is opened without a connection: Redis may be away when a process starts, and may go and come back
 //! while it runs. Every command has a time limit; whether to try again is the caller's decision.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -126,15 +126,28 @@ impl Client {
         Ok(seconds * 1000 + micros / 1000)
     }
 
-    /// A field of `INFO`, such as `redis_version`, `valkey_version`, `maxmemory_policy` or `aof_enabled`.
+    /// A field of `INFO`, such as `redis_version`, `valkey_version`, `maxmemory_policy` or `aof_enabled`; of a cluster,
+    /// its different values.
     pub async fn info(&self, field: &str) -> Result<Option<String>, QueueError> {
-        let info: String = redis::cmd("INFO")
-            .query_async(&mut self.connection())
-            .await
-            .map_err(QueueError::redis("read INFO of Redis"))?;
+        let reading = || QueueError::redis("read INFO of Redis");
+        let answer: redis::Value =
+            redis::cmd("INFO").query_async(&mut self.connection()).await.map_err(reading())?;
+        let nodes: Vec<String> = if self.is_cluster() {
+            let nodes: HashMap<String, String> = from_value(answer).map_err(reading())?;
+            nodes.into_values().collect()
+        } else {
+            vec![from_value(answer).map_err(reading())?]
+        };
         let prefix = format!("{field}:");
-        Ok(info.lines().find_map(|line| line.strip_prefix(&prefix)).map(|value| value.trim().to_owned()))
+        let of =
+            |info: &String| Some(info.lines().find_map(|line| line.strip_prefix(&prefix))?.trim().to_owned());
+        let values: BTreeSet<String> = nodes.iter().filter_map(of).collect();
+        Ok((!values.is_empty()).then(|| values.into_iter().collect::<Vec<_>>().join(", ")))
     }
+}
+
+fn from_value<T: redis::FromRedisValue>(value: redis::Value) -> redis::RedisResult<T> {
+    redis::from_redis_value(value).map_err(Into::into)
 }
 
 /// Checks any Redis: connect and PING within the time. The error carries no secret.

@@ -224,7 +224,9 @@ impl Inspector {
 
     async fn read(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<JobRecord>>, QueueError> {
         let mut records = Vec::with_capacity(ids.len());
-        for group in ids.chunks(200) {
+        // In a cluster, one round trip can ask about one queue.
+        let same_queue = ids.chunk_by(|(a, _), (b, _)| a == b);
+        for group in same_queue.flat_map(|same_queue| same_queue.chunks(200)) {
             let mut pipe = redis::pipe();
             for (queue, id) in group {
                 let keys = self.client.queue(queue);

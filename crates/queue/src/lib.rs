@@ -30,6 +30,7 @@ mod registry;
 mod run;
 pub mod scheduler;
 mod script;
+mod self_test;
 mod settings;
 mod settle;
 mod sweep;

@@ -51,6 +51,12 @@ struct Moved {
 impl Intake {
     /// One for each of the configured queues.
     pub(crate) fn all(client: &Client, catalog: &Catalog, settings: &crate::Settings) -> Vec<Self> {
+        if client.is_cluster() && !settings.celery.queues.is_empty() {
+            tracing::error!(
+                "Celery's lists are not taken: in a cluster they lie in other slots, and Celery has none"
+            );
+            return Vec::new();
+        }
         let of = |list: &String| Self {
             client: client.clone(),
             catalog: catalog.clone(),
@@ -168,11 +174,7 @@ impl Intake {
         Ok(Moved { reason, job })
     }
 
-    /// Ends when the connection for published messages cannot be had at all: in a cluster.
     async fn heed_revocations(&self) {
-        if self.client.is_cluster() {
-            return std::future::pending().await;
-        }
         let mut outage = Outage::of("redis");
         loop {
             if let Err(error) = self.listen().await {
