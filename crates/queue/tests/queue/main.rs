@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod control;
+mod daylight;
 mod dead_letters;
 mod delivery;
 mod drains;
