@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use dogwatch_embedded::RedisOptions;
 use dogwatch_queue::{
-    CelerySettings, CeleryTask, Client, Job, JobError, Registry, Retry, Run, Settings, Stop, Worker, mins,
-    secs,
+    CelerySettings, CeleryTask, Client, Inspector, Job, JobError, JobState, Registry, Retry, Run, Settings,
+    Stop, Worker, mins, secs,
 };
-use dogwatch_testing::{PrivateRedis, free_port};
+use dogwatch_testing::{PrivateRedis, eventually, free_port};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
@@ -213,5 +213,24 @@ async fn python_workers_go_on_beside_ours_on_the_same_list_while_one_moves() {
     let workers = [start("celery"), start("python")];
     client(&python, &side.url, &["migration", "chain_to_python"]).await;
     drop(workers);
+    side.end().await;
+}
+
+/// The documented lines of redis-py, as they stand but for the job.
+#[tokio::test]
+async fn a_plain_redis_client_of_python_enqueues() {
+    let python = python().await;
+    let side = Side::start(4).await;
+    let text = include_str!("../../../../docs/ENQUEUE.md");
+    let example = text.split_once("```python\n").unwrap().1.split_once("```").unwrap().0;
+    let example = example.replace("check_service_health", "echo").replace("dogwatch:", "celery-test:");
+    let program = format!("REDIS_URL = {:?}\n{example}\nprint(job_id)", side.url);
+    let id = run(Command::new(&python).arg("-c").arg(program)).await.trim().to_owned();
+    let inspector = Inspector::new(Client::open(&side.url, "celery-test").unwrap());
+    let succeeded = async || {
+        let job = inspector.job(&id).await.unwrap();
+        job.is_some_and(|job| job.state == JobState::Succeeded)
+    };
+    eventually(secs(20), "it has run", succeeded).await;
     side.end().await;
 }

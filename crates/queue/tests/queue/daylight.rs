@@ -72,7 +72,8 @@ fn walk(zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<Vec<Timestamp>> 
     let mut last_day = vec![Date::ZERO; RULES.len()];
     let mut before: Option<DateTime> = None;
     for (at, local) in minutes(zone, from, to) {
-        let goes_on = before.is_some_and(|before| i32::from(local.minute()) == (i32::from(before.minute()) + 1) % 60);
+        let goes_on =
+            before.is_some_and(|before| i32::from(local.minute()) == (i32::from(before.minute()) + 1) % 60);
         if goes_on && !MINUTES.contains(&local.minute()) {
             before = Some(local);
             continue;

@@ -29,15 +29,38 @@ async fn a_stock_apalis_redis_producer_enqueues_for_our_workers() {
     worker.drain().await;
 }
 
+/// The documented commands, as they stand but for the namespace and the job.
+fn documented(namespace: &str) -> Vec<Vec<String>> {
+    let text = include_str!("../../../../docs/ENQUEUE.md");
+    let blocks = text.split("```redis\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    let lines = blocks.flat_map(str::lines);
+    let words = |line: &str| -> Vec<String> {
+        let line = line.replace("dogwatch:", &format!("{namespace}:"));
+        let line = line.replace("\"check_service_health\"", "\"note\", \"args\": {\"text\": \"plain\"}");
+        let line = line.replace(", \"args\": {}}", "}");
+        let (plain, quoted) = line.split_once('\'').unwrap_or((&line, ""));
+        let quoted = quoted.strip_suffix('\'').map(str::to_owned);
+        plain.split_whitespace().map(str::to_owned).chain(quoted).collect()
+    };
+    lines.map(words).collect()
+}
+
 #[tokio::test]
-async fn two_plain_redis_commands_enqueue_and_wake_the_worker() {
-    let queue = Queue::new().await;
+async fn the_documented_redis_commands_enqueue_and_wake_the_worker() {
+    let mut queue = Queue::new().await;
+    queue.settings.poll = std::time::Duration::from_secs(10);
     let worker = queue.work();
     let mut redis = queue.redis().await;
     let _: () = redis.sadd(format!("{}:queues", queue.namespace), "default").await.unwrap();
-    let payload = json!({"job": "note", "args": {"text": "from redis-cli"}}).to_string();
-    let _: () = redis.hset(queue.key("data"), "order-9", payload).await.unwrap();
-    let _: () = redis.rpush(queue.key("active"), "order-9").await.unwrap();
-    assert_eq!(queue.end_of("order-9").await.state, JobState::Succeeded);
+    let commands = documented(&queue.namespace);
+    assert_eq!(commands.len(), 4);
+    for command in commands {
+        let mut call = redis::cmd(&command[0]);
+        call.arg(&command[1..]);
+        let _: redis::Value = call.query_async(&mut redis).await.unwrap();
+    }
+    for id in ["order-9", "order-10"] {
+        assert_eq!(queue.end_of(id).await.state, JobState::Succeeded);
+    }
     worker.drain().await;
 }
