@@ -1,9 +1,12 @@
 //! Whether this process lives, and whether it can do its work.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dogwatch_queue::{Inspector, Pulse, QueueCounts};
 use serde::Serialize;
 
 use super::ApiState;
@@ -15,9 +18,31 @@ struct Ready {
     redis: &'static str,
 }
 
-/// `GET /livez`: 200 as long as the process answers.
-pub(super) async fn live() -> &'static str {
-    "ok\n"
+/// A worker that has free slots and asks for no job for so long is stuck.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// `GET /livez`: 200 as long as the process answers and its worker, where it has one, makes progress; else 503: start
+/// it again. While Redis is away, no worker is to blame.
+pub(super) async fn live(State(state): State<ApiState>) -> (StatusCode, &'static str) {
+    liveness(state.pulse.as_ref(), &state.inspector).await
+}
+
+/// The same in a process that has a worker and no API.
+pub(super) async fn live_worker(
+    State((pulse, inspector)): State<(Pulse, Inspector)>,
+) -> (StatusCode, &'static str) {
+    liveness(Some(&pulse), &inspector).await
+}
+
+async fn liveness(pulse: Option<&Pulse>, inspector: &Inspector) -> (StatusCode, &'static str) {
+    if pulse.is_none_or(|pulse| pulse.silent_for() < STUCK) {
+        return (StatusCode::OK, "ok\n");
+    }
+    let waits = |queues: Vec<QueueCounts>| queues.iter().any(|queue| queue.ready > 0 && !queue.paused);
+    if inspector.counts().await.is_ok_and(waits) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the worker takes no jobs though some wait\n");
+    }
+    (StatusCode::OK, "ok\n")
 }
 
 /// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer, else 503 that says which does not.

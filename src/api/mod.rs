@@ -7,6 +7,8 @@ mod jobs;
 mod performance_metrics;
 mod queues;
 
+use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +16,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use dogwatch_queue::{Clock, Control, Inspector, Producer, Stop};
+use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
 use dogwatch_store::Store;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -41,11 +43,13 @@ pub struct ApiState {
     pub control: Control,
     /// The time.
     pub clock: Clock,
+    /// Whether the worker of this process goes on, where it has one.
+    pub pulse: Option<Pulse>,
 }
 
 impl ApiState {
     /// From the settings.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, pulse: Option<Pulse>) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
         Ok(Self {
             store: wiring::store(config)?,
@@ -53,6 +57,7 @@ impl ApiState {
             inspector: wiring::inspector(&client),
             control: wiring::control(&client),
             clock: Clock::system(),
+            pulse,
         })
     }
 }
@@ -83,13 +88,22 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .with_state(state)
 }
 
+/// Serves `/livez` alone, for a process that has a worker and no API.
+pub async fn serve_liveness(
+    listener: TcpListener,
+    pulse: Pulse,
+    inspector: Inspector,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let router = Router::new().route("/livez", get(health::live_worker)).with_state((pulse, inspector));
+    let serving = axum::serve(listener, router).into_future();
+    stop.drain.run_until_cancelled(serving).await.transpose().map(|_| ()).context("the health check ended")
+}
+
 /// Binds the address, so that a taken port is told at once.
-pub async fn bind(settings: &ApiSettings) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(settings.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; is another Dogwatch running? Set `listen` in [api] or DOGWATCH_API_LISTEN",
-            settings.listen
-        )
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another Dogwatch running? Set `listen` in [api] or DOGWATCH_API_LISTEN")
     })
 }
 

@@ -1,9 +1,11 @@
 //! `dogwatch api`, `worker`, `scheduler`: one role in a process, for who runs more than one machine.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use dogwatch_queue::Stop;
+use dogwatch_jobs::Services;
+use dogwatch_queue::{Pulse, Stop};
 
 use super::{Global, flag};
 use crate::api::{self, ApiState};
@@ -29,6 +31,9 @@ pub(super) struct Worker {
     /// Jobs to run at the same time
     #[arg(long, value_name = "N")]
     concurrency: Option<i64>,
+    /// Serve /livez here: it fails when jobs wait and the worker takes none
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    health: Option<SocketAddr>,
 }
 
 impl Api {
@@ -37,7 +42,7 @@ impl Api {
         let config = global.server_settings(flags.into_iter().collect())?;
         let stop = lifecycle::stop_on_signals()?;
         let mut roles = Roles::default();
-        start_api(&config, &stop, &mut roles).await?;
+        start_api(&config, None, &stop, &mut roles).await?;
         Ok(roles.finish(&stop).await)
     }
 }
@@ -51,7 +56,17 @@ impl Worker {
         let config = global.server_settings(flags.into_iter().flatten().collect())?;
         let stop = lifecycle::stop_on_signals()?;
         let mut roles = Roles::default();
-        start_worker(&config, &stop, &mut roles)?;
+        let worker = wiring::worker(&config)?;
+        if let Some(address) = self.health {
+            let listener = api::bind(address).await?;
+            tracing::info!("the health check listens on http://{}/livez", listener.local_addr()?);
+            let inspector = wiring::inspector(&wiring::queue(&config)?);
+            roles.start(
+                "health check",
+                api::serve_liveness(listener, worker.pulse(), inspector, stop.clone()),
+            );
+        }
+        start_worker(worker, &config, &stop, &mut roles);
         Ok(roles.finish(&stop).await)
     }
 }
@@ -64,23 +79,32 @@ pub(super) async fn scheduler(global: &Global) -> anyhow::Result<ExitCode> {
     Ok(roles.finish(&stop).await)
 }
 
-pub(super) async fn start_api(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<String> {
-    let listener = api::bind(&config.api).await?;
+pub(super) async fn start_api(
+    config: &Config,
+    pulse: Option<Pulse>,
+    stop: &Stop,
+    roles: &mut Roles,
+) -> anyhow::Result<String> {
+    let listener = api::bind(config.api.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!("the API listens on {url}");
-    roles.start("api", api::serve(listener, ApiState::new(config)?, config.api.clone(), stop.clone()));
+    let state = ApiState::new(config, pulse)?;
+    roles.start("api", api::serve(listener, state, config.api.clone(), stop.clone()));
     Ok(url)
 }
 
-pub(super) fn start_worker(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<()> {
-    let worker = wiring::worker(config)?;
+pub(super) fn start_worker(
+    worker: dogwatch_queue::Worker<Services>,
+    config: &Config,
+    stop: &Stop,
+    roles: &mut Roles,
+) {
     tracing::info!(queues = ?config.queue.queues, concurrency = config.queue.concurrency, "worker {}", worker.identity());
     let stop = stop.clone();
     roles.start("worker", async move {
         worker.run(stop).await;
         Ok(())
     });
-    Ok(())
 }
 
 pub(super) fn start_scheduler(

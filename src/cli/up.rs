@@ -76,7 +76,8 @@ async fn start(
     migrate(&wiring::store(config)?).await?;
 
     let mut roles = Roles::default();
-    let api_url = start_api(config, stop, &mut roles).await?;
+    let worker = wiring::worker(config)?;
+    let api_url = start_api(config, Some(worker.pulse()), stop, &mut roles).await?;
     let url = |secret: &Option<SecretString>| {
         secret.as_ref().map(|url| url.expose_secret().to_owned()).unwrap_or_default()
     };
@@ -91,7 +92,7 @@ async fn start(
     output::line("Next:");
     schedules::print_next(global, 1)?;
     output::line("In a second terminal in this folder: dogwatch jobs list. Ctrl-C stops everything.\n");
-    start_worker(config, stop, &mut roles)?;
+    start_worker(worker, config, stop, &mut roles);
     start_scheduler(config, global, stop, &mut roles)?;
     Ok(Some((roles, announcement)))
 }

@@ -50,8 +50,8 @@ impl Server {
         let mut line = String::new();
         stream.read_line(&mut line).await.unwrap();
         // A text comes after its length.
-        if line.starts_with('$') {
-            let mut bytes = vec![0; line[1..].trim().parse().unwrap()];
+        if let Some(length) = line.strip_prefix('$') {
+            let mut bytes = vec![0; length.trim().parse().unwrap()];
             tokio::io::AsyncReadExt::read_exact(&mut stream, &mut bytes).await.unwrap();
             return String::from_utf8(bytes).unwrap();
         }

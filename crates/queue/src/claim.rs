@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::lease::{Lease, Leases};
 use crate::outage::Outage;
+use crate::pulse::Pulse;
 use crate::script::Step;
 use crate::settings::{Settings, WeightedQueue};
 use crate::wake::Watchers;
@@ -52,6 +53,7 @@ pub(crate) struct Claimer {
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) leases: Leases,
     pub(crate) claimed: mpsc::Sender<Claimed>,
+    pub(crate) pulse: Pulse,
 }
 
 /// A job as the script returns it.
@@ -77,7 +79,10 @@ impl Claimer {
         while !stop.is_cancelled() {
             let rescue = Instant::now() >= no_rescue_before;
             match self.turn(&queues, &watchers, rescue, &stop).await {
-                Ok(()) => outage.over(),
+                Ok(()) => {
+                    outage.over();
+                    self.pulse.beat();
+                }
                 Err(error) => {
                     stop.run_until_cancelled(outage.wait("claim jobs", &error)).await;
                     no_rescue_before = Instant::now() + GRACE.min(self.settings.lease);
@@ -95,9 +100,11 @@ impl Claimer {
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let slot = self.slots.clone().acquire_owned();
+        self.pulse.rest();
         let Some(Ok(first)) = stop.run_until_cancelled(slot).await else {
             return Ok(());
         };
+        self.pulse.beat();
         let mut slots = vec![first];
         while slots.len() < BATCH
             && let Ok(slot) = self.slots.clone().try_acquire_owned()

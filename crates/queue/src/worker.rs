@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::lease::Leases;
 use crate::presence::Presence;
+use crate::pulse::Pulse;
 use crate::registry::Registry;
 use crate::run::Runner;
 use crate::settings::Settings;
@@ -39,13 +40,15 @@ pub struct Worker<C> {
     settings: Settings,
     identity: Arc<str>,
     host: String,
+    pulse: Pulse,
 }
 
 impl<C: Send + Sync + 'static> Worker<C> {
     /// `host` becomes part of the worker's identity, which is new at every start.
     pub fn new(client: Client, registry: Registry<C>, context: C, settings: Settings, host: &str) -> Self {
         let identity = format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>()).into();
-        Self { client, registry, context: Arc::new(context), settings, identity, host: host.to_owned() }
+        let (context, host) = (Arc::new(context), host.to_owned());
+        Self { client, registry, context, settings, identity, host, pulse: Pulse::default() }
     }
 
     /// Who this worker is in leases and records.
@@ -53,9 +56,14 @@ impl<C: Send + Sync + 'static> Worker<C> {
         &self.identity
     }
 
+    /// Tells whether it goes on, also while it runs.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// Works until it is told to stop and every job has ended or was given back. Never ends on a fault of Redis.
     pub async fn run(self, stop: Stop) {
-        let Self { client, registry, context, settings, identity, host } = self;
+        let Self { client, registry, context, settings, identity, host, pulse } = self;
         let (give_back, end) = (CancellationToken::new(), CancellationToken::new());
         let leases = Leases::new(Clock::system());
         let slots = Arc::new(Semaphore::new(settings.concurrency));
@@ -88,6 +96,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             slots,
             leases,
             claimed: sender,
+            pulse,
         };
         // The feed ends when the claimer has ended.
         let claimer = AbortOnDropHandle::new(tokio::spawn(claimer.run(stop.drain.clone())));
