@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use dogwatch_store::{DiskSample, HostSample};
 use sysinfo::{Disks, Networks, System};
+use tokio::sync::Semaphore;
 
 use crate::cgroup;
 
@@ -24,6 +25,8 @@ const PSEUDO: [&str; 9] =
 pub struct HostSampler {
     host: String,
     state: Arc<Mutex<Option<State>>>,
+    /// A reading that hangs keeps its permit.
+    one_at_a_time: Arc<Semaphore>,
 }
 
 struct State {
@@ -49,11 +52,15 @@ pub fn host_name() -> String {
 impl HostSampler {
     /// Samples carry this name.
     pub fn new(host: String) -> Self {
-        Self { host, state: Arc::default() }
+        Self { host, state: Arc::default(), one_at_a_time: Arc::new(Semaphore::new(1)) }
     }
 
     /// Measures since the previous sample, or for half a second if there is none.
     pub async fn sample(&self, now: DateTime<Utc>) -> Result<HostSample, SampleError> {
+        // A disk that does not answer holds a thread; it must not hold one more at every turn.
+        let Ok(turn) = self.one_at_a_time.clone().try_acquire_owned() else {
+            return Err(wrong("the disks", &"an earlier reading has not come to its end"));
+        };
         let previous = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();
         let previous = match previous {
             Some(state) if state.at.elapsed() >= sysinfo::MINIMUM_CPU_UPDATE_INTERVAL => state,
@@ -65,7 +72,11 @@ impl HostSampler {
         };
         let host = self.host.clone();
         // Reading a disk can block, on a network file system for long.
-        let read = tokio::task::spawn_blocking(move || previous.measure(host, now));
+        let read = tokio::task::spawn_blocking(move || {
+            let measured = previous.measure(host, now);
+            drop(turn);
+            measured
+        });
         let (sample, state) = read.await.map_err(|error| wrong("anything", &error))??;
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
         Ok(sample)

@@ -77,7 +77,7 @@ enum Command {
     /// List workers
     #[command(subcommand)]
     Workers(workers::Workers),
-    /// List, check and preview schedules
+    /// List, check, preview and run schedules
     #[command(subcommand)]
     Schedules(schedules::Schedules),
     /// Report what happened in the last hours
@@ -104,7 +104,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Jobs(jobs) => jobs.run(&global).await,
         Command::Queues(queues) => queues.run(&global).await,
         Command::Workers(workers) => workers.run(&global).await,
-        Command::Schedules(schedules) => schedules.run(&global),
+        Command::Schedules(schedules) => schedules.run(&global).await,
         Command::Report(report) => report.run(&global).await,
         Command::Services(services) => services.run(&global).await,
         Command::Alerts(alerts) => alerts.run(&global).await,

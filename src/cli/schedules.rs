@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Global, output, usage};
+use crate::wiring;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Schedules {
@@ -30,12 +31,30 @@ pub(super) enum Schedules {
         #[arg(long)]
         json: bool,
     },
+    /// Enqueue a schedule's job now, beside its times
+    #[command(after_help = "Example: dogwatch schedules run generate_performance_report")]
+    Run {
+        /// Name of the schedule
+        name: String,
+    },
 }
 
 impl Schedules {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let file = read(global)?;
         match self {
+            Self::Run { name } => {
+                let Some(schedule) = file.all().find(|schedule| schedule.name == name) else {
+                    let names: Vec<&str> = file.all().map(|schedule| schedule.name.as_str()).collect();
+                    return Err(usage(format!(
+                        "no schedule is named `{name}`; there are: {}",
+                        names.join(", ")
+                    )));
+                };
+                let client = wiring::queue(&global.client_settings()?)?;
+                let enqueued = wiring::producer(&client).enqueue(schedule.job_now()).await?;
+                output::line(&enqueued.id);
+            }
             Self::Validate => {
                 let (all, enabled) = (file.all().count(), file.enabled().count());
                 output::line(&format!(

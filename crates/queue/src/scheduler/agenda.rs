@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::file::{Schedule, Schedules};
 use super::plan;
 use crate::error::QueueError;
-use crate::producer::NewJob;
 use crate::record::Payload;
 use crate::registry::Catalog;
 
@@ -37,14 +36,7 @@ impl Agenda {
     pub(super) fn of(schedules: &Schedules, catalog: &Catalog) -> Result<Self, QueueError> {
         let mut agenda = Self::default();
         for schedule in schedules.enabled() {
-            let job = NewJob {
-                queue: schedule.queue.clone(),
-                max_attempts: schedule.max_attempts,
-                timeout: schedule.timeout,
-                schedule: Some(schedule.name.clone()),
-                ..NewJob::new(&schedule.job, schedule.args.clone().into())
-            };
-            let job = job.template(catalog)?;
+            let job = schedule.job_now().template(catalog)?;
             agenda.by_name.insert(schedule.name.clone(), agenda.entries.len());
             let definition = schedule.definition();
             agenda.entries.push(Entry {

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::cadence::Cadence;
 use crate::keys::check_name;
+use crate::producer::NewJob;
 use crate::registry::Catalog;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -162,6 +163,17 @@ impl Schedules {
 type Wrong = (Range<usize>, String);
 
 impl Schedule {
+    /// The job that it enqueues, to be enqueued beside its times.
+    pub fn job_now(&self) -> NewJob {
+        NewJob {
+            queue: self.queue.clone(),
+            max_attempts: self.max_attempts,
+            timeout: self.timeout,
+            schedule: Some(self.name.clone()),
+            ..NewJob::new(&self.job, self.args.clone().into())
+        }
+    }
+
     /// What makes times due, and where they are counted: when it changes, counting begins anew.
     pub(crate) fn definition(&self) -> String {
         format!("{} in {}", self.cadence, self.queue)
