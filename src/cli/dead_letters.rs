@@ -90,14 +90,7 @@ pub(super) async fn list(inspector: &Inspector, queue: Option<String>, json: boo
         if queue.as_ref().is_some_and(|wanted| *wanted != name) {
             continue;
         }
-        loop {
-            let before = all.iter().filter(|job: &&JobRecord| job.queue == name).count();
-            let page = inspector.dead(&name, before).await?;
-            if page.is_empty() {
-                break;
-            }
-            all.extend(page);
-        }
+        all.extend(inspector.dead(&name).await?);
     }
     if json {
         return output::json_list(&all);

@@ -1,12 +1,16 @@
 -- Asks for a place under a limit for a job that was claimed. ARGV: id, token, limit, most at once (0: any number),
 -- permits per period (0: any number), period in ms.
 -- Returns 1 when it may run; 0 when it may not yet, and was put where it waits without using an attempt; -1 when the
--- lease is not this claim's any more. A permit is a time that is reserved, so that a job waits for its own time and
+-- lease is not this claim's any more; 2 when somebody has cancelled it. A permit is a time that is reserved, so that a job waits for its own time and
 -- is not asked again; a place is handed over by whoever ends (free_place). Cost: O(places) when all seem taken.
 local id, token, limit = ARGV[1], ARGV[2], ARGV[3]
 local most, permits, period = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local state, attempts, theirs = parse(call('HGET', RUN, id))
 if theirs ~= token or state ~= 'running' then return -1 end
+if call('HEXISTS', Q .. ':cancel', id) == 1 then return 2 end
+-- The limit had another name before, or was none for each value.
+local before = call('HGET', Q .. ':place', id)
+if before and before ~= limit then free_place(id, before) end
 
 local function put_back(where, due)
   call('ZREM', LEASES, id)

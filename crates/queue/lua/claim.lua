@@ -36,30 +36,37 @@ end
 local due, ends = first_due(), first_end()
 if due <= now then
   for _, id in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', ('%.3f'):format(now / 1000), 'LIMIT', 0, bound)) do
-    local _, attempts = parse(call('HGET', RUN, id))
+    local state, attempts = parse(call('HGET', RUN, id))
     unschedule(id)
-    -- The metadata of an apalis-redis producer: nobody else removes it.
-    call('UNLINK', Q .. ':meta:' .. id)
-    call('HSET', RUN, id, record('ready', attempts))
-    ready(id, options_of(id).priority)
+    if not has_ended(state) and state ~= 'running' then
+      call('HSET', RUN, id, record('ready', attempts))
+      ready(id, options_of(id).priority)
+    end
   end
   due = first_due()
 end
 if ends <= now and ARGV[6] == '1' then
   local lapsed = call('ZRANGEBYSCORE', LEASES, '-inf', now_text, 'LIMIT', 0, bound)
   for _, id in ipairs(lapsed) do
-    local _, attempts, _, owner = parse(call('HGET', RUN, id))
-    remember(id, attempts, 'worker ' .. owner .. ' was lost: it stopped renewing its lease')
-    call('HSET', RUN, id, record('ready', attempts))
+    local state, attempts, _, owner = parse(call('HGET', RUN, id))
     call('ZREM', LEASES, id)
-    local limit = call('HGET', Q .. ':place', id)
-    if limit then free_place(id, limit) end
-    ready(id, options_of(id).priority, true)
+    if state == 'running' then
+      remember(id, attempts, 'worker ' .. owner .. ' was lost: it stopped renewing its lease')
+      if call('HEXISTS', Q .. ':cancel', id) == 1 then
+        finish(id, 'cancelled')
+      else
+        call('HSET', RUN, id, record('ready', attempts))
+        local limit = call('HGET', Q .. ':place', id)
+        if limit then free_place(id, limit) end
+        ready(id, options_of(id).priority, true)
+      end
+    end
   end
   claimed[2] = #lapsed
   ends = first_end()
 end
-local next = math.min(due, ends)
+-- Who may not take over need not come back for it either.
+local next = ARGV[6] == '1' and math.min(due, ends) or due
 if next < math.huge then claimed[1] = math.max(0, next - now) end
 
 if call('HEXISTS', Q .. ':control', 'paused') == 1 then
@@ -90,25 +97,26 @@ if #ids == 0 then return claimed end
 
 local payloads, runs = call('HMGET', DATA, unpack(ids)), call('HMGET', RUN, unpack(ids))
 local leases, records, taken, seen, lease_end = {}, {}, {}, {}, int(now + lease_ms)
+local cancelled = {}
 for i, id in ipairs(ids) do
   local state, attempts = parse(runs[i])
-  if seen[id] then
-    state = 'claimed'
-  elseif state == 'cancelled' then
-    finish(id, state)
-  elseif state == 'ready' then
+  if not seen[id] and state == 'cancelled' then
+    cancelled[#cancelled + 1] = id
+  elseif not seen[id] and state == 'ready' then
     local n = #taken + 1
     local token, attempt = nonce .. ':' .. n, ('%d'):format(attempts + 1)
-    taken[n], seen[id] = id, true
+    taken[n] = id
     leases[2 * n - 1], leases[2 * n] = lease_end, id
     records[2 * n - 1], records[2 * n] = id, record('running', attempt, token, worker, now_text)
     claimed[4 + n] = { id, payloads[i], token, attempt }
   end
   -- Any other state: the id was pushed twice, and the job is where its state says.
+  seen[id] = true
 end
 if #taken > 0 then
   call('HSET', RUN, unpack(records))
   call('ZADD', LEASES, unpack(leases))
   call('SET', Q .. ':claim:' .. worker, cjson.encode({ nonce = nonce, ids = taken }), 'PX', ARGV[3])
 end
+for _, id in ipairs(cancelled) do finish(id, 'cancelled') end
 return claimed

@@ -5,6 +5,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local leader = redis.call('GET', KEYS[1])
 if leader == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  -- Redis may have lost the one and kept the other.
+  if not redis.call('GET', KEYS[2]) then redis.call('INCR', KEYS[2]) end
 elseif not leader then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   redis.call('INCR', KEYS[2])

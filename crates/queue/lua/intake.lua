@@ -10,7 +10,7 @@ local function bury(id, payload, reason, news)
   call('ZADD', Q .. ':dead', now_text, id)
   remember(id, '0', reason)
   reply(news.replies)
-  for _, message in ipairs(news.push or {}) do call('LPUSH', message.list, message.text) end
+  pass_on(news.push)
 end
 
 local function take(reason, id, payload, delay, at, options)

@@ -60,8 +60,10 @@ local function schedule(id, due)
   call('ZADD', SCHEDULED, ('%.3f'):format(due / 1000), id)
 end
 
--- Takes a job out again. Returns 1, or 0 when it was not there.
+-- Takes a job out again. Returns 1, or 0 when it was not there. What an apalis-redis producer has written beside the
+-- job goes as well: its jobs all come by this way, and nobody else removes it.
 local function unschedule(id)
+  call('UNLINK', Q .. ':meta:' .. id)
   call('SREM', Q .. ':retrying', id)
   return call('ZREM', SCHEDULED, id)
 end
@@ -74,6 +76,8 @@ end
 -- Makes a job ready; in front, when it had its turn before.
 local function ready(id, priority, in_front)
   priority = tonumber(priority) or 5
+  -- Also not a number, and infinity.
+  if not (priority >= 0 and priority <= 9) then priority = 5 end
   if priority == 5 then
     call(in_front and 'LPUSH' or 'RPUSH', ACTIVE, id)
   else
@@ -85,33 +89,40 @@ end
 
 -- Gives a unique key back, when this job holds it.
 local function free_key(id, key)
-  if key and call('GET', Q .. ':unique:' .. key) == id then call('DEL', Q .. ':unique:' .. key) end
+  if type(key) == 'string' and call('GET', Q .. ':unique:' .. key) == id then call('DEL', Q .. ':unique:' .. key) end
 end
 
 -- Gives the place under a limit back; the next that waits takes it over at once, so that no newcomer gets in between.
 local function free_place(id, limit)
-  call('ZREM', Q .. ':holders:' .. limit, id)
   call('HDEL', Q .. ':place', id)
-  call('HDEL', Q .. ':permit', id)
-  local next = call('LPOP', Q .. ':waiting:' .. limit)
+  -- Somebody else has taken a place that was left behind.
+  if call('ZREM', Q .. ':holders:' .. limit, id) == 0 then return end
+  local next
+  repeat
+    next = call('LPOP', Q .. ':waiting:' .. limit)
+  until not next or call('HDEL', Q .. ':parked', next) == 1
   if not next then return end
-  call('HDEL', Q .. ':parked', next)
   call('ZADD', Q .. ':holders:' .. limit, now_text, next)
   call('HSET', Q .. ':place', next, limit)
   ready(next, options_of(next).priority, true)
 end
 
--- Tells Celery clients that wait; {key, value} each.
+-- Tells Celery clients that wait; {key, value} each. What cannot be told, such as for want of rights, stops nothing.
 local function reply(replies)
   for _, to in ipairs(replies or {}) do
-    call('SET', to.key, to.value, 'EX', 86400)
-    call('PUBLISH', to.key, to.value)
+    redis.pcall('SET', to.key, to.value, 'EX', 86400)
+    redis.pcall('PUBLISH', to.key, to.value)
   end
+end
+
+-- Passes messages on to Celery's lists.
+local function pass_on(messages)
+  for _, message in ipairs(messages or {}) do redis.pcall('LPUSH', message.list, message.text) end
 end
 
 -- What a Celery client that waits for this job is told when nobody ran it.
 local function tell_revoked(celery, reason)
-  if type(celery) ~= 'table' or celery.ignore_result then return end
+  if type(celery) ~= 'table' or type(celery.id) ~= 'string' or celery.ignore_result == true then return end
   local text = '{"status":"REVOKED","result":{"exc_type":"TaskRevokedError","exc_message":["' .. reason ..
     '"],"exc_module":"celery.exceptions"},"traceback":null,"children":[],"date_done":null,"task_id":' ..
     cjson.encode(celery.id) .. '}'
@@ -124,7 +135,7 @@ local function finish(id, state)
   local _, attempts, token, worker, started = parse(call('HGET', RUN, id))
   call('HSET', RUN, id, record(state, attempts, token, worker, started, now_text))
   call('RPUSH', Q .. ':done', id)
-  free_key(id, job.unique_key)
+  if job.unique_until ~= 'window' then free_key(id, job.unique_key) end
   local limit = call('HGET', Q .. ':place', id)
   if limit then free_place(id, limit) end
   tell_revoked(job.celery, state == 'expired' and 'expired' or 'revoked')

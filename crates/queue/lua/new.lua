@@ -21,8 +21,8 @@ local function enqueue(id, payload, delay_ms, at_ms, options, batch)
   if holder then return holder end
   if call('HSETNX', DATA, id, payload) == 0 then return 0 end
   if option.unique_key then
-    call('SET', Q .. ':unique:' .. option.unique_key, id)
-    if option.unique_ms then call('PEXPIRE', Q .. ':unique:' .. option.unique_key, option.unique_ms) end
+    local key = Q .. ':unique:' .. option.unique_key
+    if option.unique_ms then call('SET', key, id, 'PX', int(option.unique_ms)) else call('SET', key, id) end
   end
   if due > now then
     call('HSET', RUN, id, record('scheduled', '0', '', '', '', '', int(due)))

@@ -1,12 +1,28 @@
 -- Cancels jobs that wait, at most ARGV[1] of each kind. Returns how many. Cost: O(log n) each.
-local bound, ids = tonumber(ARGV[1]), {}
-for _, id in ipairs(call('LPOP', ACTIVE, bound) or {}) do
-  if id ~= '' then ids[#ids + 1] = id end
+local bound, ids, cancelled = tonumber(ARGV[1]), {}, 0
+for _, id in ipairs(call('LPOP', ACTIVE, bound) or {}) do ids[#ids + 1] = id end
+local popped = call('ZPOPMIN', Q .. ':prioritized', bound)
+for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+for _, id in ipairs(call('ZRANGE', SCHEDULED, 0, bound - 1)) do
+  unschedule(id)
+  ids[#ids + 1] = id
 end
-for _, set in ipairs({ Q .. ':prioritized', SCHEDULED }) do
-  local popped = call('ZPOPMIN', set, bound)
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+for _, id in ipairs(ids) do
+  local state = parse(call('HGET', RUN, id))
+  -- An empty id only wakes; and one that was pushed twice may run by now.
+  if id ~= '' and (state == 'ready' or state == 'scheduled' or state == 'retrying') then
+    finish(id, 'cancelled')
+    cancelled = cancelled + 1
+  elseif id ~= '' and state == 'cancelled' then
+    finish(id, 'cancelled')
+  end
 end
-if #ids > 0 then call('SREM', Q .. ':retrying', unpack(ids)) end
-for _, id in ipairs(ids) do finish(id, 'cancelled') end
-return #ids
+-- Those that wait under a limit keep their place in its list, as with cancel.lua.
+for _, id in ipairs(call('HSCAN', Q .. ':parked', 0, 'COUNT', bound)[2]) do
+  local state, attempts = parse(call('HGET', RUN, id))
+  if state == 'ready' and call('HEXISTS', Q .. ':parked', id) == 1 then
+    call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))
+    cancelled = cancelled + 1
+  end
+end
+return cancelled

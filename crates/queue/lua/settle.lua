@@ -4,26 +4,24 @@
 --   snoozed   ''     delay_ms   released                   (these two use no attempt)
 -- `more` has unique_key, to be given back at the end, and for Celery: replies to those who wait, messages to push.
 -- Returns for each 1, also when this claim's outcome was stored before and only the answer got lost; or 0 when the
--- lease was lost and another claim decides: nothing is stored then. Cost: O(log n) a claim.
+-- lease was lost and another claim decides: nothing is stored then. A job that was cancelled has no other attempt.
+-- Cost: O(log n) a claim.
 -- Invariant: of the claims of a job, only the last one is accepted, and once.
 local answers, settled, records, done, counts, ids, some_dead = {}, {}, {}, {}, {}, {}, false
 for i = 3, #ARGV, 9 do ids[#ids + 1] = ARGV[i] end
 local runs, places = call('HMGET', RUN, unpack(ids)), call('HMGET', Q .. ':place', unpack(ids))
+local cancels = call('HMGET', Q .. ':cancel', unpack(ids))
 
 local function count(field, n)
   counts[field] = (counts[field] or 0) + n
-end
-
-local function tell(more)
-  reply(more.replies)
-  for _, message in ipairs(more.push or {}) do call('LPUSH', message.list, message.text) end
 end
 
 -- What happens in the sets; returns the record, and whether the job has ended.
 local function store(id, outcome, detail, number, attempts, token, worker, started)
   if outcome == 'succeeded' or outcome == 'cancelled' or outcome == 'expired' then
     done[#done + 1] = id
-    return record(outcome, attempts, token, worker, started, now_text, '', detail), true
+    local result = outcome == 'succeeded' and detail or ''
+    return record(outcome, attempts, token, worker, started, now_text, '', result), true
   elseif outcome == 'dead' then
     if number ~= '' and tonumber(attempts) > tonumber(number) then attempts = number end
     call('ZADD', Q .. ':dead', now_text, id)
@@ -55,9 +53,12 @@ for n, id in ipairs(ids) do
     answers[n] = 1
     if state == 'running' then
       settled[#settled + 1] = id
-      if places[n] then free_place(id, places[n]) elseif outcome == 'retry' or outcome == 'snoozed' then
-        call('HDEL', Q .. ':permit', id)
+      -- Somebody has called it off: there is no next time.
+      if cancels[n] and (outcome == 'retry' or outcome == 'snoozed' or outcome == 'released') then
+        outcome = 'cancelled'
       end
+      if places[n] then free_place(id, places[n]) end
+      if outcome == 'retry' or outcome == 'snoozed' then call('HDEL', Q .. ':permit', id) end
       local text, ended = store(id, outcome, ARGV[i + 3], ARGV[i + 4], attempts, token, worker, started)
       records[#records + 1] = id
       records[#records + 1] = text
@@ -69,7 +70,8 @@ for n, id in ipairs(ids) do
       if more ~= '' then
         more = cjson.decode(more)
         if ended then free_key(id, more.unique_key) end
-        tell(more)
+        reply(more.replies)
+        pass_on(more.push)
       end
     end
   end

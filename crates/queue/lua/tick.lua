@@ -3,7 +3,8 @@
 -- as in enqueue.lua. mode:
 --   next     the slot has to be later than the last one of this definition
 --   first    only a schedule that never ran is enqueued
---   start    nothing is enqueued; the slot is where counting begins (a new or changed schedule)
+--   start    nothing is enqueued; the slot is where counting begins (a new or changed schedule, or one whose last slot
+--            lies far ahead: Redis's clock was wrong)
 --   restart  the same, also for one that is known: it was out of force for a while
 -- Returns for each {what happened, last slot in ms, last definition}: enqueued, started, overlapping or taken; or
 -- {'deposed'} alone when a leader with a later epoch was here. Cost: O(1) a tick.
@@ -16,7 +17,7 @@ local function tick(name, slot, definition, mode, overlap, id, payload, delay, a
   local slot_field, definition_field, job_field = name .. ':slot', name .. ':definition', name .. ':job'
   local last_slot, last_definition, last_job = unpack(call('HMGET', slots, slot_field, definition_field, job_field))
   local same = last_definition == definition
-  local taken = (mode == 'first' and last_slot) or (mode == 'start' and same)
+  local taken = (mode == 'first' and last_slot) or (mode == 'start' and same and tonumber(last_slot) <= now + 3600000)
     or (mode == 'next' and not (same and tonumber(slot) > tonumber(last_slot)))
   if taken then return { 'taken', last_slot or '0', last_definition or '' } end
 

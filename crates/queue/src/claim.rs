@@ -4,7 +4,7 @@
 //! times as often as one of weight 1, and none is starved. When none had anything, it waits until one has.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -75,17 +75,14 @@ impl Claimer {
         let lists = queues.iter().map(|queue| self.client.queue(&queue.name).family("active"));
         let watchers = Watchers::start(&self.client, lists, "LEFT", self.settings.poll);
         let mut outage = Outage::of("redis");
-        let mut no_rescue_before = Instant::now();
         while !stop.is_cancelled() {
-            let rescue = Instant::now() >= no_rescue_before;
-            match self.turn(&queues, &watchers, rescue, &stop).await {
+            match self.turn(&queues, &watchers, &stop).await {
                 Ok(()) => {
                     outage.over();
                     self.pulse.beat();
                 }
                 Err(error) => {
                     stop.run_until_cancelled(outage.wait("claim jobs", &error)).await;
-                    no_rescue_before = Instant::now() + GRACE.min(self.settings.lease);
                 }
             }
         }
@@ -96,7 +93,6 @@ impl Claimer {
         &self,
         queues: &[WeightedQueue],
         watchers: &Watchers,
-        rescue: bool,
         stop: &CancellationToken,
     ) -> Result<(), QueueError> {
         let slot = self.slots.clone().acquire_owned();
@@ -115,7 +111,7 @@ impl Claimer {
         for index in in_weighted_order(queues) {
             let queue = &queues[index].name;
             // Not under `stop`: a claim that was sent is ours, so its answer is waited for.
-            match self.claim(queue, slots.len(), rescue, stop).await {
+            match self.claim(queue, slots.len(), stop).await {
                 Ok(answer) => {
                     wait = wait.min(answer.next.unwrap_or(wait));
                     if !answer.paused {
@@ -124,7 +120,10 @@ impl Claimer {
                     self.hand_over(queue, answer, &mut slots).await;
                 }
                 // In a cluster, another queue may be there.
-                Err(error) => failed = Some(error),
+                Err(error) => {
+                    self.leases.note_outage(queue);
+                    failed = Some(error);
+                }
             }
             if slots.is_empty() {
                 return Ok(());
@@ -181,13 +180,13 @@ impl Claimer {
 
     async fn claim(
         &self,
-        queue: &str,
+        queue: &Arc<str>,
         count: usize,
-        rescue: bool,
         stop: &CancellationToken,
     ) -> Result<Answer, QueueError> {
         let keys = self.client.queue(queue);
         let lease_ms = u64::try_from(self.settings.lease.as_millis()).unwrap_or(u64::MAX);
+        let rescue = !self.leases.was_away(queue, GRACE.min(self.settings.lease));
         let nonce = format!("{:016x}", rand::random::<u64>());
         let mut outage = Outage::of("redis");
         let mut tries = 0;

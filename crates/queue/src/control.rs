@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::inspector::Inspector;
-use crate::record::{JobRecord, JobState, Payload};
+use crate::record::{JobRecord, JobState, Options, Payload};
 use crate::registry::Catalog;
 use crate::script::Step;
 
@@ -92,22 +92,26 @@ impl Control {
     /// worker already, or has succeeded.
     pub async fn retry(&self, id: &str, args: Option<Value>) -> Result<Option<bool>, QueueError> {
         let Some(job) = self.inspector.job(id).await? else { return Ok(None) };
-        let payload = match args {
-            None => String::new(),
-            Some(args) => {
-                self.catalog.check(&job.job, &args)?;
-                let options = self.inspector.options(&job.queue, id).await?;
-                let payload = Payload { job: job.job.clone(), args, options };
-                serde_json::to_string(&payload).unwrap_or_default()
-            }
-        };
-        Ok(Some(!self.take(&job.queue, &payload, &[id]).await?.is_empty()))
+        if let Some(args) = &args {
+            self.catalog.check(&job.job, args)?;
+        }
+        Ok(Some(!self.take(&job.queue, &[id], args.as_ref()).await?.is_empty()))
     }
 
-    async fn take(&self, queue: &str, payload: &str, ids: &[&str]) -> Result<Vec<String>, QueueError> {
+    async fn take(&self, queue: &str, ids: &[&str], args: Option<&Value>) -> Result<Vec<String>, QueueError> {
+        let payloads = self.inspector.payloads(queue, ids).await?;
+        let now_ms = self.client.time_ms().await?;
         let keys = self.client.queue(queue);
         let mut call = self.client.step(Step::Retry, &keys);
-        call.arg(payload).arg(ids);
+        for (id, payload) in ids.iter().zip(payloads) {
+            let again = payload.map(|payload| {
+                // Its time begins anew: one that was too old would be too old again.
+                let options = Options { enqueued_at: Some(now_ms), expires_at: None, ..payload.options };
+                Payload { args: args.cloned().unwrap_or(payload.args), job: payload.job, options }
+            });
+            let text = again.and_then(|payload| serde_json::to_string(&payload).ok()).unwrap_or_default();
+            call.arg(*id).arg(text);
+        }
         call.invoke_async(&mut self.client.connection()).await.map_err(QueueError::redis("run jobs again"))
     }
 
@@ -117,7 +121,7 @@ impl Control {
         for (queue, ids) in self.dead(filter).await? {
             for group in ids.chunks(BATCH) {
                 let ids: Vec<&str> = group.iter().map(String::as_str).collect();
-                replayed += self.take(&queue, "", &ids).await?.len();
+                replayed += self.take(&queue, &ids, None).await?.len();
             }
         }
         Ok(replayed)
@@ -182,15 +186,8 @@ impl Control {
             if filter.queue.as_ref().is_some_and(|wanted| *wanted != queue) {
                 continue;
             }
-            let (mut ids, mut seen) = (Vec::new(), 0);
-            loop {
-                let page = self.inspector.dead(&queue, seen).await?;
-                if page.is_empty() {
-                    break;
-                }
-                seen += page.len();
-                ids.extend(page.into_iter().filter(&fits).map(|job| job.id));
-            }
+            let dead = self.inspector.dead(&queue).await?;
+            let ids = dead.into_iter().filter(&fits).map(|job| job.id).collect();
             found.push((queue, ids));
         }
         Ok(found)

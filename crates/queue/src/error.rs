@@ -58,6 +58,28 @@ impl QueueError {
         matches!(self, Self::Redis { .. })
     }
 
+    /// True when Redis or the way to it is away, and not when it dislikes what it gets.
+    pub(crate) fn is_outage(&self) -> bool {
+        let Self::Redis { source, .. } = self else { return false };
+        source.is_io_error()
+            || source.is_unrecoverable_error()
+            || source.is_cluster_error()
+            || matches!(
+                source.code(),
+                Some(
+                    "LOADING"
+                        | "READONLY"
+                        | "MASTERDOWN"
+                        | "OOM"
+                        | "MISCONF"
+                        | "NOREPLICAS"
+                        | "TRYAGAIN"
+                        | "CLUSTERDOWN"
+                        | "BUSY"
+                )
+            )
+    }
+
     pub(crate) fn redis(doing: &'static str) -> impl FnOnce(redis::RedisError) -> Self {
         move |source| Self::Redis { doing, source }
     }

@@ -9,10 +9,10 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::history::{self, HISTORY, JobHistory};
 use crate::presence::{self, WorkerInfo};
-use crate::record::{JobRecord, JobState, Options, Payload, Raw};
+use crate::record::{JobRecord, JobState, Payload, Raw};
 
 /// What one round trip tells of a queue.
-type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<String>);
+type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
 
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
@@ -131,7 +131,11 @@ impl Inspector {
             let ready =
                 active - first.iter().filter(|id| id.is_empty()).count() as u64 + prioritized + parked;
             let since = match first.iter().find(|id| !id.is_empty()) {
-                Some(id) => self.job(id).await?.and_then(|job| job.run_at).map(|at| at.timestamp_millis()),
+                Some(id) => self
+                    .job(&lossy(id.clone()))
+                    .await?
+                    .and_then(|job| job.run_at)
+                    .map(|at| at.timestamp_millis()),
                 None => None,
             };
             counts.push(QueueCounts {
@@ -148,29 +152,45 @@ impl Inspector {
         Ok(counts)
     }
 
-    /// Dead letters of a queue, the oldest first, after so many.
-    pub async fn dead(&self, queue: &str, after: usize) -> Result<Vec<JobRecord>, QueueError> {
-        let ids: Vec<String> = redis::cmd("ZRANGE")
+    /// All dead letters of a queue, the oldest first.
+    pub async fn dead(&self, queue: &str) -> Result<Vec<JobRecord>, QueueError> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let (looked_at, page) = self.dead_page(queue, after).await?;
+            if looked_at == 0 {
+                return Ok(all);
+            }
+            after += looked_at;
+            all.extend(page);
+        }
+    }
+
+    async fn dead_page(&self, queue: &str, after: usize) -> Result<(usize, Vec<JobRecord>), QueueError> {
+        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGE")
             .arg(self.client.queue(queue).family("dead"))
             .arg(after)
             .arg(after + PAGE - 1)
             .query_async(&mut self.client.connection())
             .await
             .map_err(QueueError::redis("list dead letters"))?;
-        let ids: Vec<(&str, &str)> = ids.iter().map(|id| (queue, id.as_str())).collect();
-        Ok(self.read(&ids).await?.into_iter().flatten().collect())
+        let ids: Vec<String> = ids.into_iter().map(lossy).collect();
+        let named: Vec<(&str, &str)> = ids.iter().map(|id| (queue, id.as_str())).collect();
+        Ok((ids.len(), self.read(&named).await?.into_iter().flatten().collect()))
     }
 
-    /// What the one who enqueued a job said about it; nothing when that cannot be read.
-    pub(crate) async fn options(&self, queue: &str, id: &str) -> Result<Options, QueueError> {
-        let data: Option<Vec<u8>> = redis::cmd("HGET")
+    /// The documents of jobs; absent is what cannot be read.
+    pub(crate) async fn payloads(
+        &self,
+        queue: &str,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Payload>>, QueueError> {
+        let data: Vec<Option<Vec<u8>>> = redis::cmd("HMGET")
             .arg(self.client.queue(queue).family("data"))
-            .arg(id)
+            .arg(ids)
             .query_async(&mut self.client.connection())
             .await
-            .map_err(QueueError::redis("read a job"))?;
-        let payload = data.and_then(|data| Payload::parse(&data).ok());
-        Ok(payload.map(|payload| payload.options).unwrap_or_default())
+            .map_err(QueueError::redis("read jobs"))?;
+        Ok(data.into_iter().map(|data| Payload::parse(&data?).ok()).collect())
     }
 
     /// What ended in the last time, by queue and job; at most 24 hours back.
@@ -217,9 +237,9 @@ impl Inspector {
                 _ => pipe.zrange(key, newest, -1),
             };
         }
-        let ids: Vec<Vec<String>> =
+        let ids: Vec<Vec<Vec<u8>>> =
             pipe.query_async(&mut self.client.connection()).await.map_err(QueueError::redis("list jobs"))?;
-        Ok(ids.into_iter().flatten().filter(|id| !id.is_empty()).collect())
+        Ok(ids.into_iter().flatten().filter(|id| !id.is_empty()).map(lossy).collect())
     }
 
     async fn read(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<JobRecord>>, QueueError> {
@@ -249,4 +269,9 @@ impl Inspector {
         }
         Ok(records)
     }
+}
+
+/// What other producers push may be no text.
+fn lossy(id: Vec<u8>) -> String {
+    String::from_utf8(id).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -93,6 +93,14 @@ impl Pause {
         }
     }
 
+    /// The longest pause that it can mean.
+    pub(crate) fn longest(self) -> Duration {
+        match self {
+            Self::Fixed(pause) => pause,
+            Self::Exponential { base, cap } => base.max(cap),
+        }
+    }
+
     fn longest_after(self, attempt: u32) -> Duration {
         match self {
             Self::Fixed(pause) => pause,

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ const BATCH: usize = 200;
 #[derive(Clone)]
 pub(crate) struct Leases {
     held: Arc<Mutex<Table>>,
+    /// When Redis was found away last, by queue.
+    outages: Arc<Mutex<HashMap<Arc<str>, Instant>>>,
     clock: Clock,
 }
 
@@ -58,7 +60,7 @@ pub(crate) struct Lease {
 
 impl Leases {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { held: Arc::default(), clock }
+        Self { held: Arc::default(), outages: Arc::default(), clock }
     }
 
     /// Notes that a job was claimed.
@@ -77,6 +79,18 @@ impl Leases {
         let number = held.next;
         held.entries.insert(number, entry);
         Lease { leases: self.clone(), number, signals }
+    }
+
+    /// Redis was away for this queue.
+    pub(crate) fn note_outage(&self, queue: &Arc<str>) {
+        let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+        outages.insert(queue.clone(), Instant::now());
+    }
+
+    /// Whether Redis was away for this queue within this time.
+    pub(crate) fn was_away(&self, queue: &Arc<str>, within: Duration) -> bool {
+        let outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+        outages.get(queue).is_some_and(|at| at.elapsed() < within)
     }
 
     /// What is held, the oldest first.
@@ -118,6 +132,7 @@ impl Leases {
         for (queue, held) in by_queue {
             for group in held.chunks(BATCH) {
                 if let Err(error) = renew_group(client, &queue, lease, group).await {
+                    self.note_outage(&queue);
                     failed = Some(error);
                 }
             }

@@ -23,6 +23,8 @@ const BATCH: usize = 500;
 /// Redis is no place for big things; put them elsewhere and enqueue where they are.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 const MAX_ID_BYTES: usize = 200;
+/// A longer time is a mistake, and may be more than Redis can count.
+const LONGEST: Duration = Duration::from_hours(87_600);
 /// The priority of a job that has none.
 pub(crate) const NORMAL_PRIORITY: u8 = 5;
 
@@ -147,6 +149,23 @@ impl NewJob {
         }
         if let Some(id) = self.id.as_ref().filter(|id| id.is_empty() || id.len() > MAX_ID_BYTES) {
             return wrong("id", id.clone(), "an id has 1 to 200 bytes");
+        }
+        let window = self.unique.as_ref().and_then(|unique| match unique.until {
+            UniqueUntil::Window(window) => Some(window),
+            UniqueUntil::Started | UniqueUntil::Done => None,
+        });
+        let backoff = self.backoff.map(Pause::longest);
+        for (field, time) in [
+            ("delay", Some(self.delay)),
+            ("unique_until", window),
+            ("expires", self.expires),
+            ("backoff", backoff),
+            ("max_age", self.max_age),
+            ("timeout", self.timeout),
+        ] {
+            if let Some(time) = time.filter(|time| *time > LONGEST) {
+                return wrong(field, format!("{time:?}"), "a time is at most 87600h, which is ten years");
+            }
         }
         let key = self.unique.as_ref().map(|unique| &unique.key);
         if let Some(key) = key.filter(|key| key.is_empty() || key.len() > MAX_ID_BYTES) {
@@ -355,7 +374,14 @@ impl Producer {
         call.arg(source);
         let now_ms = self.now_ms();
         for (position, job) in jobs {
-            let job = Encoded::unchecked(NewJob { queue: queue.to_owned(), ..job }, now_ms, None)?;
+            let job = NewJob { queue: queue.to_owned(), ..job };
+            // What cannot be stored as it is becomes a dead letter that says why: it must not stop those behind it.
+            let job = Encoded::unchecked(job.clone(), now_ms, None).or_else(|error| {
+                let reason = format!("a job of an outbox that cannot be stored: {error}");
+                let id = job.id.filter(|id| id.len() <= MAX_ID_BYTES);
+                let empty = NewJob { queue: queue.to_owned(), id, ..NewJob::new("", Value::Null) };
+                Encoded::raw(empty, reason.as_bytes(), now_ms)
+            })?;
             call.arg(position);
             job.add_to(&mut call);
         }

@@ -3,9 +3,12 @@
 //! The job runs in a task of its own, so that jobs use all cores, a panic is contained, and a job that does not come
 //! to an end can be left behind. Its slot and its lease are held until Redis has accepted or refused the outcome.
 
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +44,8 @@ pub(crate) struct Runner<C> {
     pub(crate) settings: Settings,
     pub(crate) worker: Arc<str>,
     pub(crate) clock: Clock,
-    pub(crate) outcomes: mpsc::Sender<Settlement>,
+    /// By queue: who stores outcomes.
+    pub(crate) outcomes: HashMap<Arc<str>, mpsc::Sender<Settlement>>,
     /// No new attempt begins.
     pub(crate) drain: CancellationToken,
     /// Attempts end now and jobs are given back.
@@ -92,8 +96,18 @@ impl Policy {
 }
 
 impl<C: Send + Sync + 'static> Runner<C> {
-    /// Runs the job and stores what came of it.
+    /// Runs the job and stores what came of it. A bug of ours in between costs this attempt, not the worker.
     pub(crate) async fn perform(&self, claimed: Claimed) {
+        let id = claimed.id.clone();
+        if AssertUnwindSafe(self.perform_it(claimed)).catch_unwind().await.is_err() {
+            tracing::error!(
+                job.id = &*id,
+                "a bug stopped this run; the job runs again when its lease has lapsed"
+            );
+        }
+    }
+
+    async fn perform_it(&self, claimed: Claimed) {
         let started = Instant::now();
         let payload =
             claimed.payload.as_deref().ok_or_else(|| "it has no payload".to_owned()).and_then(Payload::parse);
@@ -221,6 +235,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             match answer.map_err(QueueError::redis("ask for a place under a limit")) {
                 Ok(1) => return None,
                 Ok(0) => return Some(Outcome::Waits),
+                Ok(2) => return Some(Outcome::Cancelled),
                 Ok(_) => return Some(Outcome::Lost),
                 Err(error) => {
                     tokio::select! {
@@ -253,7 +268,6 @@ impl<C: Send + Sync + 'static> Runner<C> {
         };
         let (verdict, answer) = oneshot::channel();
         let settlement = Settlement {
-            queue: claimed.queue.clone(),
             id: claimed.id.clone(),
             token: claimed.token.clone(),
             outcome: word,
@@ -264,7 +278,8 @@ impl<C: Send + Sync + 'static> Runner<C> {
             more: self.more(options, outcome),
             verdict,
         };
-        if self.outcomes.send(settlement).await.is_err() {
+        let Some(outcomes) = self.outcomes.get(&claimed.queue) else { return Verdict::Unsent };
+        if outcomes.send(settlement).await.is_err() {
             return Verdict::Unsent;
         }
         answer.await.unwrap_or(Verdict::Unsent)
@@ -278,7 +293,10 @@ impl<C: Send + Sync + 'static> Runner<C> {
             more.insert("unique_key".to_owned(), Value::String(key.clone()));
         }
         if let Some(origin) = &options.celery {
-            more.extend(origin.news(outcome.ending(), self.clock.now()));
+            // As it is kept: a result that is too large is a sentence that says so.
+            let kept =
+                outcome.result().map(|result| serde_json::from_str(&bounded(result)).unwrap_or_default());
+            more.extend(origin.news(outcome.ending(kept.as_ref()), self.clock.now()));
         }
         if more.is_empty() { String::new() } else { Value::Object(more).to_string() }
     }
@@ -296,7 +314,7 @@ impl Policy {
             NextStep::RetryAfter(pause) => pause,
             NextStep::Retry => self.pause.after(attempt),
         };
-        if let Some(max_age) = self.max_age.filter(|max_age| age + pause > *max_age) {
+        if let Some(max_age) = self.max_age.filter(|max_age| age.saturating_add(pause) > *max_age) {
             return dead(format!("{text}; not tried again, since it would be older than {max_age:?}"));
         }
         Outcome::Retry { error: text, pause }
@@ -304,10 +322,14 @@ impl Policy {
 }
 
 impl Outcome {
-    /// What a Celery client hears of it.
-    fn ending(&self) -> Ending<'_> {
+    fn result(&self) -> Option<&Value> {
+        if let Self::Succeeded(result) = self { Some(result) } else { None }
+    }
+
+    /// What a Celery client hears of it; of a success, the result.
+    fn ending<'a>(&'a self, result: Option<&'a Value>) -> Ending<'a> {
         match self {
-            Self::Succeeded(result) => Ending::Succeeded(result),
+            Self::Succeeded(_) => Ending::Succeeded(result.unwrap_or(&Value::Null)),
             Self::Retry { error, .. } => Ending::Retried(error),
             Self::Dead { error, .. } => Ending::failed(error),
             Self::Cancelled => Ending::Revoked("terminated"),

@@ -50,7 +50,7 @@ const SOURCES: [(&str, &str, &str, &str); 16] = [
     ("settle", OUTLET, LIB, include_str!("../lua/settle.lua")),
     ("sweep", OUTLET, LIB, include_str!("../lua/sweep.lua")),
     ("cancel", OUTLET, LIB, include_str!("../lua/cancel.lua")),
-    ("retry", OUTLET, LIB, include_str!("../lua/retry.lua")),
+    ("retry", OUTLET, LIB_AND_NEW, include_str!("../lua/retry.lua")),
     ("discard", OUTLET, LIB, include_str!("../lua/discard.lua")),
     ("purge", OUTLET, LIB, include_str!("../lua/purge.lua")),
     ("elect", OUTLET, NOTHING, include_str!("../lua/elect.lua")),

@@ -37,7 +37,7 @@ impl Client {
         step!(Settle -> Vec<i64>, 0, 0, "now", "nonce:2", "succeeded", "null", "", "?", "", "", "");
         step!(Settle -> Vec<i64>, 0, 10, "first", "nonce:1", "dead", "no", "", "?", "", "", r#"{"unique_key":"k"}"#);
         step!(Cancel -> String, "later", 1);
-        step!(Retry -> Vec<String>, "", "later");
+        step!(Retry -> Vec<String>, "later", "");
         step!(Discard -> i64, "first");
         step!(Purge -> i64, 10);
         step!(Sweep -> i64, 0, 0, 0, 0, 10);

@@ -156,6 +156,12 @@ impl Settings {
                 return Err(("queues", format!("queue `{queue}`: {reason}")));
             }
         }
+        if let Some(job) =
+            self.limits.iter().find(|(_, limit)| limit.concurrency == Some(0)).map(|(job, _)| job)
+        {
+            let reason = "a concurrency of 0 would let it wait for ever; pause its queue, or leave it out";
+            return Err(("limits", format!("`{job}`: {reason}")));
+        }
         crate::keys::check_name(&self.namespace)
             .map_err(|reason| ("namespace", format!("`{}`: {reason}", self.namespace)))
     }

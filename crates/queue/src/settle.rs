@@ -4,7 +4,6 @@
 //! an idle one settles its only job at once. However long Redis is away, outcomes are kept; their number is bounded by
 //! the number of slots, since a job holds its slot until its outcome is stored.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use crate::outage::Outage;
 use crate::script::Step;
 use crate::settings::Settings;
 
+/// How often Redis may refuse outcomes before they are given up.
+const REFUSALS: u32 = 4;
 /// Outcomes in one step.
 const BATCH: usize = 128;
 /// How long outcomes are still offered to a Redis that is away when the worker has to end.
@@ -27,7 +28,6 @@ const LAST_WORD: Duration = Duration::from_millis(300);
 
 /// An outcome on its way to Redis: the arguments of `settle.lua`.
 pub(crate) struct Settlement {
-    pub(crate) queue: Arc<str>,
     pub(crate) id: Arc<str>,
     pub(crate) token: String,
     pub(crate) outcome: &'static str,
@@ -52,9 +52,10 @@ pub(crate) enum Verdict {
     Unsent,
 }
 
-/// The task that stores outcomes.
+/// The task that stores the outcomes of one queue: another queue's Redis may be away in a cluster.
 pub(crate) struct Settler {
     pub(crate) client: Client,
+    pub(crate) queue: Arc<str>,
     pub(crate) settings: Settings,
     /// From now on, Redis gets a last call only.
     pub(crate) give_back: CancellationToken,
@@ -67,27 +68,15 @@ impl Settler {
     pub(crate) async fn run(self, mut outcomes: mpsc::Receiver<Settlement>) {
         let mut group = Vec::with_capacity(BATCH);
         while outcomes.recv_many(&mut group, BATCH).await > 0 {
-            let mut by_queue: HashMap<Arc<str>, Vec<Settlement>> = HashMap::new();
-            for settlement in group.drain(..) {
-                by_queue.entry(settlement.queue.clone()).or_default().push(settlement);
-            }
-            for (queue, settlements) in by_queue {
-                self.settle(&queue, settlements).await;
+            for (settlement, verdict) in self.settle(&mut group).await {
+                // Fails only when the run was dropped with its worker.
+                let _ = settlement.verdict.send(verdict);
             }
         }
     }
 
     /// Offers a group until Redis takes it, or the worker has to end.
-    async fn settle(&self, queue: &str, settlements: Vec<Settlement>) {
-        let mut outage = Outage::of("redis");
-        let offer = async {
-            loop {
-                match self.offer(queue, &settlements).await {
-                    Ok(answers) => break answers,
-                    Err(error) => outage.wait("store the outcomes of jobs", &error).await,
-                }
-            }
-        };
+    async fn settle(&self, group: &mut Vec<Settlement>) -> Vec<(Settlement, Verdict)> {
         let last_call = async {
             self.give_back.cancelled().await;
             tokio::select! {
@@ -100,23 +89,56 @@ impl Settler {
         };
         let answers = tokio::select! {
             biased;
-            answers = offer => answers,
+            answers = self.offer_all(group) => answers,
             () = last_call => Vec::new(),
         };
+        let verdict = |answer: Option<i64>| match answer {
+            Some(1) => Verdict::Accepted,
+            Some(_) => Verdict::Refused,
+            None => Verdict::Unsent,
+        };
         let mut answers = answers.into_iter();
-        for settlement in settlements {
-            let verdict = match answers.next() {
-                Some(1) => Verdict::Accepted,
-                Some(_) => Verdict::Refused,
-                None => Verdict::Unsent,
-            };
-            // Fails only when the run was dropped with its worker.
-            let _ = settlement.verdict.send(verdict);
+        group.drain(..).map(|settlement| (settlement, verdict(answers.next().flatten()))).collect()
+    }
+
+    /// The answers to all; `None` for one that Redis cannot store at all, whose job runs again elsewhere.
+    async fn offer_all(&self, group: &[Settlement]) -> Vec<Option<i64>> {
+        match self.offer_patiently(group).await {
+            Some(answers) => answers.into_iter().map(Some).collect(),
+            // One of them may be what Redis does not like.
+            None if group.len() > 1 => {
+                let mut answers = Vec::with_capacity(group.len());
+                for settlement in group.chunks(1) {
+                    answers.push(
+                        self.offer_patiently(settlement).await.and_then(|answers| answers.first().copied()),
+                    );
+                }
+                answers
+            }
+            None => vec![None],
         }
     }
 
-    async fn offer(&self, queue: &str, settlements: &[Settlement]) -> Result<Vec<i64>, QueueError> {
-        let keys = self.client.queue(queue);
+    /// Tries as long as Redis is away, and some times more when it does not like what it gets.
+    async fn offer_patiently(&self, group: &[Settlement]) -> Option<Vec<i64>> {
+        let (mut outage, mut refusals) = (Outage::of("redis"), 0);
+        loop {
+            match self.offer(group).await {
+                Ok(answers) => return Some(answers),
+                Err(error) => {
+                    refusals += u32::from(!error.is_outage());
+                    if refusals == REFUSALS {
+                        tracing::error!(error = crate::error_chain(&error), "outcomes cannot be stored");
+                        return None;
+                    }
+                    outage.wait("store the outcomes of jobs", &error).await;
+                }
+            }
+        }
+    }
+
+    async fn offer(&self, settlements: &[Settlement]) -> Result<Vec<i64>, QueueError> {
+        let keys = self.client.queue(&self.queue);
         let mut call = self.client.step(Step::Settle, &keys);
         call.arg(self.settings.keep_succeeded_count).arg(self.settings.keep_dead_count);
         for settlement in settlements {

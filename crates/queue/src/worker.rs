@@ -1,5 +1,6 @@
 //! A worker: claims jobs, runs them on apalis, keeps their leases, and drains when it is told to stop.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use apalis::prelude::WorkerBuilder;
@@ -68,7 +69,6 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let leases = Leases::new(Clock::system());
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let (sender, receiver) = mpsc::channel(settings.concurrency);
-        let (outcomes, to_settle) = mpsc::channel(settings.concurrency);
 
         let mut duties = JoinSet::new();
         duties.spawn(leases.clone().keep(client.clone(), settings.lease, end.clone()));
@@ -81,14 +81,19 @@ impl<C: Send + Sync + 'static> Worker<C> {
         for intake in Intake::all(&client, &registry.catalog(), &settings) {
             duties.spawn(intake.run(stop.drain.clone()));
         }
-        let settler = Settler {
-            client: client.clone(),
-            settings: settings.clone(),
-            give_back: give_back.clone(),
-            now: stop.now.clone(),
-        };
-        // Dropped with this future, like all else.
-        let settler = AbortOnDropHandle::new(tokio::spawn(settler.run(to_settle)));
+        let (mut settlers, mut outcomes) = (JoinSet::new(), HashMap::new());
+        for queue in settings.weighted_queues() {
+            let (sender, receiver) = mpsc::channel(settings.concurrency);
+            outcomes.insert(queue.name.clone(), sender);
+            let settler = Settler {
+                client: client.clone(),
+                queue: queue.name,
+                settings: settings.clone(),
+                give_back: give_back.clone(),
+                now: stop.now.clone(),
+            };
+            settlers.spawn(settler.run(receiver));
+        }
         let claimer = Claimer {
             client: client.clone(),
             worker: identity.clone(),
@@ -146,7 +151,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             tracing::error!(error = %error, "the worker's runtime ended; its jobs run elsewhere when their leases lapse");
         }
         // All runs have ended, so all senders of outcomes are gone with the runner.
-        let _ = settler.await;
+        while settlers.join_next().await.is_some() {}
         end.cancel();
         while duties.join_next().await.is_some() {}
     }

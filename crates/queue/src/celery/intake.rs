@@ -31,6 +31,8 @@ const STEPS: [(&str, u8); 4] = [("", 5), ("\x06\x163", 6), ("\x06\x166", 7), ("\
 const BATCH: isize = 64;
 /// How long a revocation is remembered for a task that is not here yet.
 const REVOKED: Duration = Duration::from_hours(3);
+/// How long nothing may be published until the subscription is made anew.
+const RESUBSCRIBE: Duration = Duration::from_mins(1);
 
 /// The task that does so, for one queue of Celery.
 pub(crate) struct Intake {
@@ -118,7 +120,17 @@ impl Intake {
         let mut call = self.client.step(Step::Intake, &keys);
         call.key(list);
         for raw in messages.iter().rev() {
-            let Moved { reason, job } = self.translate(raw, list, priority)?;
+            let now = self.clock.now();
+            // Too large, for instance: refused like one that cannot be read.
+            let moved = self.translate(raw, list, priority, now).or_else(|error| {
+                let id = decode(raw).ok().map(|message| message.id);
+                let (exc_type, exc_module) = ("InvalidTaskError", "celery.exceptions");
+                let dependents = Box::default();
+                let refusal =
+                    Refusal { id, task: None, reason: error.to_string(), exc_type, exc_module, dependents };
+                refuse(raw, refusal, &self.settings.into, now)
+            });
+            let Moved { reason, job } = moved?;
             call.arg(raw).arg(reason);
             job.add_to(&mut call);
         }
@@ -129,8 +141,13 @@ impl Intake {
     }
 
     /// A message as a job, or as a dead letter with what its sender is told.
-    fn translate(&self, raw: &[u8], list: &str, priority: u8) -> Result<Moved, QueueError> {
-        let now = self.clock.now();
+    fn translate(
+        &self,
+        raw: &[u8],
+        list: &str,
+        priority: u8,
+        now: DateTime<Utc>,
+    ) -> Result<Moved, QueueError> {
         let message = match decode(raw) {
             Ok(message) => message,
             Err(refusal) => return refuse(raw, refusal, &self.settings.into, now),
@@ -189,7 +206,8 @@ impl Intake {
         // Of every database: clients name the channel after theirs.
         subscription.psubscribe("/*.celery.pidbox").await.map_err(listening())?;
         let mut messages = subscription.into_on_message();
-        while let Some(message) = messages.next().await {
+        // A connection that was lost without a word would be silent for ever.
+        while let Ok(Some(message)) = tokio::time::timeout(RESUBSCRIBE, messages.next()).await {
             let revocation = revocation(message.get_payload_bytes());
             for id in &revocation.ids {
                 self.revoke(id, revocation.terminate).await?;
@@ -226,7 +244,7 @@ fn refuse(raw: &[u8], refusal: Refusal, queue: &str, now: DateTime<Utc>) -> Resu
     let job = NewJob {
         queue: queue.to_owned(),
         id: Some(id.unwrap_or_else(|| Uuid::now_v7().to_string())),
-        ..NewJob::new(task.unwrap_or_default(), Value::Null)
+        ..NewJob::new(task.unwrap_or_default().chars().take(200).collect::<String>(), Value::Null)
     };
     let job = Encoded::raw(job, raw, now.timestamp_millis())?.with_news(&json!({ "replies": replies }));
     Ok(Moved { reason, job })

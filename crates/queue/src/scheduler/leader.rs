@@ -66,14 +66,9 @@ impl Leadership {
         Ok(leads.then_some(Lead { epoch, redis_ms, asked }))
     }
 
-    /// Was told that another leads.
-    pub(crate) fn step_down(&mut self) {
-        self.leads = false;
-    }
-
     /// Gives the lead up, so that another takes over at once. Best effort: the lease ends anyway.
-    pub(crate) async fn resign(&self) {
-        if self.leads {
+    pub(crate) async fn resign(&mut self) {
+        if std::mem::take(&mut self.leads) {
             let mut call = self.client.plain_step(Step::Resign);
             call.key(self.client.global().leader).arg(&self.identity);
             let _: Result<i64, _> = call.invoke_async(&mut self.client.connection()).await;

@@ -124,10 +124,12 @@ impl Scheduler {
         let first_start = !self.leadership.has_started().await?;
         let all: Vec<(usize, Timestamp)> =
             (0..self.agenda.entries().len()).map(|index| (index, now)).collect();
-        if first_start {
-            self.tick(all.clone(), "first", lead).await?;
+        if first_start && !self.tick(all.clone(), "first", lead).await? {
+            return Ok(());
         }
-        self.tick(all, "start", lead).await?;
+        if !self.tick(all, "start", lead).await? {
+            return Ok(());
+        }
         if first_start {
             self.leadership.note_started().await?;
         }
@@ -135,13 +137,13 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Enqueues ticks: of each queue in their order, many at a time.
+    /// Enqueues ticks: of each queue in their order, many at a time. False when another scheduler leads.
     async fn tick(
         &mut self,
         ticks: impl IntoIterator<Item = (usize, Timestamp)>,
         mode: &str,
         lead: &Lead,
-    ) -> Result<(), QueueError> {
+    ) -> Result<bool, QueueError> {
         let mut by_queue: BTreeMap<String, Vec<(usize, Timestamp)>> = BTreeMap::new();
         for (index, slot) in ticks {
             let queue = self.agenda.entries()[index].schedule.queue.clone();
@@ -151,11 +153,11 @@ impl Scheduler {
             self.client.announce(&queue).await?;
             for group in ticks.chunks(BATCH) {
                 if !self.tick_group(&queue, group, mode, lead).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// False when another scheduler leads.
@@ -184,7 +186,8 @@ impl Scheduler {
         // `deposed` comes alone; all others as a list for each tick.
         let Ok(answers) = redis::from_redis_value::<Vec<(String, i64, String)>>(answer) else {
             tracing::warn!("another scheduler has taken the lead");
-            self.leadership.step_down();
+            // Where none has, and Redis has lost the epoch, the next election begins a later one.
+            self.leadership.resign().await;
             self.has_begun = false;
             return Ok(false);
         };

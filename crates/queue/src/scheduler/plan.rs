@@ -12,7 +12,8 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Slots enqueued at once under `misfire = "all"`; the earlier ones are passed over.
 const MOST: usize = 100;
 /// How far back missed slots are looked for.
-const HORIZON: Duration = Duration::from_hours(24);
+const LOOK_BACK: [Duration; 4] =
+    [Duration::from_mins(2), Duration::from_mins(20), Duration::from_hours(3), Duration::from_hours(24)];
 
 /// What is due of one schedule.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,17 +28,22 @@ pub(super) struct Due {
 
 /// Slots in `(last, now]`, of which those are enqueued that the rule for missed ones says, and the next one.
 pub(super) fn due(cadence: &Cadence, last: Timestamp, now: Timestamp, misfire: Misfire) -> Due {
-    let mut over: Vec<Timestamp> = Vec::new();
-    let mut at = last.max(now - HORIZON);
-    let mut next = cadence.next_after(at);
-    while let Some(slot) = next.filter(|slot| *slot <= now) {
-        if over.len() == MOST {
-            over.remove(0);
+    let (mut over, mut next) = (Vec::new(), None);
+    // Looked for from near to far: of a schedule that is due every second, a day would be 86,400 times.
+    for back in LOOK_BACK {
+        let from = last.max(now - back);
+        over.clear();
+        next = cadence.next_after(from);
+        while let Some(slot) = next.filter(|slot| *slot <= now) {
+            over.push(slot);
+            next = cadence.next_after(slot);
         }
-        over.push(slot);
-        at = slot;
-        next = cadence.next_after(at);
+        let enough = if misfire == Misfire::All { MOST } else { 1 };
+        if from == last || over.len() >= enough {
+            break;
+        }
     }
+    over.drain(..over.len().saturating_sub(MOST));
     let passed = over.last().copied();
     match misfire {
         Misfire::All => {}
