@@ -3,7 +3,7 @@ SHELL := /bin/sh
 # Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
 WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
 
-.PHONY: help up test lint deny prepare check-queries install-servers
+.PHONY: help up test soak bench lint deny prepare check-queries install-servers
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,6 +22,13 @@ test: install-servers ## Run all tests against real servers; nothing has to run 
 		exec $(WITH_SERVERS) cargo test --locked --workspace --all-targets; \
 	fi
 	@cargo test --quiet --locked --workspace --doc
+
+soak: install-servers ## Run the queue while everything around it fails, and check the history: make soak ARGS="--duration 30m"
+	@cargo build --release --locked --package dogwatch-chaos
+	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
+
+bench: install-servers ## Measure the queue beside Celery, BullMQ, apalis-redis and River; some ten minutes
+	@cd benches/queue && exec cargo run --release --locked -- $(ARGS)
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check

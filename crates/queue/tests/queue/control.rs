@@ -1,9 +1,11 @@
 //! Orders of people hold whatever happens to the processes: pause, resume, cancel, run again, purge.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dogwatch_queue::{Cancelled, DeadFilter, JobState, NewJob};
+use dogwatch_queue::{Cancelled, DeadFilter, JobState, NewJob, Pause, Unique, UniqueUntil};
 use dogwatch_testing::eventually;
+use redis::AsyncCommands;
 use serde_json::json;
 
 use crate::support::{LONG, Queue, behave, note};
@@ -149,5 +151,117 @@ async fn history_tells_what_ran_how_long_and_what_failed() {
     let of = |name: &str| history.iter().find(|line| line.job == name).unwrap();
     assert_eq!((of("sleep").succeeded, of("sleep").dead, of("behave").dead), (3, 0, 1));
     assert!(of("sleep").p50_ms > 40.0 && of("sleep").mean_ms >= 50.0, "{:?}", of("sleep"));
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_has_no_other_attempt_when_it_fails_or_its_worker_dies() {
+    let queue = Queue::new().await;
+    queue.ledger.failures_left.store(u32::MAX, Ordering::SeqCst);
+    let mut redis = queue.redis().await;
+    // It fails before its worker could be told.
+    let failing = queue.enqueue(behave("fail")).await;
+    let _: () = redis.hset(queue.key("cancel"), &failing, 1).await.unwrap();
+    // And one whose worker is gone.
+    let orphan = queue.enqueue(note("orphan")).await;
+    let _: i64 = redis.lrem(queue.key("active"), 1, &orphan).await.unwrap();
+    let _: () = redis.zadd(queue.key("leases"), &orphan, 1).await.unwrap();
+    let _: () = redis.hset(queue.key("run"), &orphan, "running\t1\tgone:1\tgone\t1\t\t\t").await.unwrap();
+    assert_eq!(queue.control().cancel(&orphan).await.unwrap(), Some(Cancelled::Told));
+    let worker = queue.work();
+    for id in [&failing, &orphan] {
+        assert_eq!(queue.end_of(id).await.state, JobState::Cancelled);
+    }
+    assert_eq!(queue.ledger.count(), 1);
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_expired_job_is_not_run_and_its_time_begins_anew_when_it_is_replayed() {
+    let queue = Queue::new().await;
+    let id = queue.enqueue(NewJob { expires: Some(Duration::ZERO), ..note("late") }).await;
+    let worker = queue.work();
+    assert_eq!((queue.end_of(&id).await.state, queue.ledger.count()), (JobState::Expired, 0));
+    assert_eq!(queue.control().retry(&id, None).await.unwrap(), Some(true));
+    eventually(LONG, "it has run", async || queue.job(&id).await.state == JobState::Succeeded).await;
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_replayed_job_takes_its_unique_key_again_or_waits_for_it() {
+    let queue = Queue::new().await;
+    let unique = |job: NewJob| NewJob {
+        unique: Some(Unique { key: "k".to_owned(), until: UniqueUntil::Done }),
+        ..job
+    };
+    let worker = queue.work();
+    let dead = queue.enqueue(unique(behave("discard"))).await;
+    assert_eq!(queue.end_of(&dead).await.state, JobState::Dead);
+    worker.drain().await;
+    let holder = queue.enqueue(unique(note("holder"))).await;
+    assert_eq!(queue.control().retry(&dead, None).await.unwrap(), Some(false), "another holds the key");
+    queue.control().cancel(&holder).await.unwrap();
+    assert_eq!(queue.control().retry(&dead, None).await.unwrap(), Some(true));
+    assert!(!queue.producer.enqueue(unique(note("third"))).await.unwrap().is_new);
+}
+
+#[tokio::test]
+async fn one_document_that_makes_no_sense_costs_no_other_job() {
+    let queue = Queue::new().await;
+    let mut redis = queue.redis().await;
+    let documents = [
+        r#"{"job": "note", "args": {"text": "a"}, "unique_key": null, "celery": {}}"#,
+        r#"{"job": "note", "args": {"text": "b"}, "priority": 1e999}"#,
+        r#"{"job": "note", "args": {"text": "c"}, "celery": {"id": null}, "priority": "high"}"#,
+    ];
+    for (n, document) in documents.iter().enumerate() {
+        let _: () = redis.hset(queue.key("data"), n, *document).await.unwrap();
+        let _: () = redis.rpush(queue.key("active"), n).await.unwrap();
+        // As an impatient producer does.
+        let _: () = redis.rpush(queue.key("active"), n).await.unwrap();
+    }
+    let good = queue.enqueue(note("good")).await;
+    for id in ["0", "2"] {
+        assert_eq!(queue.control().cancel(id).await.unwrap(), Some(Cancelled::Cancelled));
+    }
+    let worker = queue.work();
+    assert_eq!(queue.end_of(&good).await.state, JobState::Succeeded);
+    queue.end_of("1").await;
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+    let done: Vec<String> = redis.lrange(queue.key("done"), 0, -1).await.unwrap();
+    let once: std::collections::BTreeSet<&String> = done.iter().collect();
+    assert_eq!(once.len(), done.len(), "an id ended twice: {done:?}");
+}
+
+#[tokio::test]
+async fn absurd_times_are_refused_and_cost_no_worker() {
+    let queue = Queue::new().await;
+    let absurd = Duration::from_secs(u64::MAX);
+    for (job, field) in [
+        (NewJob { backoff: Some(Pause::Fixed(absurd)), ..note("a") }, "backoff"),
+        (
+            NewJob {
+                unique: Some(Unique { key: "k".to_owned(), until: UniqueUntil::Window(absurd) }),
+                ..note("b")
+            },
+            "unique_until",
+        ),
+        (NewJob { delay: absurd, ..note("c") }, "delay"),
+    ] {
+        let error = queue.producer.enqueue(job).await.unwrap_err().to_string();
+        assert!(error.starts_with(field), "{error}");
+    }
+    // What other producers write is not checked before it runs.
+    let mut redis = queue.redis().await;
+    queue.ledger.failures_left.store(1, Ordering::SeqCst);
+    let document = r#"{"job": "behave", "args": {"how": "fail"}, "backoff": "fixed:18446744073709551615s", "max_age_ms": 1000}"#;
+    let _: () = redis.hset(queue.key("data"), "absurd", document).await.unwrap();
+    let _: () = redis.rpush(queue.key("active"), "absurd").await.unwrap();
+    let good = queue.enqueue(note("good")).await;
+    let worker = queue.work();
+    assert_eq!(queue.end_of("absurd").await.state, JobState::Dead);
+    assert_eq!(queue.end_of(&good).await.state, JobState::Succeeded);
     worker.drain().await;
 }

@@ -101,3 +101,27 @@ async fn the_place_of_a_lost_worker_is_free_again() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(queue.left_over().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_place_is_never_handed_over_twice() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, None));
+    let worker = queue.work();
+    let running = queue.enqueue(sleep(400)).await;
+    eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
+    let jobs = queue.producer.enqueue_all((0..6).map(|_| sleep(30)).collect()).await.unwrap();
+    let parked = async || queue.inspector.counts().await.unwrap()[0].running == 1;
+    eventually(LONG, "the others wait", parked).await;
+    for job in &jobs[..3] {
+        queue.control().cancel(&job.id).await.unwrap();
+    }
+    queue.end_of(&running).await;
+    for job in &jobs {
+        queue.end_of(&job.id).await;
+    }
+    let last = queue.enqueue(sleep(1)).await;
+    queue.end_of(&last).await;
+    worker.drain().await;
+    assert_eq!(most_at_once(&queue), 1);
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
