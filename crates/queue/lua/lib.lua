@@ -132,8 +132,9 @@ end
 -- Ends a job that is in no set any more and that no claim holds.
 local function finish(id, state)
   local job = options_of(id)
-  local _, attempts, token, worker, started = parse(call('HGET', RUN, id))
-  call('HSET', RUN, id, record(state, attempts, token, worker, started, now_text))
+  local _, attempts, _, worker, started = parse(call('HGET', RUN, id))
+  -- Without its token: a claim that was lost on the way must not take this for its own outcome.
+  call('HSET', RUN, id, record(state, attempts, '', worker, started, now_text))
   call('RPUSH', Q .. ':done', id)
   if job.unique_until ~= 'window' then free_key(id, job.unique_key) end
   local limit = call('HGET', Q .. ':place', id)

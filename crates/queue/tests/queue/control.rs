@@ -173,6 +173,9 @@ async fn a_cancelled_job_has_no_other_attempt_when_it_fails_or_its_worker_dies()
         assert_eq!(queue.end_of(id).await.state, JobState::Cancelled);
     }
     assert_eq!(queue.ledger.count(), 1);
+    // The lost worker's late outcome is not taken for this end.
+    let run: String = redis.hget(queue.key("run"), &orphan).await.unwrap();
+    assert!(!run.contains("gone:1"), "{run}");
     worker.drain().await;
     assert_eq!(queue.left_over().await, Vec::<String>::new());
 }
