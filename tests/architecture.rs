@@ -8,13 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Ours that each of ours may depend on; tests not counted.
-const MAY_IMPORT: [(&str, &[&str]); 8] = [
+const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("dogwatch-queue", &[]),
     ("dogwatch-store", &[]),
     ("dogwatch-notify", &[]),
     ("dogwatch-detect", &[]),
     ("dogwatch-embedded", &[]),
     ("dogwatch-testing", &["dogwatch-embedded"]),
+    ("dogwatch-chaos", &["dogwatch-queue"]),
     ("dogwatch-jobs", &["dogwatch-queue", "dogwatch-store", "dogwatch-notify", "dogwatch-detect"]),
     (
         "dogwatch",
@@ -29,11 +30,12 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Libraries that one crate alone may use. `dogwatch-testing`, which is in no product, makes databases with sqlx.
+/// Libraries that one crate alone may use. In no product are `dogwatch-testing`, which makes databases with sqlx, and
+/// `dogwatch-chaos`, which enqueues by all ways and kills what it can.
 const ONLY_IN: [(&str, &[&str]); 6] = [
     ("apalis", &["dogwatch-queue"]),
-    ("apalis-core", &["dogwatch-queue"]),
-    ("redis", &["dogwatch-queue"]),
+    ("apalis-core", &["dogwatch-queue", "dogwatch-chaos"]),
+    ("redis", &["dogwatch-queue", "dogwatch-chaos"]),
     ("sqlx", &["dogwatch-store", "dogwatch-testing"]),
     ("lettre", &["dogwatch-notify"]),
     ("axum", &["dogwatch"]),

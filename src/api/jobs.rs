@@ -145,7 +145,9 @@ pub(super) async fn retry(
         None => Err(absent(&id)),
         Some(false) => Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("job `{id}` cannot run again now: it runs, waits for a worker or has succeeded"),
+            format!(
+                "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another holds its unique key"
+            ),
         )),
         Some(true) => show(State(state), Path(id)).await,
     }

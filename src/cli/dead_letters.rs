@@ -76,7 +76,7 @@ pub(super) async fn retry(control: &Control, id: &str, args: Option<Value>) -> a
     match answer {
         None => bail!("no job has the id `{id}`; ended jobs are kept for a time only"),
         Some(false) => bail!(
-            "job `{id}` cannot run again now: it runs, waits for a worker or has succeeded; `dogwatch jobs show {id}` tells"
+            "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another job holds its unique key; `dogwatch jobs show {id}` tells"
         ),
         Some(true) => output::line(&format!("ready: {id}")),
     }

@@ -61,7 +61,11 @@ async fn a_job_is_unique_cancelled_and_run_again_from_a_shell() {
     assert!(place.run(&["jobs", "cancel", id]).status.success());
     let again = place.run(&["jobs", "cancel", id]);
     assert!(!again.status.success() && text(&again).contains("has ended already"), "{}", text(&again));
-    assert_eq!(place.json(&unique)["is_new"], json!(true), "the key is free");
+    let third = place.json(&unique);
+    assert_eq!(third["is_new"], json!(true), "the key is free");
+    let held = place.run(&["jobs", "retry", id]);
+    assert!(!held.status.success() && text(&held).contains("cannot run again now"), "{}", text(&held));
+    assert!(place.run(&["jobs", "cancel", third["id"].as_str().unwrap()]).status.success());
 
     let worker = place.start(&["worker"]);
     assert!(place.run(&["jobs", "retry", id]).status.success());

@@ -89,7 +89,7 @@ impl Control {
 
     /// Runs a job again that died, was cancelled or has expired; or at once, when it waits for its time. With other
     /// arguments when some are given. `None` when there is no such job; `false` when it cannot: it runs, waits for a
-    /// worker already, or has succeeded.
+    /// worker already, has succeeded, or another job holds its unique key.
     pub async fn retry(&self, id: &str, args: Option<Value>) -> Result<Option<bool>, QueueError> {
         let Some(job) = self.inspector.job(id).await? else { return Ok(None) };
         if let Some(args) = &args {

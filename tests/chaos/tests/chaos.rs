@@ -1,0 +1,60 @@
+//! The chaos run as a test: a random one in which every promise is kept, and one for each protection that is switched
+//! off, in which the checker has to find what comes of it.
+//!
+//! `CHAOS_SEED` repeats the faults and jobs of a run that failed, `CHAOS_DURATION` (such as `1h`) makes it longer.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::process::Command;
+
+/// Faults for so long; the rest of the time goes for draining and looking.
+const DURATION: &str = "75s";
+
+/// Runs it. Returns whether every promise was kept, and the report.
+fn chaos(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_chaos")).arg("run").args(arguments).output();
+    let output = output.expect("the program");
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    println!("{report}");
+    assert!(report.contains("8. memory does not grow"), "it did not come to its end: {report}\n{errors}");
+    (output.status.success(), report)
+}
+
+#[test]
+fn every_promise_is_kept_whatever_fails() {
+    let duration = std::env::var("CHAOS_DURATION").unwrap_or_else(|_| DURATION.to_owned());
+    let mut arguments = vec!["--duration", &duration];
+    let seed = std::env::var("CHAOS_SEED").ok();
+    if let Some(seed) = &seed {
+        arguments.extend(["--seed", seed]);
+    }
+    let (every_promise_was_kept, report) = chaos(&arguments);
+    assert!(every_promise_was_kept, "{report}");
+}
+
+#[test]
+fn without_the_fence_two_outcomes_of_a_job_are_accepted() {
+    breaks("fence", "3. no claim and no job has two accepted outcomes: BROKEN");
+}
+
+#[test]
+fn without_a_lease_from_the_claim_on_jobs_of_a_killed_worker_never_end() {
+    breaks("claim", "has not ended: it is `running` when all is over");
+}
+
+#[test]
+fn without_the_slot_as_a_key_a_failover_enqueues_it_twice() {
+    breaks("slot", "5. every slot of a schedule was enqueued once: BROKEN");
+}
+
+#[test]
+fn without_the_heartbeat_a_job_that_runs_is_run_again() {
+    breaks("heartbeat", "4. runs overlap only where a lease had lapsed: BROKEN");
+}
+
+#[track_caller]
+fn breaks(sabotage: &str, expected: &str) {
+    let (every_promise_was_kept, report) = chaos(&["--duration", "9s", "--sabotage", sabotage]);
+    assert!(!every_promise_was_kept && report.contains(expected), "{report}");
+}
