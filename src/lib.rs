@@ -8,5 +8,6 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod lifecycle;
+pub mod relay;
 pub mod telemetry;
 pub mod wiring;

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::relay::Relay;
 
 const NO_REDIS: &str = "no Redis is configured: set REDIS_URL or `url` in [queue] of dogwatch.toml, \
                         or start `dogwatch up` in this folder";
@@ -66,6 +67,11 @@ pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
 pub fn scheduler(config: &Config, schedules: &Path) -> anyhow::Result<Scheduler> {
     let catalog = dogwatch_jobs::registry().catalog();
     Ok(Scheduler::new(queue(config)?, catalog, schedules.to_owned())?)
+}
+
+/// Who brings jobs from the outbox in Postgres to Redis.
+pub fn relay(config: &Config) -> anyhow::Result<Relay> {
+    Ok(Relay::new(store(config)?, producer(&queue(config)?), &host_name()))
 }
 
 /// The configured services, and our own Postgres and Redis.

@@ -67,6 +67,7 @@ impl Worker {
             );
         }
         start_worker(worker, &config, &stop, &mut roles);
+        start_relay(&config, &stop, &mut roles)?;
         Ok(roles.finish(&stop).await)
     }
 }
@@ -105,6 +106,16 @@ pub(super) fn start_worker(
         worker.run(stop).await;
         Ok(())
     });
+}
+
+pub(super) fn start_relay(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<()> {
+    let relay = wiring::relay(config)?;
+    let stop = stop.clone();
+    roles.start("relay", async move {
+        relay.run(stop).await;
+        Ok(())
+    });
+    Ok(())
 }
 
 pub(super) fn start_scheduler(

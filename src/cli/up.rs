@@ -11,7 +11,7 @@ use dogwatch_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::running::Running;
-use super::serve::{start_api, start_scheduler, start_worker};
+use super::serve::{start_api, start_relay, start_scheduler, start_worker};
 use super::{Global, flag, output, schedules};
 use crate::config::Config;
 use crate::lifecycle::{self, Roles};
@@ -93,6 +93,7 @@ async fn start(
     schedules::print_next(global, 1)?;
     output::line("In a second terminal in this folder: dogwatch jobs list. Ctrl-C stops everything.\n");
     start_worker(worker, config, stop, &mut roles);
+    start_relay(config, stop, &mut roles)?;
     start_scheduler(config, global, stop, &mut roles)?;
     Ok(Some((roles, announcement)))
 }

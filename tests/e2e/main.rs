@@ -9,5 +9,6 @@ mod crash;
 mod documentation;
 mod first_run;
 mod operations;
+mod outbox;
 mod support;
 mod topologies;

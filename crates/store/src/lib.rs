@@ -6,6 +6,7 @@
 mod alerts;
 mod error;
 mod host_metrics;
+mod job_outbox;
 mod migrations;
 mod notifications;
 mod partitions;
@@ -22,12 +23,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, NewAlert, Raised};
 pub use self::error::StoreError;
 pub use self::host_metrics::{DiskSample, DiskUsage, HostSample, HostUsage};
+pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::Notification;
 pub use self::partitions::Deleted;
 pub use self::reports::StoredReport;
@@ -56,6 +58,7 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
+            .after_connect(|connection, _| Box::pin(stay_with_our_tables(connection)))
             .connect_lazy_with(options);
         Ok(Self { pool, known_days: Arc::default() })
     }
@@ -91,6 +94,17 @@ pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
     }
+}
+
+/// A role that is named dogwatch would find the schema of this name, which holds the outbox, before the one that holds
+/// all else, and migrations would begin anew there.
+async fn stay_with_our_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let statement = sqlx::query!(
+        "SELECT set_config('search_path', quote_ident(nspname), false)
+         FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE pg_class.oid = to_regclass('_sqlx_migrations')"
+    );
+    statement.fetch_optional(connection).await.map(drop)
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
