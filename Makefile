@@ -13,7 +13,8 @@ up: install-servers ## Build and run everything in one process, with a Postgres 
 	@cargo build --release --locked --package dogwatch
 	@exec ./target/release/dogwatch up $(ARGS)
 
-test: install-servers ## Run all tests against real servers; nothing has to run before
+test: ## Run all tests against real servers; nothing has to run before
+	@sh dev/install-servers.sh --for-tests
 	@echo "building the tests (some minutes the first time)"
 	@cargo build --locked --workspace
 	@if cargo nextest --version >/dev/null 2>&1; then \
@@ -24,7 +25,7 @@ test: install-servers ## Run all tests against real servers; nothing has to run 
 	@cargo test --quiet --locked --workspace --doc
 
 soak: install-servers ## Run the queue while everything around it fails, and check the history: make soak ARGS="--duration 30m"
-	@cargo build --release --locked --package dogwatch-chaos
+	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
 	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
 
 bench: install-servers ## Measure the queue beside Celery, BullMQ, apalis-redis and River; some ten minutes

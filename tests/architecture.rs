@@ -15,7 +15,7 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("dogwatch-detect", &[]),
     ("dogwatch-embedded", &[]),
     ("dogwatch-testing", &["dogwatch-embedded"]),
-    ("dogwatch-chaos", &["dogwatch-queue"]),
+    ("dogwatch-chaos", &["dogwatch-queue", "dogwatch-embedded"]),
     ("dogwatch-jobs", &["dogwatch-queue", "dogwatch-store", "dogwatch-notify", "dogwatch-detect"]),
     (
         "dogwatch",
@@ -36,7 +36,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("apalis", &["dogwatch-queue"]),
     ("apalis-core", &["dogwatch-queue", "dogwatch-chaos"]),
     ("redis", &["dogwatch-queue", "dogwatch-chaos"]),
-    ("sqlx", &["dogwatch-store", "dogwatch-testing"]),
+    ("sqlx", &["dogwatch-store", "dogwatch-testing", "dogwatch-chaos"]),
     ("lettre", &["dogwatch-notify"]),
     ("axum", &["dogwatch"]),
 ];

@@ -43,12 +43,20 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.child {
         None => run::all(&cli.only, cli.quick, cli.json.as_deref()).await,
-        Some(Child::Child { peer, role, url, count }) => match peer.as_str() {
+        // In a task, as in a service: from the main thread, each call would cross threads twice.
+        Some(child) => tokio::spawn(child.run()).await?,
+    }
+}
+
+impl Child {
+    async fn run(self) -> anyhow::Result<()> {
+        let Self::Child { peer, role, url, count } = self;
+        match peer.as_str() {
             "dogwatch" => dogwatch_peer::child(&role, &url, count).await,
             "apalis" => apalis_peer::child(&role, &url, count).await,
             "river" => river_peer::child(&role, &url, count).await,
             "schedules" => schedules::child(&role, &url, count).await,
             other => anyhow::bail!("no peer is named `{other}`"),
-        },
+        }
     }
 }

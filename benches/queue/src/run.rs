@@ -1,6 +1,7 @@
 //! Measures every peer, one after the other, each on empty servers, and prints the table.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,6 @@ struct Size {
     backlog: usize,
     large_backlog: usize,
     one: usize,
-    bulk: usize,
     pickups: usize,
     idle: Duration,
 }
@@ -28,18 +28,14 @@ const FULL: Size = Size {
     backlog: 100_000,
     large_backlog: 1_000_000,
     one: 20_000,
-    bulk: 100_000,
     pickups: 500,
     idle: Duration::from_secs(20),
 };
-const QUICK: Size = Size {
-    backlog: 10_000,
-    large_backlog: 50_000,
-    one: 3_000,
-    bulk: 20_000,
-    pickups: 100,
-    idle: Duration::from_secs(5),
-};
+const QUICK: Size =
+    Size { backlog: 10_000, large_backlog: 50_000, one: 3_000, pickups: 100, idle: Duration::from_secs(5) };
+
+const REPEATS: u32 = 5;
+const REPEAT_FOR: Duration = Duration::from_secs(25);
 
 /// The servers that all share.
 struct Servers {
@@ -51,8 +47,8 @@ struct Servers {
 pub async fn all(only: &[String], quick: bool, json_file: Option<&Path>) -> anyhow::Result<()> {
     let size = if quick { QUICK } else { FULL };
     let folder = tempfile::tempdir()?;
-    std::os::unix::fs::PermissionsExt::set_mode(&mut std::fs::metadata(folder.path())?.permissions(), 0o755);
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    // Postgres may run as another user.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755))?;
     let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let redis = Redis::start_with(folder.path(), RedisOptions { port: Some(port) }).await?;
     let postgres = Postgres::start(folder.path(), PostgresOptions::default(), &|_| ()).await?;
@@ -105,6 +101,19 @@ fn number(figures: &Value, name: &str) -> Option<f64> {
     figures[name].as_f64()
 }
 
+/// The best of what comes within some time, since whatever else a machine does makes figures worse and never better:
+/// five of what is quick, one of what is slow.
+async fn best(mut measured: impl AsyncFnMut() -> anyhow::Result<Option<f64>>) -> anyhow::Result<Option<f64>> {
+    let (began, mut best) = (Instant::now(), None);
+    for _ in 0..REPEATS {
+        best = best.max_of(measured().await?);
+        if began.elapsed() > REPEAT_FOR {
+            break;
+        }
+    }
+    Ok(best)
+}
+
 async fn measure(peer: &Peer, servers: &Servers, size: &Size) -> anyhow::Result<BTreeMap<String, f64>> {
     let postgres = servers.postgres.url();
     let url = peer.url(&servers.redis_url, &postgres).to_owned();
@@ -115,25 +124,27 @@ async fn measure(peer: &Peer, servers: &Servers, size: &Size) -> anyhow::Result<
         }
     };
     let least = |count: usize| count.min(peer.most);
-
-    empty(servers).await?;
-    let figures_of = peer.measure("one", &url, least(size.one)).await?;
-    keep("one_per_second", number(&figures_of, "per_second"));
-    // What was enqueued is run, so that the next begins with nothing.
-    peer.measure("work", &url, least(size.one)).await?;
-
-    // A small backlog is run several times, and the best of them counts.
-    let times = if peer.most < size.backlog { 5 } else { 1 };
-    let (mut bulk, mut run) = (None, None);
-    for _ in 0..times {
+    keep(
+        "one_per_second",
+        best(async || {
+            empty(servers).await?;
+            let enqueued = peer.measure("one", &url, least(size.one)).await?;
+            // What was enqueued is run, so that the next begins with nothing.
+            peer.measure("work", &url, least(size.one)).await?;
+            Ok(number(&enqueued, "per_second"))
+        })
+        .await?,
+    );
+    let mut bulk = None;
+    let run = best(async || {
         empty(servers).await?;
         let count = least(size.backlog);
         bulk = bulk.max_of(number(&peer.measure("bulk", &url, count).await?, "per_second"));
-        run = run.max_of(number(&peer.measure("work", &url, count).await?, "per_second"));
-    }
+        Ok(number(&peer.measure("work", &url, count).await?, "per_second"))
+    })
+    .await?;
     keep("bulk_per_second", bulk);
     keep("run_per_second", run);
-    let _ = size.bulk;
 
     empty(servers).await?;
     let worker = peer.start("work", &url, size.pickups)?;
@@ -200,10 +211,12 @@ fn resident_mb(pid: u32) -> anyhow::Result<f64> {
 async fn ours_alone(servers: &Servers, size: &Size) -> anyhow::Result<BTreeMap<String, f64>> {
     let (own, url) = (&PEERS[0], servers.redis_url.as_str());
     let mut all = BTreeMap::new();
-    empty(servers).await?;
-    own.measure("bulk", url, size.large_backlog).await?;
-    let run = own.measure("work", url, size.large_backlog).await?;
-    all.insert("run_per_second_of_a_million".to_owned(), number(&run, "per_second").unwrap_or_default());
+    let run = best(async || {
+        empty(servers).await?;
+        own.measure("bulk", url, size.large_backlog).await?;
+        Ok(number(&own.measure("work", url, size.large_backlog).await?, "per_second"))
+    });
+    all.insert("run_per_second_of_a_million".to_owned(), run.await?.unwrap_or_default());
 
     empty(servers).await?;
     let mut lost = own.start("short-lease", url, usize::MAX >> 1)?;

@@ -69,12 +69,14 @@ end
 local next = ARGV[6] == '1' and math.min(due, ends) or due
 if next < math.huge then claimed[1] = math.max(0, next - now) end
 
+local ids, prioritized, woken = {}, Q .. ':prioritized', false
+-- What most claims of an idle worker find.
+if call('EXISTS', ACTIVE, prioritized) == 0 then return claimed end
 if call('HEXISTS', Q .. ':control', 'paused') == 1 then
   claimed[3] = 1
   return claimed
 end
 
-local ids, prioritized, woken = {}, Q .. ':prioritized', false
 local function take_prioritized(below)
   while #ids < count do
     local first = call('ZRANGE', prioritized, 0, 0, 'WITHSCORES')

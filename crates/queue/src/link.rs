@@ -5,7 +5,7 @@
 //! within the time limit (a black hole looks like that), or the server has become a replica. The next command connects
 //! anew, which with Sentinels asks them who is the master now. Whether to try again is the caller's decision.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -210,6 +210,9 @@ impl Link {
         }
         let connection = self.target.connect(Duration::ZERO).await?;
         let mut current = self.lock();
+        if current.0 == 0 {
+            tokio::spawn(keep_a_timer(Arc::downgrade(&self.current)));
+        }
         current.0 += 1;
         current.1 = Some(connection.clone());
         Ok((current.0, connection))
@@ -224,6 +227,14 @@ impl Link {
             }
         }
         answer
+    }
+}
+
+/// Keeps a timer armed that is earlier than the time limit of any command. Where a command's limit were the earliest of
+/// all timers, each command would wake the runtime's driver once more, only to be told of it.
+async fn keep_a_timer(current: Weak<Mutex<(u64, Option<Connection>)>>) {
+    while current.strong_count() > 0 {
+        tokio::time::sleep(RESPONSE_TIMEOUT / 5).await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Conducts a run: sets everything up, lets the nemesis loose, waits until all jobs have ended, and asks the checker.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +15,14 @@ use crate::checker::{self, Report};
 use crate::event::{Fsync, What};
 use crate::harvest::{self, Harvest};
 use crate::nemesis::Nemesis;
-use crate::plan::{PRODUCERS, SCHEDULERS, WORKERS};
 use crate::process::LEASE;
 use crate::proxy::Mode;
 use crate::sabotage::Sabotage;
 use crate::world::{SWEEPER, World};
 use crate::{ledger, plan, remains, report, stall};
 
+/// What runs, in the order in which it is started.
+const KINDS: [&str; 4] = ["program", "worker", "scheduler", "producer"];
 /// Before the first fault.
 const START: Duration = Duration::from_millis(500);
 /// After the last fault: leases that lapsed are taken over, a scheduler leads, and slots are made up for.
@@ -67,7 +70,11 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) async fn run(args: RunArgs) -> Result<bool> {
     let seed = args.seed.unwrap_or_else(|| rand::random::<u64>() % 1_000_000);
     let fsync = args.fsync.unwrap_or(if seed.is_multiple_of(2) { Fsync::Everysec } else { Fsync::Always });
-    let folder = tempfile::Builder::new().prefix("dogwatch-chaos-").tempdir()?;
+    // Where Postgres may not run as root, another user has to come in.
+    let folder = tempfile::Builder::new()
+        .prefix("dogwatch-chaos-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()?;
     println!("seed {seed}, appendfsync {}, in {}", fsync.as_str(), folder.path().display());
     let conducted = conduct(&args, seed, fsync, folder.path()).await;
     let report = conducted.and_then(|()| check(folder.path()));
@@ -105,14 +112,15 @@ async fn conduct(args: &RunArgs, seed: u64, fsync: Fsync, folder: &Path) -> Resu
     let weigh = tokio::spawn(harvest::weigh(world.clone(), stop.clone()));
     let probe = tokio::spawn(harvest::probe(world.clone(), stop.clone()));
 
-    for kind in ["worker", "scheduler", "producer"] {
-        for place in World::places(kind) {
+    for kind in KINDS {
+        for place in world.places(kind) {
             world.fleet.start(&place)?;
         }
     }
     sleep(START).await;
     let running = world.fleet.running().len();
-    ensure!(running == usize::try_from(WORKERS + SCHEDULERS + PRODUCERS)?, "a process does not even start");
+    let expected: usize = KINDS.iter().map(|kind| world.places(kind).len()).sum();
+    ensure!(running == expected, "a process does not even start");
     let planned = plan::plan(seed, args.duration, world.can_step_clocks(), args.sabotage);
     let until = Instant::now() + args.duration;
     Arc::new(Nemesis::new(world.clone())).run(planned).await?;
@@ -120,11 +128,17 @@ async fn conduct(args: &RunArgs, seed: u64, fsync: Fsync, folder: &Path) -> Resu
     world.proxies.values().for_each(|proxy| proxy.set(Mode::Open));
 
     sleep(if args.sabotage.is_some() { LEASE * 2 } else { AFTERMATH }).await;
-    for place in World::places("producer") {
+    for place in world.places("producer") {
         world.fleet.stop(&place).await;
     }
+    if let Some(program) = &world.program {
+        program.drain().await?;
+        for place in world.places("program") {
+            world.fleet.stop(&place).await;
+        }
+    }
     world.ledger.write(What::SchedulersStop);
-    for place in World::places("scheduler") {
+    for place in world.places("scheduler") {
         world.fleet.stop(&place).await;
     }
     // That a job has not ended only tells something where all had the time to.
@@ -132,7 +146,7 @@ async fn conduct(args: &RunArgs, seed: u64, fsync: Fsync, folder: &Path) -> Resu
     if comes_to_its_end && let Some(left) = harvest::drain(world.port, DRAIN).await {
         println!("{left} jobs had not ended {DRAIN:?} after the last was enqueued");
     }
-    for place in World::places("worker") {
+    for place in world.places("worker") {
         if comes_to_its_end {
             world.fleet.stop(&place).await;
         } else {

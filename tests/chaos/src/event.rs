@@ -39,6 +39,8 @@ pub(crate) enum What {
     Asked { id: String, queue: String, way: String, job: String, max_attempts: u32 },
     /// It was stored; or not, since another holds its unique key.
     Acknowledged { id: String, stored: bool },
+    /// Its transaction will be rolled back: there is no such job.
+    Withdrawn { id: String },
     /// It was refused, or nothing is known of it.
     Refused { id: String, error: String },
     /// Somebody has called a job off, and was told this.
@@ -140,6 +142,9 @@ pub(crate) enum FaultKind {
     EditSchedules,
     /// An operator pauses a queue for a while.
     PauseQueue,
+    /// SIGKILL of the API, or of who relays the outbox.
+    KillProgram,
+    KillPostgres,
 }
 
 impl FaultKind {
@@ -176,6 +181,8 @@ impl FaultKind {
             Self::RestartScheduler => "restart_scheduler",
             Self::EditSchedules => "edit_schedules",
             Self::PauseQueue => "pause_queue",
+            Self::KillProgram => "kill_program",
+            Self::KillPostgres => "kill_postgres",
         }
     }
 
@@ -183,7 +190,8 @@ impl FaultKind {
     /// is sent again, and who was told to stop renews until it has.
     pub(crate) fn keeps_from_renewing(self) -> bool {
         use FaultKind::{
-            ClockStep, EditSchedules, FullMemory, PauseQueue, RestartScheduler, RestartWorker, ScriptFlush,
+            ClockStep, EditSchedules, FullMemory, KillPostgres, KillProgram, PauseQueue, RestartScheduler,
+            RestartWorker, ScriptFlush,
         };
         !matches!(
             self,
@@ -194,6 +202,8 @@ impl FaultKind {
                 | RestartScheduler
                 | EditSchedules
                 | PauseQueue
+                | KillProgram
+                | KillPostgres
         )
     }
 }

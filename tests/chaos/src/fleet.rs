@@ -32,6 +32,8 @@ pub(crate) struct Fleet {
 
 /// A place is taken by one process after another.
 struct Place {
+    /// Absent: this program once more, which is told its name and where its ledger is.
+    program: Option<PathBuf>,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     starts: u32,
@@ -59,7 +61,19 @@ impl Fleet {
 
     /// Says what runs at a place; not yet started.
     pub(crate) fn assign(&self, place: &str, arguments: Vec<String>, variables: Vec<(String, String)>) {
-        let vacant = Place { arguments, variables, starts: 0, running: None };
+        let vacant = Place { program: None, arguments, variables, starts: 0, running: None };
+        self.lock().insert(place.to_owned(), vacant);
+    }
+
+    /// The same of another program, which keeps no ledger.
+    pub(crate) fn assign_program(
+        &self,
+        place: &str,
+        program: PathBuf,
+        arguments: Vec<String>,
+        variables: Vec<(String, String)>,
+    ) {
+        let vacant = Place { program: Some(program), arguments, variables, starts: 0, running: None };
         self.lock().insert(place.to_owned(), vacant);
     }
 
@@ -70,8 +84,11 @@ impl Fleet {
         at.starts += 1;
         let name = format!("{place}.{}", at.starts);
         let errors = std::fs::File::create(self.folder.join(&name).with_added_extension("stderr"))?;
-        let mut command = Command::new(&self.program);
-        command.args(&at.arguments).arg("--dir").arg(&self.folder).args(["--name", &name]);
+        let mut command = Command::new(at.program.as_ref().unwrap_or(&self.program));
+        command.args(&at.arguments).current_dir(&self.folder);
+        if at.program.is_none() {
+            command.arg("--dir").arg(&self.folder).args(["--name", &name]);
+        }
         // Jobs panic by the hundred.
         command.env("RUST_BACKTRACE", "0").envs(at.variables.iter().cloned());
         command.process_group(0).kill_on_drop(true);

@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::checker::REDIS;
+use crate::entrance::CELERY_LIST;
 use crate::event::{What, has_ended};
 use crate::ledger::{Ledger, monotonic_us};
 use crate::process::NAMESPACE;
 use crate::server;
-use crate::way::CELERY_LIST;
 use crate::workload::QUEUES;
 use crate::world::World;
 

@@ -13,6 +13,8 @@
 
 mod checker;
 mod conductor;
+mod doors;
+mod entrance;
 mod event;
 mod fleet;
 mod guard;
@@ -22,6 +24,7 @@ mod ledger;
 mod nemesis;
 mod plan;
 mod process;
+mod program;
 mod proxy;
 mod remains;
 mod report;
@@ -81,6 +84,8 @@ enum Command {
         seed: u64,
         #[arg(long)]
         rate: f64,
+        #[command(flatten)]
+        doors: Option<doors::Addresses>,
     },
     /// Ends the processes of a run whose conductor is gone
     #[command(hide = true)]
@@ -88,6 +93,8 @@ enum Command {
 }
 
 fn main() -> Result<ExitCode> {
+    // Fails when it has been done already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match Cli::parse().command {
         Command::Run(args) => {
@@ -105,8 +112,8 @@ fn main() -> Result<ExitCode> {
         Command::Scheduler { common, schedules } => {
             runtime.block_on(process::scheduler(&common, &schedules))?;
         }
-        Command::Producer { common, seed, rate } => {
-            runtime.block_on(process::producer(&common, seed, rate))?;
+        Command::Producer { common, seed, rate, doors } => {
+            runtime.block_on(process::producer(&common, seed, rate, doors.as_ref()))?;
         }
         Command::Guard { folder } => guard::keep(&folder),
     }

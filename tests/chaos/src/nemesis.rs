@@ -65,7 +65,7 @@ impl Nemesis {
         let target = self.world.fleet.name_at(&place).unwrap_or_else(|| place.clone());
         self.write(number, kind, &target, Phase::Begin);
         match kind {
-            FaultKind::KillWorker | FaultKind::KillScheduler => {
+            FaultKind::KillWorker | FaultKind::KillScheduler | FaultKind::KillProgram => {
                 self.world.fleet.kill(&place).await;
                 sleep(lasts).await;
                 self.world.fleet.start(&place)?;
@@ -97,6 +97,10 @@ impl Nemesis {
                 self.world.fleet.go_on(&place);
             }
             FaultKind::KillRedis => self.kill_redis(&planned).await?,
+            FaultKind::KillPostgres => {
+                let program = self.world.program.as_ref().context("the program is not there")?;
+                program.kill_postgres(lasts, &self.world.guard).await?;
+            }
             FaultKind::SlowLink | FaultKind::CutLink | FaultKind::BlackHole => {
                 self.spoil_link(&planned, &place).await?;
             }
@@ -199,13 +203,13 @@ impl Nemesis {
 
 fn lane(kind: FaultKind) -> usize {
     use FaultKind::{
-        BlackHole, ClockStep, CutLink, EditSchedules, KillScheduler, KillWorker, PauseQueue, PauseScheduler,
-        PauseWorker, RestartScheduler, RestartWorker, SlowLink,
+        BlackHole, ClockStep, CutLink, EditSchedules, KillPostgres, KillProgram, KillScheduler, KillWorker,
+        PauseQueue, PauseScheduler, PauseWorker, RestartScheduler, RestartWorker, SlowLink,
     };
     match kind {
         KillWorker | RestartWorker | PauseWorker | ClockStep | KillScheduler | RestartScheduler
         | PauseScheduler | EditSchedules => 1,
-        SlowLink | CutLink | BlackHole | PauseQueue => 2,
+        SlowLink | CutLink | BlackHole | PauseQueue | KillProgram | KillPostgres => 2,
         _ => 0,
     }
 }

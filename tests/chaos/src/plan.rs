@@ -12,9 +12,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::event::FaultKind::{
     self, BlackHole, ClientKill, ClientPause, ClockStep, CutLink, DebugSleep, EditSchedules, FullMemory,
-    KillRedis, KillScheduler, KillWorker, PauseQueue, PauseScheduler, PauseWorker, RestartScheduler,
-    RestartWorker, RewriteAof, ScriptFlush, SlowLink,
+    KillPostgres, KillProgram, KillRedis, KillScheduler, KillWorker, PauseQueue, PauseScheduler, PauseWorker,
+    RestartScheduler, RestartWorker, RewriteAof, ScriptFlush, SlowLink,
 };
+use crate::program::PLACES;
 use crate::sabotage::Sabotage;
 use crate::workload::QUEUES;
 
@@ -43,7 +44,7 @@ pub(crate) struct Planned {
     pub(crate) ends_with_a_cut: bool,
 }
 
-/// What can be done to whom.
+/// What can be done to whom. The program's processes and its Postgres are away as a network is.
 #[derive(Clone, Copy)]
 enum Lane {
     Redis,
@@ -76,7 +77,9 @@ impl Lane {
                 bag.extend(clock.then_some(ClockStep));
                 bag
             }
-            Self::Network => vec![SlowLink, CutLink, BlackHole, PauseQueue],
+            Self::Network => {
+                vec![SlowLink, CutLink, BlackHole, PauseQueue, KillProgram, KillPostgres, KillProgram]
+            }
         }
     }
 
@@ -147,7 +150,8 @@ fn draw(kind: FaultKind, at: Duration, rng: &mut StdRng) -> Planned {
         DebugSleep => 300..3500,
         FullMemory => 1500..4000,
         SlowLink => 1500..5000,
-        CutLink => 100..1500,
+        CutLink | KillProgram => 100..1500,
+        KillPostgres => 100..2000,
         BlackHole => 500..6500,
         ClockStep => 2000..6000,
         ClientKill | ScriptFlush | RewriteAof => 0..1,
@@ -164,7 +168,10 @@ fn draw(kind: FaultKind, at: Duration, rng: &mut StdRng) -> Planned {
         KillScheduler | PauseScheduler | RestartScheduler => "scheduler".to_owned(),
         EditSchedules => "schedules".to_owned(),
         PauseQueue => QUEUES[rng.random_range(0..QUEUES.len())].0.to_owned(),
-        SlowLink | CutLink | BlackHole => match rng.random_range(0..6) {
+        KillProgram => PLACES[rng.random_range(0..PLACES.len())].to_owned(),
+        KillPostgres => "postgres".to_owned(),
+        SlowLink | CutLink | BlackHole => match rng.random_range(0..8) {
+            6.. => PLACES[rng.random_range(1..PLACES.len())].to_owned(),
             0 => place("scheduler", 2, SCHEDULERS, rng),
             1 => place("producer", 2, PRODUCERS, rng),
             _ => place("worker", 2, WORKERS, rng),

@@ -11,11 +11,13 @@ use dogwatch_queue::{Cancelled, Client, Control, NewJob, Producer, Scheduler, Se
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::doors::{Addresses, Doors};
+use crate::entrance::{CELERY_LIST, Entrance};
 use crate::event::{Answer, What};
 use crate::jobs;
 use crate::ledger::Ledger;
 use crate::sabotage::Sabotage;
-use crate::way::{CELERY_LIST, Entrance, Way};
+use crate::way::Way;
 use crate::workload::{QUEUES, Workload};
 use crate::{stall, watch};
 
@@ -124,11 +126,13 @@ pub(crate) async fn scheduler(common: &Common, file: &Path) -> Result<()> {
 }
 
 /// Enqueues `rate` jobs a second by all ways until it is told to stop.
-pub(crate) async fn producer(common: &Common, seed: u64, rate: f64) -> Result<()> {
+pub(crate) async fn producer(common: &Common, seed: u64, rate: f64, doors: Option<&Addresses>) -> Result<()> {
     let (client, ledger) = common.start()?;
     let stop = stop_on_sigterm()?.drain;
     let mut lanes = tokio::task::JoinSet::new();
-    for (n, (way, share)) in (0..).zip(Way::SHARES) {
+    for (n, (way, share)) in
+        (0..).zip(Way::SHARES).filter(|(_, (way, _))| doors.is_some() || !way.is_a_door())
+    {
         let catalog = jobs::registry().catalog();
         let lane = Lane {
             way,
@@ -137,7 +141,7 @@ pub(crate) async fn producer(common: &Common, seed: u64, rate: f64) -> Result<()
             entrance: Entrance::new(
                 Producer::new(client.clone(), catalog.clone()),
                 &common.url,
-                &common.name,
+                doors.filter(|_| way.is_a_door()).map(|doors| Doors::new(doors.clone(), &common.url)),
             ),
             control: Control::new(client.clone(), catalog),
             ledger: ledger.clone(),
@@ -181,6 +185,14 @@ impl Lane {
                 job: job.job.clone(),
                 max_attempts: self.way.max_attempts(job),
             });
+        }
+        if self.way == Way::Outbox && self.workload.below(8) == 0 {
+            for job in &jobs {
+                self.ledger.write(What::Withdrawn { id: id(job) });
+            }
+            // Whatever comes of it, they must not be there.
+            let _ = self.entrance.withdraw(&jobs).await;
+            return;
         }
         let repeats = self.way.repeats();
         for repeat in 0..=repeats {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use dogwatch_queue::{Client, Control};
 use tokio::sync::Mutex;
 
+use crate::doors::Addresses;
 use crate::event::{Fsync, SlotRule, What};
 use crate::fleet::Fleet;
 use crate::guard::Guard;
@@ -15,6 +16,7 @@ use crate::jobs::{self, ATTEMPTS};
 use crate::ledger::Ledger;
 use crate::plan::{PRODUCERS, SCHEDULERS, WORKERS};
 use crate::process::NAMESPACE;
+use crate::program::{PLACES, Program};
 use crate::proxy::Proxy;
 use crate::sabotage::Sabotage;
 use crate::server::Server;
@@ -62,6 +64,8 @@ pub(crate) struct World {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) control: Control,
+    /// Absent where a protection is switched off: it would know nothing of that.
+    pub(crate) program: Option<Program>,
     /// Absent where clocks cannot be stepped.
     faketime: Option<PathBuf>,
 }
@@ -90,8 +94,14 @@ impl World {
             ledger,
             guard,
             control: Control::new(client, jobs::registry().catalog()),
+            program: None,
             faketime: faketime(),
         };
+        if sabotage.is_none() {
+            let program = Program::prepare(folder, &world.guard).await?;
+            program.assign(&world.fleet, address, &mut world.proxies).await?;
+            world.program = Some(program);
+        }
         world.set_clock("+0")?;
         world.write_schedules(Edit::Usual)?;
         for (name, every_ms, rule, _) in SCHEDULES {
@@ -108,6 +118,15 @@ impl World {
                         let (seed, rate) = (seed.wrapping_add(number.into()), rate / f64::from(PRODUCERS));
                         arguments.extend(["--seed".to_owned(), seed.to_string()]);
                         arguments.extend(["--rate".to_owned(), rate.to_string()]);
+                        if let Some(program) = &world.program {
+                            let Addresses { program, api, database } = program.addresses();
+                            let program = program.display().to_string();
+                            for (flag, value) in
+                                [("--program", program), ("--api", api), ("--database", database)]
+                            {
+                                arguments.extend([flag.to_owned(), value]);
+                            }
+                        }
                     }
                     _ => arguments.extend(["--concurrency".to_owned(), slots(rate).to_string()]),
                 }
@@ -135,8 +154,9 @@ impl World {
     }
 
     /// The places of one kind.
-    pub(crate) fn places(kind: &str) -> Vec<String> {
+    pub(crate) fn places(&self, kind: &str) -> Vec<String> {
         let count = match kind {
+            "program" => return self.program.iter().flat_map(|_| PLACES).map(str::to_owned).collect(),
             "worker" => WORKERS,
             "scheduler" => SCHEDULERS,
             _ => PRODUCERS,

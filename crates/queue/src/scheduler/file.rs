@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use super::cadence::Cadence;
 use crate::keys::check_name;
-use crate::producer::NewJob;
+use crate::new_job::NewJob;
 use crate::registry::Catalog;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);

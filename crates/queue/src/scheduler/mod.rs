@@ -28,8 +28,8 @@ use self::agenda::Agenda;
 use self::leader::{Lead, Leadership};
 use crate::client::Client;
 use crate::error::QueueError;
+use crate::new_job::Encoded;
 use crate::outage::Outage;
-use crate::producer::Encoded;
 use crate::registry::Catalog;
 use crate::script::Step;
 

@@ -14,6 +14,13 @@ pub(super) fn check(facts: &Facts<'_>, ends: &mut Count, lost: &mut Count) {
                 continue;
             }
         }
+        if job.withdrawn {
+            ends.checked += 1;
+            if !job.finals.is_empty() || !job.runs.is_empty() {
+                ends.violations.push(format!("job {id} is there, though its transaction was rolled back"));
+            }
+            continue;
+        }
         // Who was not told that it is stored has a job that ends all the same, if it has one at all.
         if !job.finals.is_empty() {
             ends.checked += 1;

@@ -36,6 +36,8 @@ pub(super) struct Facts<'a> {
 pub(super) struct Job<'a> {
     /// When it was acknowledged as stored.
     pub(super) acknowledged: Option<u64>,
+    /// Its transaction was rolled back.
+    pub(super) withdrawn: bool,
     pub(super) max_attempts: Option<u32>,
     /// When somebody who called it off was told that it will not run any more.
     pub(super) called_off: Option<u64>,
@@ -132,6 +134,7 @@ impl<'a> Facts<'a> {
             What::Acknowledged { id, stored: true } => {
                 self.job(id, at).acknowledged.get_or_insert(at);
             }
+            What::Withdrawn { id } => self.job(id, at).withdrawn = true,
             What::Cancelled { id, answer: Answer::Cancelled } => self.job(id, at).called_off = Some(at),
             What::Cancelled { id, answer: Answer::Told } => self.job(id, at).told_off = Some(at),
             What::Begun { id, attempt, token, schedule, slot_ms } => {

@@ -340,6 +340,15 @@ fn memory_does_not_grow() {
 }
 
 #[test]
+fn a_job_whose_transaction_was_rolled_back_must_not_be_there() {
+    let mut history = History::with_a_job();
+    history.add(5, "producer-1.1", What::Withdrawn { id: "b".to_owned() });
+    assert!(history.check().is_clean());
+    history.is("b", "succeeded", 1, Some(90));
+    history.breaks(1, "though its transaction was rolled back");
+}
+
+#[test]
 fn what_redis_may_lose_is_excused_and_counted() {
     let history = |fsync| {
         let mut history = History::new(fsync);

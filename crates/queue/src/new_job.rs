@@ -1,0 +1,295 @@
+//! A job as it is asked for, checked, and as the scripts take it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::celery::Origin;
+use crate::error::QueueError;
+use crate::job::Pause;
+use crate::keys::check_name;
+use crate::record::{Options, Payload};
+use crate::registry::Catalog;
+
+/// Redis is no place for big things; put them elsewhere and enqueue where they are.
+const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_ID_BYTES: usize = 200;
+/// A longer time is a mistake, and may be more than Redis can count.
+const LONGEST: Duration = Duration::from_hours(87_600);
+/// The priority of a job that has none.
+pub(crate) const NORMAL_PRIORITY: u8 = 5;
+
+/// A job to enqueue.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Name of the job.
+    pub job: String,
+    /// Its arguments: a JSON object.
+    pub args: Value,
+    /// Where to.
+    pub queue: String,
+    /// Its identity. Absent: a new one. Enqueueing an id that is there already changes nothing.
+    pub id: Option<String>,
+    /// How long from now it is due.
+    pub delay: Duration,
+    /// When it is due. Of this and `delay`, the later holds.
+    pub run_at: Option<DateTime<Utc>>,
+    /// 0 (first) to 9 (last) within its queue; 5 is the rule, and the fastest.
+    pub priority: u8,
+    /// What it may be there only once for.
+    pub unique: Option<Unique>,
+    /// When it is not run any more, from now on.
+    pub expires: Option<Duration>,
+    /// Attempts allowed. Absent: the job's own.
+    pub max_attempts: Option<u32>,
+    /// How long it waits after a failure. Absent: the job's own.
+    pub backoff: Option<Pause>,
+    /// How long after it was enqueued an attempt may begin at the latest. Absent: the job's own.
+    pub max_age: Option<Duration>,
+    /// When an attempt is stopped. Absent: the job's own.
+    pub timeout: Option<Duration>,
+    /// The schedule that enqueues it, for those who look at the job later.
+    pub schedule: Option<String>,
+}
+
+/// What makes a job unique: a second one of the same key is not enqueued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// The key, within a queue.
+    pub key: String,
+    /// Until when.
+    pub until: UniqueUntil,
+}
+
+/// How long a unique key is held. Whatever it says, the key is free when its job is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UniqueUntil {
+    /// Until a worker has begun with it: one that waits, one that runs.
+    Started,
+    /// Until it has ended.
+    Done,
+    /// For so long from now on, ended or not.
+    Window(Duration),
+}
+
+impl FromStr for UniqueUntil {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "started" => Ok(Self::Started),
+            "done" => Ok(Self::Done),
+            _ => {
+                let window = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
+                window
+                    .map(Self::Window)
+                    .map_err(|_| format!("`{text}`: write started, done or a time, such as 1h"))
+            }
+        }
+    }
+}
+
+impl NewJob {
+    /// A job with its arguments, due now, in queue `default`.
+    pub fn new(job: impl Into<String>, args: Value) -> Self {
+        Self {
+            job: job.into(),
+            args,
+            queue: "default".to_owned(),
+            id: None,
+            delay: Duration::ZERO,
+            run_at: None,
+            priority: NORMAL_PRIORITY,
+            unique: None,
+            expires: None,
+            max_attempts: None,
+            backoff: None,
+            max_age: None,
+            timeout: None,
+            schedule: None,
+        }
+    }
+
+    /// Checks what the types cannot.
+    fn check(&self) -> Result<(), QueueError> {
+        let wrong = |field, value: String, reason| Err(QueueError::Value { field, value, reason });
+        if let Err(reason) = check_name(&self.queue) {
+            return wrong("queue", self.queue.clone(), reason);
+        }
+        if let Some(n) = self.max_attempts.filter(|n| *n == 0 || *n > 1000) {
+            return wrong("max_attempts", n.to_string(), "write a number from 1 to 1000");
+        }
+        if self.priority > 9 {
+            return wrong("priority", self.priority.to_string(), "write a number from 0 (first) to 9 (last)");
+        }
+        if let Some(id) = self.id.as_ref().filter(|id| id.is_empty() || id.len() > MAX_ID_BYTES) {
+            return wrong("id", id.clone(), "an id has 1 to 200 bytes");
+        }
+        let window = self.unique.as_ref().and_then(|unique| match unique.until {
+            UniqueUntil::Window(window) => Some(window),
+            UniqueUntil::Started | UniqueUntil::Done => None,
+        });
+        let backoff = self.backoff.map(Pause::longest);
+        for (field, time) in [
+            ("delay", Some(self.delay)),
+            ("unique_until", window),
+            ("expires", self.expires),
+            ("backoff", backoff),
+            ("max_age", self.max_age),
+            ("timeout", self.timeout),
+        ] {
+            if let Some(time) = time.filter(|time| *time > LONGEST) {
+                return wrong(field, format!("{time:?}"), "a time is at most 87600h, which is ten years");
+            }
+        }
+        let key = self.unique.as_ref().map(|unique| &unique.key);
+        if let Some(key) = key.filter(|key| key.is_empty() || key.len() > MAX_ID_BYTES) {
+            return wrong("unique_key", key.clone(), "a key has 1 to 200 bytes");
+        }
+        Ok(())
+    }
+
+    /// As it is written in the job's document.
+    fn options(&self, now_ms: i64) -> Options {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let until = |unique: &Unique| match unique.until {
+            UniqueUntil::Started => "started".to_owned(),
+            UniqueUntil::Done => "done".to_owned(),
+            UniqueUntil::Window(_) => "window".to_owned(),
+        };
+        let expires = self.expires.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        Options {
+            enqueued_at: Some(now_ms),
+            expires_at: expires.map(|ms| now_ms.saturating_add(ms)),
+            max_attempts: self.max_attempts,
+            backoff: self.backoff,
+            max_age_ms: self.max_age.map(ms),
+            timeout_ms: self.timeout.map(ms),
+            priority: (self.priority != NORMAL_PRIORITY).then_some(self.priority),
+            unique_key: self.unique.as_ref().map(|unique| unique.key.clone()),
+            unique_until: self.unique.as_ref().map(until),
+            schedule: self.schedule.clone(),
+            slot_ms: None,
+            celery: None,
+        }
+    }
+
+    /// Checked, as a document: what all ticks of a schedule have in common.
+    pub(crate) fn template(self, catalog: &Catalog) -> Result<Payload, QueueError> {
+        catalog.check(&self.job, &self.args)?;
+        self.check()?;
+        let options = self.options(0);
+        let payload = Payload { job: self.job, args: self.args, options };
+        bytes_of(&payload)?;
+        Ok(payload)
+    }
+}
+
+/// A checked job in the five arguments that the scripts take.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    pub(crate) id: String,
+    /// False when the caller has chosen the id.
+    pub(crate) id_is_ours: bool,
+    pub(crate) payload: Vec<u8>,
+    delay_ms: u64,
+    run_at_ms: i64,
+    /// What the script has to know of the options; empty for most jobs.
+    options: String,
+}
+
+impl Encoded {
+    /// Checks everything that Redis would not.
+    pub(crate) fn new(job: NewJob, catalog: &Catalog, now_ms: i64) -> Result<Self, QueueError> {
+        catalog.check(&job.job, &job.args)?;
+        Self::unchecked(job, now_ms, None)
+    }
+
+    /// Checks everything but the name and its arguments: what does not fit becomes a dead letter.
+    pub(crate) fn unchecked(
+        mut job: NewJob,
+        now_ms: i64,
+        celery: Option<Origin>,
+    ) -> Result<Self, QueueError> {
+        job.check()?;
+        let options = Options { celery, ..job.options(now_ms) };
+        let id_is_ours = job.id.is_none();
+        let id = job.id.take().unwrap_or_else(new_id);
+        let mut matters = Map::new();
+        if let Some(priority) = options.priority {
+            matters.insert("priority".to_owned(), json!(priority));
+        }
+        if let Some(unique) = &job.unique {
+            matters.insert("unique_key".to_owned(), json!(unique.key));
+            if let UniqueUntil::Window(window) = unique.until {
+                matters.insert(
+                    "unique_ms".to_owned(),
+                    json!(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
+                );
+            }
+        }
+        Ok(Self {
+            id,
+            id_is_ours,
+            payload: bytes_of(&Payload { job: job.job, args: job.args, options })?,
+            delay_ms: u64::try_from(job.delay.as_millis()).unwrap_or(u64::MAX),
+            run_at_ms: job.run_at.map_or(0, |time| time.timestamp_millis()),
+            options: if matters.is_empty() { String::new() } else { Value::Object(matters).to_string() },
+        })
+    }
+
+    /// A tick of a schedule.
+    pub(crate) fn tick(
+        payload: &Payload,
+        now_ms: i64,
+        slot_ms: i64,
+        delay: Duration,
+    ) -> Result<Self, QueueError> {
+        let options =
+            Options { enqueued_at: Some(now_ms), slot_ms: Some(slot_ms), ..payload.options.clone() };
+        Ok(Self {
+            id: new_id(),
+            id_is_ours: true,
+            payload: bytes_of(&Payload { options, ..payload.clone() })?,
+            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            run_at_ms: 0,
+            options: String::new(),
+        })
+    }
+
+    /// A message that cannot be read, kept as it is.
+    pub(crate) fn raw(job: NewJob, raw: &[u8], now_ms: i64) -> Result<Self, QueueError> {
+        let most = raw.len().min(MAX_PAYLOAD_BYTES);
+        Ok(Self { payload: raw[..most].to_vec(), ..Self::unchecked(job, now_ms, None)? })
+    }
+
+    /// With what is said of a dead letter in place of the options.
+    pub(crate) fn with_news(self, news: &Value) -> Self {
+        Self { options: news.to_string(), ..self }
+    }
+
+    /// Whether the shortest way in is enough.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.delay_ms == 0 && self.run_at_ms == 0 && self.options.is_empty()
+    }
+
+    pub(crate) fn add_to(&self, call: &mut redis::ScriptInvocation<'_>) {
+        call.arg(&self.id).arg(&self.payload).arg(self.delay_ms).arg(self.run_at_ms).arg(&self.options);
+    }
+}
+
+fn bytes_of(payload: &Payload) -> Result<Vec<u8>, QueueError> {
+    let wrong = |reason| QueueError::Arguments { job: payload.job.clone(), pointer: "/".to_owned(), reason };
+    let bytes = serde_json::to_vec(payload).map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() > MAX_PAYLOAD_BYTES {
+        return Err(wrong(format!("{} bytes are too many; {MAX_PAYLOAD_BYTES} are allowed", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+/// Ids sort by the time at which they were made.
+fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
