@@ -92,19 +92,24 @@ local function free_key(id, key)
   if type(key) == 'string' and call('GET', Q .. ':unique:' .. key) == id then call('DEL', Q .. ':unique:' .. key) end
 end
 
--- Gives the place under a limit back; the next that waits takes it over at once, so that no newcomer gets in between.
-local function free_place(id, limit)
-  call('HDEL', Q .. ':place', id)
-  -- Somebody else has taken a place that was left behind.
-  if call('ZREM', Q .. ':holders:' .. limit, id) == 0 then return end
+-- Gives a free place under a limit to the job that waits longest. False when none waits.
+local function hand_over(limit)
   local next
   repeat
     next = call('LPOP', Q .. ':waiting:' .. limit)
   until not next or call('HDEL', Q .. ':parked', next) == 1
-  if not next then return end
+  if not next then return false end
   call('ZADD', Q .. ':holders:' .. limit, now_text, next)
   call('HSET', Q .. ':place', next, limit)
   ready(next, options_of(next).priority, true)
+  return true
+end
+
+-- Gives the place under a limit back; the next that waits takes it over at once, so that no newcomer gets in between.
+local function free_place(id, limit)
+  call('HDEL', Q .. ':place', id)
+  -- Somebody else may have taken a place that was left behind.
+  if call('ZREM', Q .. ':holders:' .. limit, id) == 1 then hand_over(limit) end
 end
 
 -- Tells Celery clients that wait; {key, value} each. What cannot be told, such as for want of rights, stops nothing.

@@ -54,6 +54,8 @@ pub struct Scheduler {
     leadership: Leadership,
     /// Whether this scheduler knows what was enqueued last.
     has_begun: bool,
+    /// Schedules that are new or changed, and have to begin to count.
+    changed: Vec<usize>,
 }
 
 impl Scheduler {
@@ -67,7 +69,18 @@ impl Scheduler {
         let leadership = Leadership::new(client.clone());
         let agenda = Agenda::of(&schedules, &catalog).map_err(|error| of_file(&path, &error))?;
         let read_at = Instant::now();
-        Ok(Self { client, catalog, path, text, read_at, schedules, agenda, leadership, has_begun: false })
+        Ok(Self {
+            client,
+            catalog,
+            path,
+            text,
+            read_at,
+            schedules,
+            agenda,
+            leadership,
+            has_begun: false,
+            changed: Vec::new(),
+        })
     }
 
     /// What is in force.
@@ -99,6 +112,8 @@ impl Scheduler {
         let Some(lead) = self.leadership.confirm().await? else {
             self.has_begun = false;
             self.reread();
+            // Who leads sees to it.
+            self.changed.clear();
             return Ok(TURN / 2);
         };
         let now = lead.now();
@@ -108,11 +123,13 @@ impl Scheduler {
         } else {
             self.begin(now, &lead).await?;
         }
+        // Left over from a turn that Redis has interrupted.
+        self.restart(now, &lead).await?;
         let due = self.agenda.take_due(now);
         self.tick(due, "next", &lead).await?;
         // After what was due by the old file, and from the same moment on: no slot falls in between.
-        let changed = self.reread();
-        self.tick(changed.into_iter().map(|index| (index, now)), "restart", &lead).await?;
+        self.reread();
+        self.restart(now, &lead).await?;
         let next = self.agenda.next().unwrap_or(Timestamp::MAX).as_millisecond();
         let sleep = next.saturating_sub(lead.now().as_millisecond());
         Ok(Duration::from_millis(u64::try_from(sleep).unwrap_or(0)).min(TURN))
@@ -134,6 +151,14 @@ impl Scheduler {
             self.leadership.note_started().await?;
         }
         self.has_begun = true;
+        Ok(())
+    }
+
+    /// Lets what was changed begin to count.
+    async fn restart(&mut self, now: Timestamp, lead: &Lead) -> Result<(), QueueError> {
+        let changed: Vec<(usize, Timestamp)> = self.changed.iter().map(|index| (*index, now)).collect();
+        self.tick(changed, "restart", lead).await?;
+        self.changed.clear();
         Ok(())
     }
 
@@ -214,21 +239,21 @@ impl Scheduler {
     }
 
     /// Reads the file again when it has changed. A bad one is refused as a whole and said once; the last good one
-    /// stays in force. Returns the schedules that are new or changed.
-    fn reread(&mut self) -> Vec<usize> {
+    /// stays in force. Notes the schedules that are new or changed.
+    fn reread(&mut self) {
         if self.read_at.elapsed() < REREAD {
-            return Vec::new();
+            return;
         }
         self.read_at = Instant::now();
         let text = match file::read(&self.path) {
-            Ok(text) if text == self.text => return Vec::new(),
+            Ok(text) if text == self.text => return,
             Ok(text) => text,
             Err(error) => {
                 // Forget the text, so that the same file is taken when it is back.
                 if !std::mem::take(&mut self.text).is_empty() {
                     tracing::error!(error = %error, "schedules stay as they were: {error}");
                 }
-                return Vec::new();
+                return;
             }
         };
         let read = Schedules::parse(&self.path, &text, &self.catalog).and_then(|schedules| {
@@ -241,14 +266,10 @@ impl Scheduler {
             Ok((schedules, mut agenda)) => {
                 let count = schedules.enabled().count();
                 tracing::info!(schedules = count, "{} was read again", self.path.display());
-                let changed = agenda.continue_from(&self.agenda);
+                self.changed = agenda.continue_from(&self.agenda);
                 (self.schedules, self.agenda) = (schedules, agenda);
-                changed
             }
-            Err(error) => {
-                tracing::error!(error = %error, "schedules stay as they were: {error}");
-                Vec::new()
-            }
+            Err(error) => tracing::error!(error = %error, "schedules stay as they were: {error}"),
         }
     }
 }

@@ -48,6 +48,31 @@ async fn concurrency_is_limited_over_all_workers_and_nothing_starves() {
     assert_eq!(queue.left_over().await, Vec::<String>::new());
 }
 
+/// The most that ran at once of jobs that waited under one limit, when a worker came that has another.
+async fn most_at_once_after(before: u32, then: u32) -> usize {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(before), None, None));
+    let worker = queue.work();
+    let jobs = queue.producer.enqueue_all((0..9).map(|_| sleep(100)).collect()).await.unwrap();
+    queue.end_of(&jobs[0].id).await;
+    worker.drain().await;
+    queue.ledger.runs.lock().unwrap().clear();
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(then), None, None));
+    let worker = queue.work();
+    for job in &jobs {
+        queue.end_of(&job.id).await;
+    }
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+    most_at_once(&queue)
+}
+
+#[tokio::test]
+async fn a_limit_that_is_changed_holds_for_those_that_wait() {
+    assert_eq!(most_at_once_after(1, 3).await, 3, "it was raised");
+    assert_eq!(most_at_once_after(3, 1).await, 1, "it was lowered");
+}
+
 #[tokio::test]
 async fn each_value_of_an_argument_has_a_limit_of_its_own() {
     let mut queue = Queue::new().await;
