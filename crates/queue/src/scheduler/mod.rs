@@ -10,6 +10,7 @@
 mod agenda;
 mod cadence;
 mod file;
+mod forget;
 mod leader;
 mod plan;
 
@@ -150,6 +151,7 @@ impl Scheduler {
         if first_start {
             self.leadership.note_started().await?;
         }
+        forget::forget(&self.client, &self.schedules, now).await?;
         self.has_begun = true;
         Ok(())
     }

@@ -167,3 +167,38 @@ fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
         assert!(shown.starts_with(expected), "{text}\n{error}");
     }
 }
+
+#[tokio::test]
+async fn a_schedule_that_left_the_file_long_ago_is_forgotten() {
+    let queue = Queue::new().await;
+    let key = queue.key("slots");
+    let mut redis = queue.redis().await;
+    let (now, _): (i64, i64) = redis::cmd("TIME").query_async(&mut redis).await.unwrap();
+    for (name, days) in [("long_ago", 40), ("lately", 20)] {
+        let slot = (now - days * 86_400) * 1000;
+        let fields = [("slot", slot.to_string()), ("definition", "d".to_owned()), ("job", "j".to_owned())];
+        for (field, value) in fields {
+            redis.hset::<_, _, _, ()>(&key, format!("{name}:{field}"), value).await.unwrap();
+        }
+    }
+    redis.sadd::<_, _, ()>(format!("{}:queues", queue.namespace), "default").await.unwrap();
+    let file = file(EVERY_SECOND);
+    let (stop, scheduler) = start(&queue, &file);
+    let fields = async |redis: &mut redis::aio::MultiplexedConnection| {
+        let mut fields: Vec<String> = redis.hkeys(&key).await.unwrap();
+        fields.sort();
+        fields
+    };
+    let expected = [
+        ":epoch",
+        "lately:definition",
+        "lately:job",
+        "lately:slot",
+        "tick:definition",
+        "tick:job",
+        "tick:slot",
+    ];
+    eventually(LONG, "it is forgotten", async || fields(&mut redis.clone()).await == expected).await;
+    stop.cancel();
+    scheduler.await.unwrap();
+}
