@@ -46,3 +46,27 @@ async fn a_worker_drains_on_sigterm_and_no_attempt_is_lost() {
     assert_eq!(worker.end().await, Some(0));
     assert_eq!((place.jobs("succeeded").len(), place.jobs("ready").len()), (2, 1));
 }
+
+/// How many jobs a schedule has enqueued that nobody runs.
+fn ticks(place: &Place) -> usize {
+    place.jobs("ready").len()
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_killed_or_stands_still_is_followed_within_five_seconds() {
+    let place = Place::new().await;
+    let schedule = "[schedules.check_service_health]\nevery = \"1s\"\noverlap = \"allow\"\n";
+    place.write("schedules.toml", schedule);
+    let mut leader = place.start(&["scheduler"]);
+    eventually(LONG, "it leads", async || ticks(&place) >= 2).await;
+    for signal in ["STOP", "KILL"] {
+        let follower = place.start(&["scheduler"]);
+        follower.says("scheduler of").await;
+        leader.signal(signal);
+        let before = ticks(&place);
+        let within = Duration::from_secs(5);
+        eventually(within, "the other enqueues", async || ticks(&place) > before).await;
+        // One that had stood still ends here; the other leads.
+        leader = follower;
+    }
+}

@@ -56,6 +56,9 @@ impl Child {
             "apalis" => apalis_peer::child(&role, &url, count).await,
             "river" => river_peer::child(&role, &url, count).await,
             "schedules" => schedules::child(&role, &url, count).await,
+            "spin" => loop {
+                std::hint::spin_loop();
+            },
             other => anyhow::bail!("no peer is named `{other}`"),
         }
     }
