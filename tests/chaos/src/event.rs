@@ -51,6 +51,8 @@ pub(crate) enum What {
     Ended { id: String, token: String, how: How },
     /// What became of a run's outcome, as its worker was told by Redis.
     Outcome { id: String, attempt: u32, token: String, verdict: Verdict, end: End },
+    /// A scheduler has read its file.
+    Ready,
     /// A scheduler has taken the lead.
     Leads { epoch: u64 },
     /// A job as it stood in Redis after its end, or when all was over.

@@ -76,6 +76,7 @@ impl Nemesis {
                 self.world.fleet.start(&place)?;
             }
             FaultKind::EditSchedules => {
+                self.all_schedulers_have_started().await?;
                 let other = if planned.ends_with_a_cut { Edit::Broken } else { Edit::OneMore };
                 self.world.write_schedules(other)?;
                 sleep(lasts).await;
@@ -194,6 +195,20 @@ impl Nemesis {
             }
         }
         Ok(last.1)
+    }
+
+    /// Waits for it: with a broken file a scheduler does not start, and should not.
+    async fn all_schedulers_have_started(&self) -> Result<()> {
+        for number in 1..=SCHEDULERS {
+            let place = format!("scheduler-{number}");
+            while let Some(name) = self.world.fleet.name_at(&place) {
+                if ledger::read_one(&self.ledger_of(&name))?.iter().any(|event| event.what == What::Ready) {
+                    break;
+                }
+                sleep(AGAIN).await;
+            }
+        }
+        Ok(())
     }
 
     fn ledger_of(&self, name: &str) -> PathBuf {

@@ -119,8 +119,9 @@ pub(crate) async fn worker(common: &Common, keep: Keep, concurrency: u32) -> Res
 }
 
 pub(crate) async fn scheduler(common: &Common, file: &Path) -> Result<()> {
-    let (client, _) = common.start()?;
+    let (client, ledger) = common.start()?;
     let scheduler = Scheduler::new(client, jobs::registry().catalog(), file.to_owned())?;
+    ledger.write(What::Ready);
     scheduler.run(stop_on_sigterm()?.drain).await;
     Ok(())
 }

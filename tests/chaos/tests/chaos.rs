@@ -34,27 +34,29 @@ fn every_promise_is_kept_whatever_fails() {
 }
 
 #[test]
-fn without_the_fence_two_outcomes_of_a_job_are_accepted() {
-    breaks("fence", "3. no claim and no job has two accepted outcomes: BROKEN");
+fn without_the_fence_outcomes_of_stale_runs_are_accepted() {
+    // Which of the two it is hangs on who is first: the stale run, or the one that came after it.
+    breaks("fence", &["3. no claim and no job has two accepted outcomes: BROKEN", "the stale run's `"]);
 }
 
 #[test]
 fn without_a_lease_from_the_claim_on_jobs_of_a_killed_worker_never_end() {
-    breaks("claim", "has not ended: it is `running` when all is over");
+    breaks("claim", &["has not ended: it is `running` when all is over"]);
 }
 
 #[test]
 fn without_the_slot_as_a_key_a_failover_enqueues_it_twice() {
-    breaks("slot", "5. every slot of a schedule was enqueued once: BROKEN");
+    breaks("slot", &["5. every slot of a schedule was enqueued once: BROKEN"]);
 }
 
 #[test]
 fn without_the_heartbeat_a_job_that_runs_is_run_again() {
-    breaks("heartbeat", "4. runs overlap only where a lease had lapsed: BROKEN");
+    breaks("heartbeat", &["4. runs overlap only where a lease had lapsed: BROKEN"]);
 }
 
+/// Without a protection the report has one of the signs. Several faults, so that not all miss every job that runs.
 #[track_caller]
-fn breaks(sabotage: &str, expected: &str) {
-    let (every_promise_was_kept, report) = chaos(&["--duration", "9s", "--sabotage", sabotage]);
-    assert!(!every_promise_was_kept && report.contains(expected), "{report}");
+fn breaks(sabotage: &str, signs: &[&str]) {
+    let (every_promise_was_kept, report) = chaos(&["--duration", "18s", "--sabotage", sabotage]);
+    assert!(!every_promise_was_kept && signs.iter().any(|sign| report.contains(sign)), "{report}");
 }

@@ -172,6 +172,7 @@ impl<'a> Facts<'a> {
             | What::Began { .. }
             | What::Fault { .. }
             | What::Stalled { .. }
+            | What::Ready
             | What::Leads { .. } => {}
         }
     }
