@@ -8,11 +8,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Ours that each of ours may depend on; tests not counted.
-const MAY_IMPORT: [(&str, &[&str]); 9] = [
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("dogwatch-queue", &[]),
     ("dogwatch-store", &[]),
     ("dogwatch-notify", &[]),
     ("dogwatch-detect", &[]),
+    ("dogwatch-sql", &[]),
     ("dogwatch-embedded", &[]),
     ("dogwatch-testing", &["dogwatch-embedded"]),
     ("dogwatch-chaos", &["dogwatch-queue", "dogwatch-embedded"]),
