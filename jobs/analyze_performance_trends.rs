@@ -9,7 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_detect::{Sample, Shift, shift};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
-use dogwatch_store::{EndpointTiming, HostUsage, Store, StoreError, Trend, TrendDirection, TrendMetric};
+use dogwatch_store::{
+    EndpointTiming, HostUsage, MetricFilter, Store, StoreError, Trend, TrendDirection, TrendMetric, Window,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::services::Services;
@@ -84,8 +86,9 @@ impl Windows {
     async fn load(&self, store: &Store) -> Result<Vec<Pair>, StoreError> {
         let middle = self.end - self.length;
         let start = middle - self.length;
-        let before = store.response_times(start, middle).await?;
-        let after = store.response_times(middle, self.end).await?;
+        let all = MetricFilter::default();
+        let before = store.response_times(Window { since: start, until: Some(middle) }, &all).await?;
+        let after = store.response_times(Window { since: middle, until: Some(self.end) }, &all).await?;
         let mut pairs = pair_endpoints(&before, &after);
         let before = store.host_usage(start, middle).await?;
         let after = store.host_usage(middle, self.end).await?;

@@ -13,8 +13,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_notify::Notifier;
 use dogwatch_queue::{Job, JobError, Retry, Run, secs};
 use dogwatch_store::{
-    DiskUsage, EndpointTiming, ErrorRate, HealthState, HostUsage, NewAlert, ServiceHealth, Severity, Store,
-    StoreError,
+    DiskUsage, EndpointTiming, ErrorRate, HealthState, HostUsage, MetricFilter, NewAlert, ServiceHealth,
+    Severity, Store, StoreError, Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,8 @@ impl Job for CheckPerformanceThresholds {
         }
         let window = TimeDelta::minutes(self.window_minutes.into());
         let now = cx.clock.now();
+        // What came a moment ago counts.
+        cx.store.roll_up().await?;
         let conditions = observe(&cx.store, now - window, now, &cx.settings.thresholds).await?;
         Ok(settle(&cx.store, &cx.notifier, conditions, now).await?)
     }
@@ -84,9 +86,10 @@ async fn observe(
     thresholds: &Thresholds,
 ) -> Result<Vec<Condition>, StoreError> {
     let mut conditions = Vec::new();
-    let rates = store.error_rates(since, until).await?;
+    let (window, all) = (Window { since, until: Some(until) }, MetricFilter::default());
+    let rates = store.error_rates(window, &all).await?;
     conditions.extend(rates.iter().filter_map(|rate| error_rate(rate, thresholds)));
-    let timings = store.response_times(since, until).await?;
+    let timings = store.response_times(window, &all).await?;
     conditions.extend(timings.iter().filter_map(|timing| response_time(timing, thresholds)));
     for host in &store.host_usage(since, until).await? {
         conditions.extend(host_use(host, thresholds));

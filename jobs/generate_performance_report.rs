@@ -10,8 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{
-    Alert, AlertFilter, DiskUsage, EndpointTiming, HostUsage, RequestSummary, ServiceHealth, Store,
-    StoreError, StoredReport,
+    Alert, AlertFilter, DiskUsage, EndpointTiming, HostUsage, MetricFilter, RequestSummary, ServiceHealth,
+    Store, StoreError, StoredReport, Window,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -101,7 +101,8 @@ impl Report {
     /// # Errors
     /// When the database does not answer.
     pub async fn build(store: &Store, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<Self, StoreError> {
-        let mut slowest_endpoints = store.response_times(start, end).await?;
+        let (window, all) = (Window { since: start, until: Some(end) }, MetricFilter::default());
+        let mut slowest_endpoints = store.response_times(window, &all).await?;
         slowest_endpoints.sort_by(|a, b| b.p95_ms.total_cmp(&a.p95_ms));
         slowest_endpoints.truncate(ENDPOINTS);
         let mut alerts = store.alerts(AlertFilter { status: None, limit: ALERTS }).await?;
@@ -109,7 +110,7 @@ impl Report {
         Ok(Self {
             window_start: start,
             window_end: end,
-            requests: store.request_summary(start, end).await?,
+            requests: store.request_summary(window, &all).await?,
             slowest_endpoints,
             hosts: store.host_usage(start, end).await?,
             disks: store.disk_usage(start, end).await?,

@@ -10,6 +10,7 @@ mod cleanup_old_performance_data;
 mod generate_performance_report;
 mod host;
 mod monitor_system_resources;
+mod roll_up_performance_metrics;
 mod send_performance_alerts;
 mod services;
 mod settings;
@@ -26,6 +27,7 @@ pub use self::cleanup_old_performance_data::CleanupOldPerformanceData;
 pub use self::generate_performance_report::{GeneratePerformanceReport, Report};
 pub use self::host::{HostSampler, host_name};
 pub use self::monitor_system_resources::MonitorSystemResources;
+pub use self::roll_up_performance_metrics::RollUpPerformanceMetrics;
 pub use self::send_performance_alerts::SendPerformanceAlerts;
 pub use self::services::Services;
 pub use self::settings::{Settings, Thresholds};
@@ -40,5 +42,6 @@ pub fn registry() -> Registry<Services> {
         .with::<CleanupOldPerformanceData>()
         .with::<GeneratePerformanceReport>()
         .with::<MonitorSystemResources>()
+        .with::<RollUpPerformanceMetrics>()
         .with::<SendPerformanceAlerts>()
 }

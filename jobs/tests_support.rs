@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use dogwatch_notify::Notifier;
 use dogwatch_queue::{Clock, Run};
-use dogwatch_store::{RequestMetric, Store};
+use dogwatch_store::{Batch, RequestMetric, SpanKey, Store};
 use dogwatch_testing::{ManualClock, TestDatabase};
 
 use crate::host::HostSampler;
@@ -55,25 +55,32 @@ impl Bench {
         status_code: i16,
         response_time_ms: f64,
     ) {
-        let row = RequestMetric {
-            occurred_at: at,
-            tenant: None,
-            service: "shop".to_owned(),
-            endpoint: "/pay".to_owned(),
-            method: "POST".to_owned(),
-            status_code,
-            response_time_ms,
-            user_id: None,
-            client_address: None,
-            trace_id: None,
-            db_query_count: None,
-            db_query_time_ms: None,
-            cache_hits: None,
-            cache_misses: None,
-            cpu_percent: None,
-            memory_percent: None,
-            error: None,
-        };
-        self.cx.store.insert_request_metrics(&vec![row; count]).await.unwrap();
+        let mut batch = Batch::default();
+        for _ in 0..count {
+            let row = RequestMetric {
+                occurred_at: at,
+                key: SpanKey::random(),
+                tenant: None,
+                service: "shop".to_owned(),
+                endpoint: "/pay".to_owned(),
+                method: "POST".to_owned(),
+                status_code: Some(status_code),
+                is_error: status_code >= 500,
+                response_time_ms,
+                user_id: None,
+                client_address: None,
+                trace_id: None,
+                db_query_count: None,
+                db_query_time_ms: None,
+                cache_hits: None,
+                cache_misses: None,
+                cpu_percent: None,
+                memory_percent: None,
+                error: None,
+            };
+            self.cx.store.add_request(&mut batch, &row).await.unwrap();
+        }
+        self.cx.store.store(&[batch]).await.unwrap();
+        self.cx.store.roll_up().await.unwrap();
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use dogwatch_queue::{QueueError, error_chain};
-use dogwatch_store::StoreError;
+use dogwatch_store::{IntakeError, StoreError};
 use serde::Serialize;
 
 /// When a client may try again while Redis or Postgres is away, in seconds.
@@ -90,13 +90,24 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) if !error.is_unavailable() => Self::internal(&error),
+            IntakeError::Store(error) => Self::unavailable("Postgres", &error),
+            IntakeError::Full => Self::new(StatusCode::TOO_MANY_REQUESTS, format!("{error}; try again")),
+            IntakeError::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{error}; try again")),
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.code;
         let mut response = (code, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
-        if code == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(code, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         if code == StatusCode::PAYLOAD_TOO_LARGE {

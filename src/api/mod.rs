@@ -17,7 +17,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
-use dogwatch_store::Store;
+use dogwatch_store::{Intake, Store};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -35,6 +35,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct ApiState {
     /// Postgres.
     pub store: Store,
+    /// Stores what services send.
+    pub intake: Intake,
     /// Enqueues jobs.
     pub producer: Producer,
     /// Reads jobs.
@@ -48,11 +50,13 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// From the settings.
+    /// From the settings. Has to be called inside a Tokio runtime.
     pub fn new(config: &Config, pulse: Option<Pulse>) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
+        let store = wiring::store(config)?;
         Ok(Self {
-            store: wiring::store(config)?,
+            intake: Intake::start(store.clone()),
+            store,
             producer: wiring::producer(&client),
             inspector: wiring::inspector(&client),
             control: wiring::control(&client),

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::RequestMetric;
+use dogwatch_store::{Batch, RequestMetric, SpanKey};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
@@ -52,7 +52,11 @@ pub(super) async fn store(
     let now = state.clock.now();
     let rows: Vec<RequestMetric> =
         body.into_items().map(|(pointer, metric)| metric.check(&pointer, now)).collect::<Result<_, _>>()?;
-    let stored = state.store.insert_request_metrics(&rows).await?;
+    let mut batch = Batch::default();
+    for row in &rows {
+        state.store.add_request(&mut batch, row).await?;
+    }
+    let stored = state.intake.store(batch).await?;
     Ok((StatusCode::CREATED, Json(Stored { stored })))
 }
 
@@ -108,11 +112,13 @@ impl MetricRequest {
         }
         Ok(RequestMetric {
             occurred_at,
+            key: SpanKey::random(),
             tenant: self.tenant,
             service: self.service,
             endpoint: self.endpoint,
             method: self.method.to_uppercase(),
-            status_code: self.status_code,
+            status_code: Some(self.status_code),
+            is_error: self.status_code >= 500,
             response_time_ms: self.response_time_ms,
             user_id: self.user_id,
             client_address: self.client_address,

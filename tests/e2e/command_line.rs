@@ -98,7 +98,7 @@ async fn schedules_are_listed_with_their_next_times() {
     place.write("schedules.toml", include_str!("../../schedules.toml"));
     let list = place.json(&["schedules", "next", "--count", "2", "--json"]);
     let items = list["items"].as_array().unwrap();
-    assert_eq!(items.len(), 7);
+    assert_eq!(items.len(), 8);
     assert!(items.iter().all(|item| item["next"].as_array().unwrap().len() == 2), "{list}");
     assert!(place.run(&["schedules", "validate"]).status.success());
 }

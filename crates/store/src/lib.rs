@@ -4,17 +4,24 @@
 //! percentiles are computed where the rows are; every list is bounded.
 
 mod alerts;
+mod batch;
+mod copy;
 mod error;
 mod host_metrics;
+mod intake;
 mod job_outbox;
 mod migrations;
 mod notifications;
 mod partitions;
 mod reports;
 mod request_metrics;
+mod rollups;
+mod series;
 mod service_health;
 mod settings;
+mod sketch;
 mod trends;
+mod windows;
 mod words;
 
 use std::collections::HashSet;
@@ -27,16 +34,20 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, NewAlert, Raised};
+pub use self::batch::Batch;
 pub use self::error::StoreError;
 pub use self::host_metrics::{DiskSample, DiskUsage, HostSample, HostUsage};
+pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::Notification;
 pub use self::partitions::Deleted;
 pub use self::reports::StoredReport;
-pub use self::request_metrics::{EndpointTiming, ErrorRate, RequestMetric, RequestSummary};
+pub use self::request_metrics::{RequestMetric, SpanKey};
+use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
 pub use self::settings::Settings;
 pub use self::trends::Trend;
+pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
 pub use self::words::{AlertStatus, HealthState, NotificationEvent, Severity, TrendDirection, TrendMetric};
 
 /// The handle on Postgres. Cheap to clone; clones share their connections.
@@ -45,6 +56,7 @@ pub struct Store {
     pool: PgPool,
     /// Partitions that are known to be there, so that an insert need not ask.
     known_days: Arc<Mutex<HashSet<(&'static str, NaiveDate)>>>,
+    known_series: Arc<KnownSeries>,
 }
 
 impl Store {
@@ -60,7 +72,7 @@ impl Store {
             .acquire_timeout(settings.acquire_timeout)
             .after_connect(|connection, _| Box::pin(stay_with_our_tables(connection)))
             .connect_lazy_with(options);
-        Ok(Self { pool, known_days: Arc::default() })
+        Ok(Self { pool, known_days: Arc::default(), known_series: Arc::default() })
     }
 
     /// The server's version, such as `18.1`.

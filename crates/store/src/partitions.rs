@@ -12,10 +12,13 @@ use crate::error::StoreError;
 
 /// Tables that are partitioned by day.
 pub(crate) const REQUESTS: &str = "performance_metrics";
+pub(crate) const MINUTES: &str = "rollups_minute";
 pub(crate) const HOSTS: &str = "host_metrics";
 pub(crate) const DISKS: &str = "host_disks";
 pub(crate) const HEALTH: &str = "service_health_checks";
-const TABLES: [&str; 4] = [REQUESTS, HOSTS, DISKS, HEALTH];
+const TABLES: [&str; 5] = [REQUESTS, MINUTES, HOSTS, DISKS, HEALTH];
+/// Not partitioned.
+pub(crate) const HOURS: &str = "rollups_hour";
 
 /// The comment on a table that retention has begun to remove.
 const TO_BE_DROPPED: &str = "to be dropped";
@@ -61,9 +64,19 @@ impl Store {
     ) -> Result<(), StoreError> {
         let days: BTreeSet<NaiveDate> = times.map(|time| time.date_naive()).collect();
         for day in days {
-            if !self.known_days.lock().unwrap_or_else(PoisonError::into_inner).contains(&(table, day)) {
-                self.ensure_day(table, day).await?;
-            }
+            self.ensure_known_day(table, day).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one day.
+    pub(crate) async fn ensure_known_day(
+        &self,
+        table: &'static str,
+        day: NaiveDate,
+    ) -> Result<(), StoreError> {
+        if !self.known_days.lock().unwrap_or_else(PoisonError::into_inner).contains(&(table, day)) {
+            self.ensure_day(table, day).await?;
         }
         Ok(())
     }
@@ -95,6 +108,15 @@ impl Store {
         // Whoever needs the table queues behind a lock that does not come.
         let timeout = sqlx::query!("SET lock_timeout = '5s'").execute(&mut session).await;
         timeout.map_err(StoreError::query("lock the partitions"))?;
+        // Before the first row is gone: what is left of a bucket must not be taken for all of it.
+        let since = sqlx::query!(
+            "INSERT INTO kept_since (table_name, since)
+             SELECT table_name, ($2::date)::timestamp AT TIME ZONE 'UTC' FROM unnest($1::text[]) AS partitioned (table_name)
+             ON CONFLICT (table_name) DO UPDATE SET since = greatest(kept_since.since, excluded.since)",
+            &TABLES.map(str::to_owned)[..],
+            day
+        );
+        since.execute(&mut session).await.map_err(StoreError::query("note what is kept"))?;
         let mut dropped = Vec::new();
         let mut failure = None;
         for partition in old_partitions(&mut session, day).await? {

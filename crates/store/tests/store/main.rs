@@ -8,6 +8,7 @@ mod health;
 mod metrics;
 mod notifications;
 mod partitions;
+mod rollups;
 mod server;
 
 use chrono::{DateTime, Utc};

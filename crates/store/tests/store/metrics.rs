@@ -1,5 +1,5 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::{DiskSample, HostSample, RequestMetric};
+use dogwatch_store::{Batch, DiskSample, HostSample, MetricFilter, RequestMetric, SpanKey, Store, Window};
 
 use crate::{store, time};
 
@@ -11,11 +11,13 @@ pub(crate) fn metric(
 ) -> RequestMetric {
     RequestMetric {
         occurred_at: at,
+        key: SpanKey::random(),
         tenant: None,
         service: service.to_owned(),
         endpoint: "/pay".to_owned(),
         method: "POST".to_owned(),
-        status_code,
+        status_code: Some(status_code),
+        is_error: status_code >= 500,
         response_time_ms,
         user_id: None,
         client_address: None,
@@ -30,10 +32,19 @@ pub(crate) fn metric(
     }
 }
 
+/// Stores them; says how many were new.
+pub(crate) async fn insert(store: &Store, rows: &[RequestMetric]) -> u64 {
+    let mut batch = Batch::default();
+    for row in rows {
+        store.add_request(&mut batch, row).await.unwrap();
+    }
+    store.store(&[batch]).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_was_not_sent_is_null_and_what_was_sent_is_there() {
     let (database, store) = store().await;
-    store.insert_request_metrics(&[metric(time("10:00:00"), "shop", 200, 12.5)]).await.unwrap();
+    insert(&store, &[metric(time("10:00:00"), "shop", 200, 12.5)]).await;
     let query = "SELECT count(*) FROM performance_metrics WHERE tenant IS NULL AND cache_hits IS NULL AND db_query_count = 3";
     assert_eq!(database.number(query).await, 1);
 }
@@ -46,17 +57,24 @@ async fn rates_and_percentiles_are_those_of_the_window() {
         (1..=100).map(|n| metric(at, "shop", if n <= 10 { 500 } else { 200 }, f64::from(n))).collect();
     rows.push(metric(at - TimeDelta::minutes(10), "shop", 500, 9999.0));
     rows.push(metric(at, "other", 200, 5.0));
-    assert_eq!(store.insert_request_metrics(&rows).await.unwrap(), 102);
-    let (since, until) = (at - TimeDelta::minutes(5), at + TimeDelta::seconds(1));
-    let rates = store.error_rates(since, until).await.unwrap();
+    assert_eq!(insert(&store, &rows).await, 102);
+    assert!(store.roll_up().await.unwrap() > 0);
+    let window = Window { since: at - TimeDelta::minutes(5), until: Some(at + TimeDelta::seconds(1)) };
+    let all = MetricFilter::default();
+    let rates = store.error_rates(window, &all).await.unwrap();
     let shop = rates.iter().find(|rate| rate.service == "shop").unwrap();
     assert_eq!((rates.len(), shop.count, shop.errors), (2, 100, 10));
-    let timings = store.response_times(since, until).await.unwrap();
+    let timings = store.response_times(window, &all).await.unwrap();
     assert_eq!((timings[0].service.as_str(), timings[0].count), ("shop", 100));
-    assert!((timings[0].mean_ms - 50.5).abs() < 1e-9 && (timings[0].p95_ms - 95.05).abs() < 1e-9);
-    let summary = store.request_summary(since, until).await.unwrap();
+    assert!((timings[0].mean_ms - 50.5).abs() < 1e-9, "{timings:?}");
+    assert!((timings[0].p95_ms - 95.05).abs() < 0.96, "{timings:?}");
+    assert!((timings[0].stddev_ms - 29.0115).abs() < 1e-3, "{timings:?}");
+    let summary = store.request_summary(window, &all).await.unwrap();
     assert_eq!((summary.count, summary.errors, summary.max_ms), (101, 10, Some(100.0)));
-    let nothing = store.request_summary(until, until).await.unwrap();
+    let others = MetricFilter { service: Some("other".to_owned()), ..MetricFilter::default() };
+    assert_eq!(store.request_summary(window, &others).await.unwrap().count, 1);
+    let later = Window { since: at + TimeDelta::minutes(1), until: None };
+    let nothing = store.request_summary(later, &all).await.unwrap();
     assert_eq!((nothing.count, nothing.p95_ms), (0, None));
 }
 
@@ -65,7 +83,7 @@ async fn a_row_of_any_day_finds_its_partition_and_five_thousand_are_one_statemen
     let (database, store) = store().await;
     let rows: Vec<_> =
         (0..5000).map(|n| metric(time("10:00:00") - TimeDelta::hours(n / 100), "shop", 200, 1.0)).collect();
-    assert_eq!(store.insert_request_metrics(&rows).await.unwrap(), 5000);
+    assert_eq!(insert(&store, &rows).await, 5000);
     assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 5000);
 }
 

@@ -1,9 +1,11 @@
 use chrono::Days;
 
+use crate::metrics::insert;
 use crate::{alert, channels, run, store, time};
 
-const PARTITIONS: &str =
-    "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'";
+const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r' AND relname ~ '_[0-9]{8}$'";
+/// Tables that are partitioned by day.
+const TABLES: u32 = 5;
 
 #[tokio::test]
 async fn ten_callers_at_once_make_a_partition_once() {
@@ -20,7 +22,7 @@ async fn ten_callers_at_once_make_a_partition_once() {
         made += count.await.unwrap();
     }
     // One for each table with raw data.
-    assert_eq!(made, 4);
+    assert_eq!(made, TABLES);
 }
 
 #[tokio::test]
@@ -29,12 +31,12 @@ async fn retention_drops_old_days_keeps_the_others_and_finds_nothing_the_second_
     let today = time("00:00:00").date_naive();
     store.ensure_partitions(today - Days::new(9), today).await.unwrap();
     let dropped = store.drop_partitions_before(today - Days::new(2)).await.unwrap();
-    assert_eq!(dropped.len(), 4 * 7);
+    assert_eq!(dropped.len(), TABLES as usize * 7);
     assert!(dropped.contains(&"performance_metrics_20260517".to_owned()), "{dropped:?}");
     assert!(store.drop_partitions_before(today - Days::new(2)).await.unwrap().is_empty());
-    assert_eq!(database.number(PARTITIONS).await, 4 * 3);
+    assert_eq!(database.number(PARTITIONS).await, i64::from(TABLES) * 3);
     // What was dropped can be made again, for data that comes late.
-    assert_eq!(store.ensure_partitions(today - Days::new(5), today - Days::new(5)).await.unwrap(), 4);
+    assert_eq!(store.ensure_partitions(today - Days::new(5), today - Days::new(5)).await.unwrap(), TABLES);
 }
 
 #[tokio::test]
@@ -76,8 +78,8 @@ async fn two_cleanups_at_once_do_not_disturb_each_other() {
     for names in cleaning {
         dropped.extend(names.await.unwrap().unwrap());
     }
-    assert_eq!(dropped.len(), 4 * 6, "{dropped:?}");
-    assert_eq!(database.number(PARTITIONS).await, 4);
+    assert_eq!(dropped.len(), TABLES as usize * 6, "{dropped:?}");
+    assert_eq!(database.number(PARTITIONS).await, i64::from(TABLES));
 }
 
 /// `DETACH CONCURRENTLY` commits half of its work before it waits for old transactions.
@@ -109,21 +111,22 @@ async fn one_day_that_cannot_go_keeps_no_other_and_goes_the_next_time() {
     // Lets it be detached, but not dropped.
     database.execute("CREATE VIEW keeper AS SELECT * FROM host_disks_20260517").await;
     assert!(store.drop_partitions_before(today).await.is_err());
-    assert_eq!(database.number(PARTITIONS).await, 4);
+    assert_eq!(database.number(PARTITIONS).await, i64::from(TABLES));
     let left = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%_202605__'";
-    assert_eq!(database.number(left).await, 4 + 1);
+    assert_eq!(database.number(left).await, i64::from(TABLES) + 1);
     database.execute("DROP VIEW keeper").await;
     assert_eq!(store.drop_partitions_before(today).await.unwrap(), ["host_disks_20260517"]);
-    assert_eq!(database.number(left).await, 4);
+    assert_eq!(database.number(left).await, i64::from(TABLES));
 }
 
 #[tokio::test]
 async fn a_row_is_stored_although_its_day_was_detached_and_not_dropped() {
     let (database, store) = store().await;
     let late = crate::metrics::metric(time("10:00:00"), "shop", 200, 1.0);
-    store.insert_request_metrics(std::slice::from_ref(&late)).await.unwrap();
+    insert(&store, std::slice::from_ref(&late)).await;
+    let late = crate::metrics::metric(time("10:00:00"), "shop", 200, 1.0);
     database.execute("ALTER TABLE performance_metrics DETACH PARTITION performance_metrics_20260520").await;
-    assert_eq!(store.insert_request_metrics(&[late]).await.unwrap(), 1);
+    assert_eq!(insert(&store, &[late]).await, 1);
     assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 2);
 }
 
@@ -131,11 +134,11 @@ async fn a_row_is_stored_although_its_day_was_detached_and_not_dropped() {
 async fn a_late_row_is_stored_although_another_process_has_dropped_its_day() {
     let (database, store) = store().await;
     let late = crate::metrics::metric(time("10:00:00"), "shop", 200, 1.0);
-    store.insert_request_metrics(std::slice::from_ref(&late)).await.unwrap();
+    insert(&store, std::slice::from_ref(&late)).await;
     let other =
         dogwatch_store::Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap();
     other.drop_partitions_before(time("00:00:00").date_naive() + Days::new(1)).await.unwrap();
-    assert_eq!(store.insert_request_metrics(&[late]).await.unwrap(), 1);
+    assert_eq!(insert(&store, &[late]).await, 1);
     assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 1);
 }
 

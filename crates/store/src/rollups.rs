@@ -1,0 +1,378 @@
+//! `rollups`: what happened per minute, hour and day. A bucket is always made as a whole, from the raw rows or from the
+//! smaller buckets, under a lock of its own; so it does not matter in which order data come, or how often.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sqlx::{Postgres, Transaction};
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::partitions::{HOURS, MINUTES, REQUESTS};
+use crate::series::Subject;
+use crate::sketch::Sketch;
+
+/// Buckets that one call makes of a resolution. More remain for the next.
+const MAX_PER_CALL: i64 = 5_000;
+
+/// How long a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    Minute,
+    Hour,
+    Day,
+}
+
+impl Resolution {
+    pub(crate) const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
+
+    pub(crate) fn minutes(self) -> i16 {
+        match self {
+            Self::Minute => 1,
+            Self::Hour => 60,
+            Self::Day => 1440,
+        }
+    }
+
+    pub(crate) fn length(self) -> TimeDelta {
+        TimeDelta::minutes(self.minutes().into())
+    }
+
+    /// The bucket that this time is in.
+    pub(crate) fn bucket(self, time: DateTime<Utc>) -> DateTime<Utc> {
+        time.duration_trunc(self.length()).unwrap_or(time)
+    }
+
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::Minute => Some(Self::Hour),
+            Self::Hour => Some(Self::Day),
+            Self::Day => None,
+        }
+    }
+}
+
+/// What happened, in one bucket or in many.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rollup {
+    pub(crate) count: i64,
+    pub(crate) errors: i64,
+    pub(crate) sum_ms: f64,
+    pub(crate) sum_squares_ms: f64,
+    pub(crate) min_ms: f64,
+    pub(crate) max_ms: f64,
+    pub(crate) db_query_count: Option<i64>,
+    pub(crate) db_query_time_ms: Option<f64>,
+    pub(crate) db_told_ms: Option<f64>,
+    pub(crate) cache_hits: Option<i64>,
+    pub(crate) cache_misses: Option<i64>,
+    pub(crate) sketch: Sketch,
+}
+
+/// One row of `rollups`, or the same made from raw rows.
+pub(crate) struct Row {
+    pub(crate) series_id: i32,
+    pub(crate) count: i64,
+    pub(crate) errors: i64,
+    pub(crate) sum_ms: f64,
+    pub(crate) sum_squares_ms: f64,
+    pub(crate) min_ms: f64,
+    pub(crate) max_ms: f64,
+    pub(crate) db_query_count: Option<i64>,
+    pub(crate) db_query_time_ms: Option<f64>,
+    pub(crate) db_told_ms: Option<f64>,
+    pub(crate) cache_hits: Option<i64>,
+    pub(crate) cache_misses: Option<i64>,
+    /// Absent: all of them are of one bucket of the sketch.
+    pub(crate) sketch: Option<Vec<u8>>,
+    pub(crate) sketch_bucket: Option<i32>,
+}
+
+impl Rollup {
+    pub(crate) fn add(&mut self, row: &Row) {
+        let is_first = self.count == 0;
+        self.min_ms = if is_first { row.min_ms } else { self.min_ms.min(row.min_ms) };
+        self.max_ms = self.max_ms.max(row.max_ms);
+        self.count += row.count;
+        self.errors += row.errors;
+        self.sum_ms += row.sum_ms;
+        self.sum_squares_ms += row.sum_squares_ms;
+        self.db_query_count = sum(self.db_query_count, row.db_query_count);
+        self.db_query_time_ms = sum(self.db_query_time_ms, row.db_query_time_ms);
+        self.db_told_ms = sum(self.db_told_ms, row.db_told_ms);
+        self.cache_hits = sum(self.cache_hits, row.cache_hits);
+        self.cache_misses = sum(self.cache_misses, row.cache_misses);
+        if let Some(bucket) = row.sketch_bucket {
+            self.sketch.add(bucket, row.count.unsigned_abs());
+        }
+        if let Some(bytes) = &row.sketch
+            && !self.sketch.merge(bytes)
+        {
+            tracing::warn!(
+                series = row.series_id,
+                "a rollup has a sketch that cannot be read; `rollups rebuild` mends it"
+            );
+        }
+    }
+
+    /// Mean; `None` without a value.
+    pub(crate) fn mean_ms(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ms / self.count as f64)
+    }
+
+    /// Standard deviation of the sample; 0 with one value.
+    pub(crate) fn stddev_ms(&self) -> f64 {
+        let count = self.count as f64;
+        if self.count < 2 {
+            return 0.0;
+        }
+        ((self.sum_squares_ms - self.sum_ms * self.sum_ms / count) / (count - 1.0)).max(0.0).sqrt()
+    }
+
+    /// The value below which this part lies, with a relative error below 1 %; `None` without a value.
+    pub(crate) fn quantile_ms(&self, part: f64) -> Option<f64> {
+        Some(self.sketch.quantile(part)?.clamp(self.min_ms, self.max_ms))
+    }
+}
+
+fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Requests in `[since, until)` of these series (all: none), counted by series and bucket of the sketch.
+macro_rules! raw_requests {
+    ($since:expr, $until:expr, $series:expr) => {
+        sqlx::query_as!(
+            $crate::rollups::Row,
+            r#"
+            SELECT series_id AS "series_id!",
+                   ceil(ln(least(greatest(response_time_ms, $4), $5)) * $6)::integer AS sketch_bucket,
+                   count(*) AS "count!",
+                   count(*) FILTER (WHERE coalesce(is_error, status_code >= 500)) AS "errors!",
+                   sum(response_time_ms) AS "sum_ms!",
+                   sum(response_time_ms * response_time_ms) AS "sum_squares_ms!",
+                   min(response_time_ms) AS "min_ms!",
+                   max(response_time_ms) AS "max_ms!",
+                   sum(db_query_count) AS db_query_count,
+                   sum(db_query_time_ms) AS db_query_time_ms,
+                   sum(response_time_ms) FILTER (WHERE db_query_time_ms IS NOT NULL) AS db_told_ms,
+                   sum(cache_hits) AS cache_hits,
+                   sum(cache_misses) AS cache_misses,
+                   NULL::bytea AS sketch
+            FROM performance_metrics
+            WHERE occurred_at >= $1 AND occurred_at < $2
+              AND series_id IS NOT NULL AND ($3::integer[] IS NULL OR series_id = ANY ($3))
+            GROUP BY series_id, sketch_bucket
+            "#,
+            $since,
+            $until,
+            $series as Option<&[i32]>,
+            $crate::sketch::MIN_MS,
+            $crate::sketch::MAX_MS,
+            $crate::sketch::buckets_per_e()
+        )
+    };
+}
+
+/// Rollups in `[since, until)` of these series (all: none).
+macro_rules! rollups {
+    ($resolution:expr, $subject:expr, $since:expr, $until:expr, $series:expr) => {
+        sqlx::query_as!(
+            $crate::rollups::Row,
+            r#"
+            SELECT series_id, count, errors, sum_ms, sum_squares_ms, min_ms, max_ms, db_query_count, db_query_time_ms,
+                   db_told_ms, cache_hits, cache_misses, sketch AS "sketch?", NULL::integer AS sketch_bucket
+            FROM rollups
+            WHERE resolution = $1 AND subject = $2 AND bucket >= $3 AND bucket < $4
+              AND ($5::integer[] IS NULL OR series_id = ANY ($5))
+            "#,
+            $resolution.minutes(),
+            $subject.as_str(),
+            $since,
+            $until,
+            $series as Option<&[i32]>
+        )
+    };
+}
+pub(crate) use {raw_requests, rollups};
+
+/// A bucket to be made.
+struct Stale {
+    subject: String,
+    bucket: DateTime<Utc>,
+}
+
+impl Store {
+    /// Makes the buckets whose data have changed, the newest first; says how many. Safe to call from many processes.
+    pub async fn roll_up(&self) -> Result<u64, StoreError> {
+        let mut made = 0;
+        for resolution in Resolution::ALL {
+            let stale = sqlx::query_as!(
+                Stale,
+                "SELECT DISTINCT subject, bucket FROM rollup_backlog WHERE resolution = $1 ORDER BY bucket DESC LIMIT $2",
+                resolution.minutes(),
+                MAX_PER_CALL
+            );
+            let stale = stale
+                .fetch_all(&self.pool)
+                .await
+                .map_err(StoreError::query("look for rollups to be made"))?;
+            for Stale { subject, bucket } in stale {
+                let Some(subject) = Subject::from_word(&subject) else { continue };
+                self.make_bucket(resolution, subject, bucket).await?;
+                made += 1;
+            }
+        }
+        Ok(made)
+    }
+
+    async fn make_bucket(
+        &self,
+        resolution: Resolution,
+        subject: Subject,
+        bucket: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        if resolution == Resolution::Minute {
+            self.ensure_known_day(MINUTES, bucket.date_naive()).await?;
+        }
+        let mut transaction = self.pool.begin().await.map_err(StoreError::query("connect to Postgres"))?;
+        let made = make(&mut transaction, resolution, subject, bucket).await;
+        made.map_err(StoreError::query("make a rollup"))?;
+        transaction.commit().await.map_err(StoreError::query("make a rollup"))
+    }
+}
+
+async fn make(
+    transaction: &mut Transaction<'_, Postgres>,
+    resolution: Resolution,
+    subject: Subject,
+    bucket: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let lock = sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtext('dogwatch rollup'), hashtext($1 || $2::smallint || $3::timestamptz))",
+        subject.as_str(),
+        resolution.minutes(),
+        bucket
+    );
+    lock.execute(&mut **transaction).await?;
+    // What is noted from here on is not part of what is read below, or is made once more.
+    let noted = sqlx::query!(
+        "DELETE FROM rollup_backlog WHERE resolution = $1 AND subject = $2 AND bucket = $3",
+        resolution.minutes(),
+        subject.as_str(),
+        bucket
+    );
+    if noted.execute(&mut **transaction).await?.rows_affected() == 0 {
+        // Another process has just made it.
+        return Ok(());
+    }
+    let source = match resolution {
+        Resolution::Minute => REQUESTS,
+        Resolution::Hour => MINUTES,
+        Resolution::Day => HOURS,
+    };
+    if !is_whole(transaction, source, bucket).await? {
+        return Ok(());
+    }
+    let end = bucket + resolution.length();
+    let rows = match resolution {
+        Resolution::Minute => raw_requests!(bucket, end, None).fetch_all(&mut **transaction).await?,
+        Resolution::Hour => {
+            rollups!(Resolution::Minute, subject, bucket, end, None).fetch_all(&mut **transaction).await?
+        }
+        Resolution::Day => {
+            rollups!(Resolution::Hour, subject, bucket, end, None).fetch_all(&mut **transaction).await?
+        }
+    };
+    let mut rollups: BTreeMap<i32, Rollup> = BTreeMap::new();
+    for row in &rows {
+        rollups.entry(row.series_id).or_default().add(row);
+    }
+    replace(transaction, resolution, subject, bucket, &rollups).await?;
+    if let Some(next) = resolution.next() {
+        let note = sqlx::query!(
+            "INSERT INTO rollup_backlog (resolution, subject, bucket) VALUES ($1, $2, $3)",
+            next.minutes(),
+            subject.as_str(),
+            next.bucket(bucket)
+        );
+        note.execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// Whether the rows that a bucket is made of are still all there.
+async fn is_whole(
+    transaction: &mut Transaction<'_, Postgres>,
+    table: &str,
+    bucket: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let kept = sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM kept_since WHERE table_name = $1 AND since > $2) AS "whole!""#,
+        table,
+        bucket
+    );
+    kept.fetch_one(&mut **transaction).await
+}
+
+/// Writes the rows of a bucket, and removes what is no longer in it.
+async fn replace(
+    transaction: &mut Transaction<'_, Postgres>,
+    resolution: Resolution,
+    subject: Subject,
+    bucket: DateTime<Utc>,
+    rollups: &BTreeMap<i32, Rollup>,
+) -> sqlx::Result<()> {
+    macro_rules! column {
+        ($value:expr) => {
+            &rollups.values().map($value).collect::<Vec<_>>()
+        };
+    }
+    let series = &rollups.keys().copied().collect::<Vec<_>>();
+    let gone = sqlx::query!(
+        "DELETE FROM rollups WHERE resolution = $1 AND subject = $2 AND bucket = $3 AND series_id <> ALL ($4)",
+        resolution.minutes(),
+        subject.as_str(),
+        bucket,
+        series
+    );
+    gone.execute(&mut **transaction).await?;
+    let write = sqlx::query!(
+        r#"
+        INSERT INTO rollups (
+            resolution, subject, bucket, series_id, count, errors, sum_ms, sum_squares_ms, min_ms, max_ms,
+            db_query_count, db_query_time_ms, db_told_ms, cache_hits, cache_misses, sketch
+        )
+        SELECT $1, $2, $3, made.* FROM unnest(
+            $4::integer[], $5::bigint[], $6::bigint[], $7::float8[], $8::float8[], $9::float8[], $10::float8[],
+            $11::bigint[], $12::float8[], $13::float8[], $14::bigint[], $15::bigint[], $16::bytea[]
+        ) AS made
+        ON CONFLICT (resolution, subject, bucket, series_id) DO UPDATE
+        SET count = excluded.count, errors = excluded.errors, sum_ms = excluded.sum_ms,
+            sum_squares_ms = excluded.sum_squares_ms, min_ms = excluded.min_ms, max_ms = excluded.max_ms,
+            db_query_count = excluded.db_query_count, db_query_time_ms = excluded.db_query_time_ms,
+            db_told_ms = excluded.db_told_ms, cache_hits = excluded.cache_hits,
+            cache_misses = excluded.cache_misses, sketch = excluded.sketch
+        "#,
+        resolution.minutes(),
+        subject.as_str(),
+        bucket,
+        series,
+        column!(|rollup| rollup.count),
+        column!(|rollup| rollup.errors),
+        column!(|rollup| rollup.sum_ms),
+        column!(|rollup| rollup.sum_squares_ms),
+        column!(|rollup| rollup.min_ms),
+        column!(|rollup| rollup.max_ms),
+        column!(|rollup| rollup.db_query_count) as &[Option<i64>],
+        column!(|rollup| rollup.db_query_time_ms) as &[Option<f64>],
+        column!(|rollup| rollup.db_told_ms) as &[Option<f64>],
+        column!(|rollup| rollup.cache_hits) as &[Option<i64>],
+        column!(|rollup| rollup.cache_misses) as &[Option<i64>],
+        column!(|rollup| rollup.sketch.to_bytes()),
+    );
+    write.execute(&mut **transaction).await.map(drop)
+}

@@ -1,0 +1,362 @@
+//! What happened in a window, read from rollups: days and hours in the middle, minutes at the edges, so that a month
+//! costs no more than a day.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use serde::Serialize;
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::rollups::{Resolution, Rollup, Row, raw_requests, rollups};
+use crate::series::Subject;
+
+/// Endpoints that one look returns: the busiest.
+const MAX_ENDPOINTS: usize = 500;
+/// Services that one look returns: the busiest.
+const MAX_SERVICES: usize = 1000;
+
+/// From when to when, `until` not included. Whole minutes are quicker than parts of one.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// From here.
+    pub since: DateTime<Utc>,
+    /// To here; `None`: all that came since.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Whose requests. What is absent does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct MetricFilter {
+    /// The tenant.
+    pub tenant: Option<String>,
+    /// The service.
+    pub service: Option<String>,
+    /// The route.
+    pub endpoint: Option<String>,
+}
+
+/// How many requests of a service failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorRate {
+    /// The service.
+    pub service: String,
+    /// Its requests.
+    pub count: i64,
+    /// Those that failed.
+    pub errors: i64,
+}
+
+/// How long an endpoint takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndpointTiming {
+    /// The service.
+    pub service: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The route.
+    pub endpoint: String,
+    /// Its requests.
+    pub count: i64,
+    /// Those that failed.
+    pub errors: i64,
+    /// Mean.
+    pub mean_ms: f64,
+    /// Standard deviation; 0 with one request.
+    pub stddev_ms: f64,
+    /// Median, with a relative error below 1 %, as all quantiles.
+    pub p50_ms: f64,
+    /// 90th percentile.
+    pub p90_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Part of the time that went into database queries, 0 to 1; absent when no request told.
+    pub database_share: Option<f64>,
+}
+
+/// All requests of a window. Times are absent when there was none.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequestSummary {
+    /// How many.
+    pub count: i64,
+    /// Those that failed.
+    pub errors: i64,
+    /// Mean.
+    pub mean_ms: Option<f64>,
+    /// Median, with a relative error below 1 %, as all quantiles.
+    pub p50_ms: Option<f64>,
+    /// 90th percentile.
+    pub p90_ms: Option<f64>,
+    /// 95th percentile.
+    pub p95_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+    /// The longest.
+    pub max_ms: Option<f64>,
+    /// Part of the time that went into database queries, 0 to 1; absent when no request told.
+    pub database_share: Option<f64>,
+}
+
+/// A series of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Endpoint {
+    service: String,
+    method: String,
+    route: String,
+}
+
+struct NamedSeries {
+    id: i32,
+    service: String,
+    method: String,
+    endpoint: String,
+}
+
+/// What a part of a window is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    RawRows,
+    Rollups(Resolution),
+}
+
+impl Window {
+    /// What makes it up: coarse buckets where they fit, finer ones at the edges, raw rows where a minute is not whole.
+    fn parts(self) -> Vec<(Source, DateTime<Utc>, DateTime<Utc>)> {
+        let until = self.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let mut parts = Vec::new();
+        let mut from = self.since;
+        let mut push = |source, to: DateTime<Utc>| {
+            if from < to {
+                parts.push((source, from, to));
+                from = to;
+            }
+        };
+        // Up, from raw rows to days …
+        let minute = ceil(Resolution::Minute, self.since);
+        let hour = ceil(Resolution::Hour, minute);
+        push(Source::RawRows, minute.min(until));
+        push(Source::Rollups(Resolution::Minute), hour.min(floor(Resolution::Minute, until)));
+        push(
+            Source::Rollups(Resolution::Hour),
+            ceil(Resolution::Day, hour).min(floor(Resolution::Hour, until)),
+        );
+        // … and down again. All that came since ends with a day that is not over.
+        for resolution in [Resolution::Day, Resolution::Hour, Resolution::Minute] {
+            push(Source::Rollups(resolution), floor(resolution, until));
+        }
+        push(Source::RawRows, until);
+        parts
+    }
+}
+
+/// The beginning of the bucket; the end of all times is one.
+fn floor(resolution: Resolution, time: DateTime<Utc>) -> DateTime<Utc> {
+    if time == DateTime::<Utc>::MAX_UTC { time } else { resolution.bucket(time) }
+}
+
+fn ceil(resolution: Resolution, time: DateTime<Utc>) -> DateTime<Utc> {
+    let bucket = resolution.bucket(time);
+    if bucket == time { time } else { bucket.checked_add_signed(resolution.length()).unwrap_or(time) }
+}
+
+impl Store {
+    /// Requests and failures per service: the 1000 busiest.
+    pub async fn error_rates(
+        &self,
+        window: Window,
+        filter: &MetricFilter,
+    ) -> Result<Vec<ErrorRate>, StoreError> {
+        let mut services: HashMap<String, ErrorRate> = HashMap::new();
+        for (endpoint, rollup) in self.endpoints(window, filter).await? {
+            let service = endpoint.service;
+            let rate = services.entry(service.clone()).or_insert(ErrorRate { service, count: 0, errors: 0 });
+            rate.count += rollup.count;
+            rate.errors += rollup.errors;
+        }
+        let mut rates: Vec<_> = services.into_values().collect();
+        rates.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.service.cmp(&other.service)));
+        rates.truncate(MAX_SERVICES);
+        Ok(rates)
+    }
+
+    /// How long each endpoint took: the 500 busiest.
+    pub async fn response_times(
+        &self,
+        window: Window,
+        filter: &MetricFilter,
+    ) -> Result<Vec<EndpointTiming>, StoreError> {
+        let mut endpoints = self.endpoints(window, filter).await?;
+        endpoints.sort_by(|(one, few), (other, many)| {
+            let name = |endpoint: &Endpoint| {
+                (endpoint.service.clone(), endpoint.method.clone(), endpoint.route.clone())
+            };
+            many.count.cmp(&few.count).then_with(|| name(one).cmp(&name(other)))
+        });
+        endpoints.truncate(MAX_ENDPOINTS);
+        Ok(endpoints.into_iter().filter_map(|(endpoint, rollup)| timing(endpoint, &rollup)).collect())
+    }
+
+    /// All requests together.
+    pub async fn request_summary(
+        &self,
+        window: Window,
+        filter: &MetricFilter,
+    ) -> Result<RequestSummary, StoreError> {
+        let mut all = Rollup::default();
+        let series = self.request_series(filter).await?;
+        self.read_rollups(window, &series, |_, row| all.add(row)).await?;
+        Ok(RequestSummary {
+            count: all.count,
+            errors: all.errors,
+            mean_ms: all.mean_ms(),
+            p50_ms: all.quantile_ms(0.50),
+            p90_ms: all.quantile_ms(0.90),
+            p95_ms: all.quantile_ms(0.95),
+            p99_ms: all.quantile_ms(0.99),
+            max_ms: (all.count > 0).then_some(all.max_ms),
+            database_share: database_share(&all),
+        })
+    }
+
+    async fn endpoints(
+        &self,
+        window: Window,
+        filter: &MetricFilter,
+    ) -> Result<Vec<(Endpoint, Rollup)>, StoreError> {
+        let series = self.request_series(filter).await?;
+        let mut endpoints: Vec<(Endpoint, Rollup)> = Vec::new();
+        let mut places: HashMap<Endpoint, usize> = HashMap::new();
+        let mut place_of_series: HashMap<i32, usize> = HashMap::with_capacity(series.len());
+        for NamedSeries { id, service, method, endpoint } in &series {
+            let endpoint =
+                Endpoint { service: service.clone(), method: method.clone(), route: endpoint.clone() };
+            // Tenants have an endpoint in common.
+            let place = *places.entry(endpoint.clone()).or_insert_with(|| {
+                endpoints.push((endpoint, Rollup::default()));
+                endpoints.len() - 1
+            });
+            place_of_series.insert(*id, place);
+        }
+        self.read_rollups(window, &series, |id, row| endpoints[place_of_series[&id]].1.add(row)).await?;
+        endpoints.retain(|(_, rollup)| rollup.count > 0);
+        Ok(endpoints)
+    }
+
+    async fn request_series(&self, filter: &MetricFilter) -> Result<Vec<NamedSeries>, StoreError> {
+        let series = sqlx::query_as!(
+            NamedSeries,
+            r#"
+            SELECT id, service, method AS "method!", endpoint AS "endpoint!"
+            FROM metric_series
+            WHERE subject = 'request'
+              AND ($1::text IS NULL OR tenant = $1)
+              AND ($2::text IS NULL OR service = $2)
+              AND ($3::text IS NULL OR endpoint = $3)
+            "#,
+            filter.tenant.as_deref(),
+            filter.service.as_deref(),
+            filter.endpoint.as_deref()
+        );
+        series.fetch_all(&self.pool).await.map_err(StoreError::query("look for series"))
+    }
+
+    fn raw_requests<'a>(
+        &'a self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        series: &'a [i32],
+    ) -> BoxStream<'a, sqlx::Result<Row>> {
+        raw_requests!(since, until, Some(series)).fetch(&self.pool)
+    }
+
+    fn request_rollups<'a>(
+        &'a self,
+        resolution: Resolution,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+        series: &'a [i32],
+    ) -> BoxStream<'a, sqlx::Result<Row>> {
+        rollups!(resolution, Subject::Request, since, until, Some(series)).fetch(&self.pool)
+    }
+
+    /// Passes on each row of these series in the window.
+    async fn read_rollups(
+        &self,
+        window: Window,
+        series: &[NamedSeries],
+        mut take: impl FnMut(i32, &Row),
+    ) -> Result<(), StoreError> {
+        let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
+        for (source, since, until) in window.parts() {
+            let mut rows = match source {
+                Source::RawRows => self.raw_requests(since, until, &ids),
+                Source::Rollups(resolution) => self.request_rollups(resolution, since, until, &ids),
+            };
+            while let Some(row) = rows.try_next().await.map_err(StoreError::query("read what happened"))? {
+                take(row.series_id, &row);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn database_share(rollup: &Rollup) -> Option<f64> {
+    let (database, told) = (rollup.db_query_time_ms?, rollup.db_told_ms?);
+    // Queries that ran at the same time may take longer together than their request.
+    (told > 0.0).then(|| (database / told).min(1.0))
+}
+
+fn timing(endpoint: Endpoint, rollup: &Rollup) -> Option<EndpointTiming> {
+    Some(EndpointTiming {
+        service: endpoint.service,
+        method: endpoint.method,
+        endpoint: endpoint.route,
+        count: rollup.count,
+        errors: rollup.errors,
+        mean_ms: rollup.mean_ms()?,
+        stddev_ms: rollup.stddev_ms(),
+        p50_ms: rollup.quantile_ms(0.50)?,
+        p90_ms: rollup.quantile_ms(0.90)?,
+        p95_ms: rollup.quantile_ms(0.95)?,
+        p99_ms: rollup.quantile_ms(0.99)?,
+        max_ms: rollup.max_ms,
+        database_share: database_share(rollup),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_window_lie_side_by_side(start in 0_i64..10_000_000, minutes in 0_i64..200_000, is_open in any::<bool>()) {
+            let since = DateTime::UNIX_EPOCH + TimeDelta::seconds(start * 7);
+            let until = since + TimeDelta::seconds(minutes * 60 + start % 60);
+            let parts = Window { since, until: (!is_open).then_some(until) }.parts();
+            let mut at = since;
+            for (source, from, to) in &parts {
+                prop_assert_eq!(*from, at);
+                prop_assert!(from < to);
+                match source {
+                    Source::RawRows => prop_assert!(*to - *from < TimeDelta::minutes(1)),
+                    Source::Rollups(resolution) => {
+                        prop_assert_eq!(floor(*resolution, *from), *from);
+                        prop_assert_eq!(floor(*resolution, *to), *to);
+                    }
+                }
+                at = *to;
+            }
+            prop_assert_eq!(at, if is_open { DateTime::<Utc>::MAX_UTC } else { until.max(since) });
+            prop_assert!(parts.len() <= 7, "{parts:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Rollups are what the raw rows say, whatever comes late, twice or at once.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_store::{Batch, Intake, IntakeError, MetricFilter, RequestMetric, SpanKey, Store, Window};
+use dogwatch_testing::TestDatabase;
+
+use crate::metrics::{insert, metric};
+use crate::{store, time};
+
+/// A request that is always the same one.
+fn numbered(number: u32) -> RequestMetric {
+    let at = time("10:00:00") + TimeDelta::milliseconds(i64::from(number) * 977);
+    RequestMetric {
+        key: SpanKey::of_span(&[7; 16], &number.to_be_bytes()),
+        endpoint: format!("/{}", number % 7),
+        tenant: (number.is_multiple_of(3)).then(|| format!("tenant {}", number % 2)),
+        db_query_time_ms: (number.is_multiple_of(2)).then_some(1.5),
+        ..metric(at, "shop", if number.is_multiple_of(10) { 500 } else { 200 }, f64::from(number % 100) + 0.5)
+    }
+}
+
+async fn rolled_up(store: &Store) {
+    while store.roll_up().await.unwrap() > 0 {}
+}
+
+/// Differences between the rollups of each resolution and the raw rows.
+async fn differences(database: &TestDatabase) -> i64 {
+    let mut differences = 0;
+    for (resolution, unit) in [(1, "minute"), (60, "hour"), (1440, "day")] {
+        // Sums of floating-point numbers depend on their order, in the last digits.
+        let rolled_up = format!(
+            "SELECT bucket, series_id, count, errors, sum_ms::numeric(20, 6), sum_squares_ms::numeric(20, 6), min_ms,
+                    max_ms, db_query_count, db_query_time_ms::numeric(20, 6), db_told_ms::numeric(20, 6)
+             FROM rollups WHERE resolution = {resolution}"
+        );
+        let raw = format!(
+            "SELECT date_trunc('{unit}', occurred_at, 'UTC'), series_id, count(*), count(*) FILTER (WHERE is_error),
+                    sum(response_time_ms)::numeric(20, 6), sum(response_time_ms ^ 2)::numeric(20, 6),
+                    min(response_time_ms), max(response_time_ms), sum(db_query_count),
+                    sum(db_query_time_ms)::numeric(20, 6),
+                    (sum(response_time_ms) FILTER (WHERE db_query_time_ms IS NOT NULL))::numeric(20, 6)
+             FROM performance_metrics GROUP BY 1, 2"
+        );
+        let query = format!(
+            "SELECT count(*) FROM (({rolled_up} EXCEPT {raw}) UNION ALL ({raw} EXCEPT {rolled_up})) AS different"
+        );
+        differences += database.number(&query).await;
+    }
+    differences
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_twice_is_stored_once_also_in_part() {
+    let (database, store) = store().await;
+    let rows: Vec<_> = (0..100).map(numbered).collect();
+    assert_eq!(insert(&store, &rows[..60]).await, 60);
+    assert_eq!(insert(&store, &rows[..60]).await, 0);
+    assert_eq!(insert(&store, &rows[30..]).await, 40);
+    // Twice in the same batch.
+    let more = numbered(100);
+    assert_eq!(insert(&store, &[more.clone(), more]).await, 1);
+    assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 101);
+    rolled_up(&store).await;
+    assert_eq!(differences(&database).await, 0);
+}
+
+#[tokio::test]
+async fn rollups_are_those_of_the_rows_with_late_data_duplicates_and_workers_at_once() {
+    let (database, store) = store().await;
+    let writers: Vec<_> = (0..4_u32)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for round in 0..10_u32 {
+                    // Each writer sends the rows of the one before again, and the last ones are the earliest.
+                    let from = (9 - round) * 400 + writer * 100;
+                    let rows: Vec<_> = (from..from + 200).map(numbered).collect();
+                    insert(&store, &rows).await;
+                }
+            })
+        })
+        .collect();
+    let rollers: Vec<_> = (0..3)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..30 {
+                    store.roll_up().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in writers.into_iter().chain(rollers) {
+        task.await.unwrap();
+    }
+    rolled_up(&store).await;
+    assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 4100);
+    assert_eq!(differences(&database).await, 0);
+    assert_eq!(database.number("SELECT count(*) FROM rollup_backlog").await, 0);
+}
+
+#[tokio::test]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks are small")]
+async fn percentiles_are_within_one_percent_of_the_exact_ones_over_any_window() {
+    let (_database, store) = store().await;
+    // Heavy-tailed, over three days.
+    let begin: DateTime<Utc> = "2026-05-17T22:31:07Z".parse().unwrap();
+    let rows: Vec<_> = (0..20_000_u32)
+        .map(|number| {
+            let part = f64::from(number * 7919 % 20_000) / 20_000.0;
+            metric(
+                begin + TimeDelta::seconds(i64::from(number) * 12),
+                "shop",
+                200,
+                5.0 / (1.0 - part).powf(0.9),
+            )
+        })
+        .collect();
+    insert(&store, &rows).await;
+    rolled_up(&store).await;
+    for (from, to) in [(0, 20_000), (10, 19_990), (3_000, 3_005), (300, 17_000), (5, 5_000)] {
+        let (since, until) = (rows[from].occurred_at, rows[to - 1].occurred_at);
+        let mut exact: Vec<f64> = rows
+            .iter()
+            .filter(|row| row.occurred_at >= since && row.occurred_at < until)
+            .map(|row| row.response_time_ms)
+            .collect();
+        exact.sort_by(f64::total_cmp);
+        let summary = store
+            .request_summary(Window { since, until: Some(until) }, &MetricFilter::default())
+            .await
+            .unwrap();
+        assert_eq!(usize::try_from(summary.count).unwrap(), exact.len());
+        for (part, told) in
+            [(0.5, summary.p50_ms), (0.9, summary.p90_ms), (0.95, summary.p95_ms), (0.99, summary.p99_ms)]
+        {
+            let rank = part * (exact.len() - 1) as f64;
+            let (below, above) = (exact[rank.floor() as usize], exact[rank.ceil() as usize]);
+            let value = below + (above - below) * rank.fract();
+            assert!((told.unwrap() / value - 1.0).abs() < 0.01, "p{part}: {told:?}, not {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_whose_rows_are_gone_stays_as_it_was() {
+    let (database, store) = store().await;
+    insert(&store, &[numbered(1), numbered(2)]).await;
+    rolled_up(&store).await;
+    let tomorrow = time("00:00:00").date_naive() + chrono::Days::new(1);
+    store.drop_partitions_before(tomorrow).await.unwrap();
+    // Minutes go with the rows they are made of; hours and days stay.
+    let count = "SELECT sum(count)::bigint FROM rollups WHERE resolution = 1440";
+    assert_eq!(database.number(count).await, 2);
+    insert(&store, &[numbered(3)]).await;
+    rolled_up(&store).await;
+    assert_eq!(database.number(count).await, 2);
+}
+
+#[tokio::test]
+async fn a_crawler_makes_no_more_than_a_thousand_series_of_a_service() {
+    let (database, store) = store().await;
+    let row = |number: usize| RequestMetric {
+        endpoint: format!("/{number}"),
+        ..numbered(number.try_into().unwrap())
+    };
+    insert(&store, &(0..1_500).map(row).collect::<Vec<_>>()).await;
+    insert(&store, &[RequestMetric { key: SpanKey::random(), service: "blog".to_owned(), ..numbered(1) }])
+        .await;
+    rolled_up(&store).await;
+    let others = "SELECT count(*) FROM metric_series WHERE endpoint = '(other)'";
+    assert!((1..=3).contains(&database.number(others).await));
+    assert!(database.number("SELECT count(*) FROM metric_series WHERE service = 'shop'").await <= 1003);
+    let window = Window { since: time("09:00:00"), until: None };
+    let shop = MetricFilter { service: Some("shop".to_owned()), ..MetricFilter::default() };
+    assert_eq!(store.request_summary(window, &shop).await.unwrap().count, 1500);
+    let other = MetricFilter { endpoint: Some("(other)".to_owned()), ..shop };
+    assert_eq!(store.request_summary(window, &other).await.unwrap().count, 500);
+    let blog = MetricFilter { service: Some("blog".to_owned()), ..MetricFilter::default() };
+    assert_eq!(store.response_times(window, &blog).await.unwrap()[0].endpoint, "/1");
+}
+
+async fn batch(store: &Store, rows: &[RequestMetric]) -> Batch {
+    let mut batch = Batch::default();
+    for row in rows {
+        store.add_request(&mut batch, row).await.unwrap();
+    }
+    batch
+}
+
+#[tokio::test]
+async fn batches_that_arrive_together_share_a_commit_and_are_rolled_up_by_themselves() {
+    let (database, store) = store().await;
+    let intake = Intake::start(store.clone());
+    insert(&store, &[numbered(100_000)]).await;
+    let commits = "SELECT count(DISTINCT xmin::text) FROM performance_metrics";
+    let before = database.number(commits).await;
+    let mut sending = Vec::new();
+    for number in 0..200 {
+        let (intake, batch) = (intake.clone(), batch(&store, &[numbered(number)]).await);
+        sending.push(tokio::spawn(async move { intake.store(batch).await }));
+    }
+    for sent in sending {
+        assert_eq!(sent.await.unwrap().unwrap(), 1);
+    }
+    let groups = database.number(commits).await - before;
+    assert!(groups < 100, "{groups} commits");
+    dogwatch_testing::eventually(std::time::Duration::from_secs(20), "the rollups are there", async || {
+        database.number("SELECT coalesce(sum(count), 0)::bigint FROM rollups WHERE resolution = 1440").await
+            == 201
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_stored_harms_no_other_batch() {
+    let (database, store) = store().await;
+    let intake = Intake::start(store.clone());
+    let wrong = RequestMetric { response_time_ms: -1.0, ..numbered(0) };
+    let mut sending = Vec::new();
+    for number in 0..20 {
+        let row = if number == 7 { wrong.clone() } else { numbered(number) };
+        let (intake, batch) = (intake.clone(), batch(&store, &[row]).await);
+        sending.push(tokio::spawn(async move { intake.store(batch).await }));
+    }
+    let mut refused = Vec::new();
+    for (number, sent) in sending.into_iter().enumerate() {
+        if let Err(error) = sent.await.unwrap() {
+            assert!(matches!(error, IntakeError::Store(_)), "{error}");
+            refused.push(number);
+        }
+    }
+    assert_eq!(refused, [7]);
+    assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 19);
+}
