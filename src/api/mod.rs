@@ -25,7 +25,7 @@ use tower_http::timeout::TimeoutLayer;
 pub use self::error::Problem;
 
 use crate::config::{ApiSettings, Config};
-use crate::wiring;
+use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,6 +37,8 @@ pub struct ApiState {
     pub store: Store,
     /// Stores what services send.
     pub intake: Intake,
+    /// Takes what OpenTelemetry exporters send.
+    pub otlp: otlp::Receiver,
     /// Enqueues jobs.
     pub producer: Producer,
     /// Reads jobs.
@@ -53,14 +55,16 @@ impl ApiState {
     /// From the settings. Has to be called inside a Tokio runtime.
     pub fn new(config: &Config, pulse: Option<Pulse>) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
-        let store = wiring::store(config)?;
+        let (store, clock) = (wiring::store(config)?, Clock::system());
+        let intake = Intake::start(store.clone());
         Ok(Self {
-            intake: Intake::start(store.clone()),
+            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), &config.otlp),
             store,
+            intake,
             producer: wiring::producer(&client),
             inspector: wiring::inspector(&client),
             control: wiring::control(&client),
-            clock: Clock::system(),
+            clock,
             pulse,
         })
     }
@@ -81,6 +85,7 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/performance/metrics", post(performance_metrics::store));
     Router::new()
         .nest("/api/v1", v1)
+        .merge(otlp::router(state.otlp.clone()))
         .route("/livez", get(health::live))
         .route("/healthz", get(health::ready))
         .route("/readyz", get(health::ready))

@@ -31,6 +31,8 @@ pub struct Config {
     pub queue: dogwatch_queue::Settings,
     /// Whom of Celery's clients we serve.
     pub celery: dogwatch_queue::CelerySettings,
+    /// What OpenTelemetry exporters send.
+    pub otlp: crate::otlp::OtlpSettings,
     /// The database.
     pub store: dogwatch_store::Settings,
     /// What the jobs go by.

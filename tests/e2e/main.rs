@@ -9,6 +9,7 @@ mod crash;
 mod documentation;
 mod first_run;
 mod operations;
+mod otlp;
 mod outbox;
 mod support;
 mod topologies;

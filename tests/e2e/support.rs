@@ -50,6 +50,11 @@ impl Place {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The database that it has for itself.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        self.database.as_ref().unwrap()
+    }
+
     pub(crate) fn write(&self, file: &str, text: &str) {
         std::fs::write(self.folder.path().join(file), text).unwrap();
     }
@@ -97,6 +102,10 @@ fn rand() -> u32 {
 }
 
 impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }

@@ -1,0 +1,128 @@
+//! OpenTelemetry in: what services send with their own exporters becomes rows.
+//!
+//! `http` takes the specification's requests and answers in its words; `decode` reads a body within bounds; `spans` tells
+//! what each span is; the [`Receiver`] stores what they come to and answers after the commit.
+
+mod attributes;
+mod decode;
+mod endpoint;
+mod http;
+mod request_span;
+mod spans;
+
+use std::sync::Arc;
+
+use dogwatch_queue::Clock;
+use dogwatch_store::{Batch, Intake, IntakeError, Store, StoreError};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+pub use self::http::router;
+
+use self::attributes::Owners;
+use self::decode::Unreadable;
+use self::spans::Found;
+
+/// `[otlp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpSettings {
+    /// The largest body, in bytes, before and after it is unpacked.
+    pub max_body_bytes: usize,
+    /// Attributes that name the tenant, the first that is there.
+    pub tenant_attributes: Vec<String>,
+    /// Attributes that name the user.
+    pub user_attributes: Vec<String>,
+}
+
+/// Memory that bodies may take while they are read, in KiB.
+const MAX_READING_KIB: u32 = 96 << 10;
+/// Memory that a body takes while it is read, for each of its bytes.
+const MEMORY_FOR_EACH: usize = 8;
+/// How much larger than what came a body usually is when it is unpacked.
+const USUAL_RATIO: usize = 32;
+
+/// Takes what exporters send. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    store: Store,
+    intake: Intake,
+    clock: Clock,
+    max_body_bytes: usize,
+    owners: Arc<Owners>,
+    /// What is left of the memory for reading.
+    reading_kib: Arc<Semaphore>,
+}
+
+/// What became of a body that could be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Spans that were not stored, for good.
+    pub(crate) rejected: i64,
+    /// Why; empty when none was.
+    pub(crate) reason: String,
+}
+
+/// Why nothing of a body was stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("more arrives than can be read at a time")]
+    Busy,
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Receiver {
+    /// From the settings.
+    pub fn new(store: Store, intake: Intake, clock: Clock, settings: &OtlpSettings) -> Self {
+        Self {
+            store,
+            intake,
+            clock,
+            max_body_bytes: settings.max_body_bytes,
+            owners: Arc::new(Owners::new(&settings.tenant_attributes, &settings.user_attributes)),
+            reading_kib: Arc::new(Semaphore::new(MAX_READING_KIB as usize)),
+        }
+    }
+
+    /// Stores what is found in a body; returns after the commit.
+    async fn take_traces(&self, body: decode::Body) -> Result<Taken, Refused> {
+        let usual = if body.is_gzip { body.bytes.len() * USUAL_RATIO } else { body.bytes.len() };
+        if usual < self.max_body_bytes {
+            match self.read(body.clone(), usual).await {
+                // It is packed more tightly than usual.
+                Err(Refused::Unreadable(Unreadable::TooLarge { .. })) => {}
+                read => return self.store_found(read?).await,
+            }
+        }
+        let found = self.read(body, self.max_body_bytes).await?;
+        self.store_found(found).await
+    }
+
+    /// What is in a body that unpacks to at most this size.
+    async fn read(&self, body: decode::Body, max_bytes: usize) -> Result<Found, Refused> {
+        let kib = u32::try_from((max_bytes * MEMORY_FOR_EACH) >> 10).unwrap_or(u32::MAX);
+        let room = self.reading_kib.try_acquire_many(kib.clamp(1, MAX_READING_KIB));
+        let _room = room.map_err(|_| Refused::Busy)?;
+        let (owners, now) = (Arc::clone(&self.owners), self.clock.now());
+        // Unpacking and reading megabytes would keep other connections waiting.
+        let reading = tokio::task::spawn_blocking(move || {
+            let traces = body.traces(max_bytes)?;
+            Ok::<_, Unreadable>(spans::sort(&traces, &owners, now))
+        });
+        Ok(reading.await.map_err(|_| Unreadable::Bug)??)
+    }
+
+    async fn store_found(&self, found: Found) -> Result<Taken, Refused> {
+        let mut batch = Batch::default();
+        for request in &found.requests {
+            self.store.add_request(&mut batch, request).await?;
+        }
+        self.intake.store(batch).await?;
+        Ok(Taken { rejected: found.rejected, reason: found.reason })
+    }
+}

@@ -1,0 +1,91 @@
+//! What each span of a request is about: a request that a service has answered, or nothing of ours.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_store::RequestMetric;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
+
+use super::attributes::{Owned, Owners, stored, text};
+use super::request_span::{Times, request};
+
+/// How far a sender's clock may be ahead.
+const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
+/// How old a span may be. Each day needs a partition.
+const MAX_AGE: TimeDelta = TimeDelta::days(7);
+/// The name of a service that does not tell its own, as the specification has it.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
+/// What a body holds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) requests: Vec<RequestMetric>,
+    /// Spans that are ours and cannot be stored.
+    pub(super) rejected: i64,
+    /// Why not the first of them.
+    pub(super) reason: String,
+}
+
+impl Found {
+    fn reject(&mut self, reason: impl FnOnce() -> String) {
+        if self.rejected == 0 {
+            self.reason = reason();
+        }
+        self.rejected += 1;
+    }
+}
+
+pub(super) fn sort(traces: &ExportTraceServiceRequest, owners: &Owners, now: DateTime<Utc>) -> Found {
+    let mut found = Found::default();
+    for resource_spans in &traces.resource_spans {
+        let resource = resource_spans.resource.as_ref();
+        let service = service(resource);
+        let mut owned = Owned::default();
+        for attribute in resource.map(|resource| &resource.attributes[..]).unwrap_or_default() {
+            owners.look(&mut owned, attribute, true);
+        }
+        for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
+            if span.kind == SpanKind::Server as i32 {
+                server_span(&mut found, span, &service, owners, owned, now);
+            }
+        }
+    }
+    found
+}
+
+fn server_span<'a>(
+    found: &mut Found,
+    span: &'a Span,
+    service: &str,
+    owners: &Owners,
+    owned: Owned<'a>,
+    now: DateTime<Utc>,
+) {
+    if span.trace_id.len() != 16 || span.span_id.len() != 8 {
+        return found.reject(|| {
+            format!(
+                "a trace id has {} bytes and not 16, or a span id {} and not 8",
+                span.trace_id.len(),
+                span.span_id.len()
+            )
+        });
+    }
+    let Some(times) =
+        Times::of(span).filter(|times| times.end <= now + MAX_AHEAD && times.end >= now - MAX_AGE)
+    else {
+        return found.reject(|| {
+            format!(
+                "a span ends at {} ns after 1970, which is not within the last 7 days; it is {} here",
+                span.end_time_unix_nano,
+                now.to_rfc3339()
+            )
+        });
+    };
+    found.requests.extend(request(span, &times, service, owners, owned));
+}
+
+fn service(resource: Option<&Resource>) -> String {
+    let attributes = resource.map(|resource| &resource.attributes[..]).unwrap_or_default();
+    let name = attributes.iter().find(|attribute| attribute.key == "service.name");
+    stored(name.and_then(|name| text(name.value.as_ref())).unwrap_or(UNKNOWN_SERVICE))
+}
