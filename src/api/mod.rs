@@ -24,7 +24,7 @@ use tower_http::timeout::TimeoutLayer;
 
 pub use self::error::Problem;
 
-use crate::config::{ApiSettings, Config};
+use crate::config::Config;
 use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
@@ -83,7 +83,7 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/queues/{name}/resume", post(queues::resume))
         .route("/workers", get(queues::workers))
         .route("/performance/metrics", post(performance_metrics::store));
-    Router::new()
+    let router = Router::new()
         .nest("/api/v1", v1)
         .merge(otlp::router(state.otlp.clone()))
         .route("/livez", get(health::live))
@@ -91,10 +91,20 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(DefaultBodyLimit::max(max_body_bytes));
+    guarded(router).with_state(state)
+}
+
+/// What exporters send, and nothing else.
+pub fn otlp_router(receiver: otlp::Receiver) -> Router {
+    guarded(otlp::router(receiver))
+}
+
+/// No request takes for ever, and none ends the process.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| error::bug()))
-        .with_state(state)
 }
 
 /// Serves `/livez` alone, for a process that has a worker and no API.
@@ -117,13 +127,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until it is told to stop, and then what is under way.
-pub async fn serve(
-    listener: TcpListener,
-    state: ApiState,
-    settings: ApiSettings,
-    stop: Stop,
-) -> anyhow::Result<()> {
-    let router = router(state, settings.max_body_bytes);
+pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow::Result<()> {
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.drain.clone().cancelled_owned());
     tokio::select! {
         served = serving => served.context("the API ended"),

@@ -1,11 +1,15 @@
 //! `dogwatch api`, `worker`, `scheduler`: one role in a process, for who runs more than one machine.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
 use dogwatch_jobs::Services;
 use dogwatch_queue::{Pulse, Stop};
+
+use tokio::net::TcpListener;
 
 use super::{Global, flag};
 use crate::api::{self, ApiState};
@@ -90,8 +94,31 @@ pub(super) async fn start_api(
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!("the API listens on {url}");
     let state = ApiState::new(config, pulse)?;
-    roles.start("api", api::serve(listener, state, config.api.clone(), stop.clone()));
+    for address in &config.otlp.listen {
+        start_otlp(*address, &state, stop, roles).await?;
+    }
+    roles.start("api", api::serve(listener, api::router(state, config.api.max_body_bytes), stop.clone()));
     Ok(url)
+}
+
+/// Listens to exporters where they send to by themselves, if nobody else does.
+async fn start_otlp(
+    address: SocketAddr,
+    state: &ApiState,
+    stop: &Stop,
+    roles: &mut Roles,
+) -> anyhow::Result<()> {
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            tracing::info!("{address} is taken: exporters have to be told of the API's address");
+            return Ok(());
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot listen on {address} (otlp.listen)")),
+    };
+    tracing::info!("OpenTelemetry is taken at http://{}", listener.local_addr()?);
+    roles.start("otlp", api::serve(listener, api::otlp_router(state.otlp.clone()), stop.clone()));
+    Ok(())
 }
 
 pub(super) fn start_worker(

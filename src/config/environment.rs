@@ -84,7 +84,8 @@ fn parse(text: &str, default: &Value) -> Result<Value, String> {
             text.parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
         }
         Value::Array(_) => {
-            Ok(Value::Array(text.split(',').map(|part| Value::String(part.trim().to_owned())).collect()))
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))
         }
         _ => Ok(Value::String(text.to_owned())),
     }

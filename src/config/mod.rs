@@ -142,6 +142,15 @@ impl Config {
             );
             return Err(("api.listen".to_owned(), reason));
         }
+        for (index, address) in self.otlp.listen.iter().enumerate() {
+            if !address.ip().is_loopback() {
+                let reason = format!(
+                    "`{address}` can be reached from outside, and there are no API keys yet; write 127.0.0.1:{}",
+                    address.port()
+                );
+                return Err((format!("otlp.listen.{index}"), reason));
+            }
+        }
         let mut names = BTreeSet::new();
         for (index, service) in self.services.iter().enumerate() {
             service.validate().map_err(|(key, reason)| (format!("services.{index}.{key}"), reason))?;

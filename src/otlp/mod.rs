@@ -6,16 +6,22 @@
 mod attributes;
 mod decode;
 mod endpoint;
+mod fault;
+mod grpc;
 mod http;
 mod request_span;
 mod spans;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dogwatch_queue::Clock;
 use dogwatch_store::{Batch, Intake, IntakeError, Store, StoreError};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceResponse,
+};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::http::router;
 
@@ -27,6 +33,8 @@ use self::spans::Found;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpSettings {
+    /// Where exporters are listened to, beside the API's own address. A port that is taken is passed over.
+    pub listen: Vec<SocketAddr>,
     /// The largest body, in bytes, before and after it is unpacked.
     pub max_body_bytes: usize,
     /// Attributes that name the tenant, the first that is there.
@@ -37,6 +45,8 @@ pub struct OtlpSettings {
 
 /// Memory that bodies may take while they are read, in KiB.
 const MAX_READING_KIB: u32 = 96 << 10;
+/// The largest share of it: what the body itself takes has to fit beside it.
+const LARGEST_SHARE_KIB: u32 = MAX_READING_KIB / 4 * 3;
 /// Memory that a body takes while it is read, for each of its bytes.
 const MEMORY_FOR_EACH: usize = 8;
 /// How much larger than what came a body usually is when it is unpacked.
@@ -76,6 +86,13 @@ pub(crate) enum Refused {
     Store(#[from] StoreError),
 }
 
+/// The answer in the specification's words.
+fn response(Taken { rejected, reason }: Taken) -> ExportTraceServiceResponse {
+    let partial_success = (rejected > 0)
+        .then_some(ExportTracePartialSuccess { rejected_spans: rejected, error_message: reason });
+    ExportTraceServiceResponse { partial_success }
+}
+
 impl Receiver {
     /// From the settings.
     pub fn new(store: Store, intake: Intake, clock: Clock, settings: &OtlpSettings) -> Self {
@@ -103,11 +120,15 @@ impl Receiver {
         self.store_found(found).await
     }
 
+    /// A share of the memory for reading. What is larger than the largest share takes that.
+    fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(LARGEST_SHARE_KIB);
+        Arc::clone(&self.reading_kib).try_acquire_many_owned(kib).map_err(|_| Refused::Busy)
+    }
+
     /// What is in a body that unpacks to at most this size.
     async fn read(&self, body: decode::Body, max_bytes: usize) -> Result<Found, Refused> {
-        let kib = u32::try_from((max_bytes * MEMORY_FOR_EACH) >> 10).unwrap_or(u32::MAX);
-        let room = self.reading_kib.try_acquire_many(kib.clamp(1, MAX_READING_KIB));
-        let _room = room.map_err(|_| Refused::Busy)?;
+        let _room = self.room_for(max_bytes * MEMORY_FOR_EACH)?;
         let (owners, now) = (Arc::clone(&self.owners), self.clock.now());
         // Unpacking and reading megabytes would keep other connections waiting.
         let reading = tokio::task::spawn_blocking(move || {

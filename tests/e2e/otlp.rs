@@ -8,12 +8,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_embedded::{Postgres, PostgresOptions};
 use dogwatch_testing::{TestDatabase, eventually};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use reqwest::Response;
 use serde_json::{Value, json};
+use tonic::codec::CompressionEncoding;
+use tonic_types::StatusExt;
 
 use crate::support::{LONG, Place, Process};
 
@@ -180,6 +184,61 @@ async fn protobuf_json_and_gzip_come_to_the_same_and_what_comes_twice_is_stored_
     let with_null = ask(2).to_string().replacen(r#""scopeSpans":["#, r#""schemaUrl":null,"scopeSpans":["#, 1);
     assert_eq!(post(&base, "application/json", None, with_null.into_bytes()).await.status(), 200);
     assert_eq!(place.database().number("SELECT count(*) FROM performance_metrics").await, 2);
+}
+
+#[tokio::test]
+async fn grpc_is_taken_at_every_address_packed_or_not() {
+    let (place, api, base) = start().await;
+    api.says("OpenTelemetry is taken at ").await;
+    let log = api.log();
+    let (_, own) = log.split_once("OpenTelemetry is taken at ").unwrap();
+    let own = own.split_whitespace().next().unwrap().to_owned();
+    let http = || json!({"http.request.method": "GET", "http.route": "/"});
+    for (number, address) in [(1, base), (2, own.clone())] {
+        let mut client = TraceServiceClient::connect(address).await.unwrap();
+        if number == 2 {
+            client = client.send_compressed(CompressionEncoding::Gzip);
+        }
+        let mut old = span(90 + number, TimeDelta::days(30), &http());
+        old["kind"] = json!(2);
+        let body = request("shop", &[span(number, TimeDelta::zero(), &http()), old]);
+        let answer = client.export(serde_json::from_value::<ExportTraceServiceRequest>(body).unwrap()).await;
+        assert_eq!(answer.unwrap().into_inner().partial_success.unwrap().rejected_spans, 1);
+    }
+    assert_eq!(place.database().number("SELECT count(*) FROM performance_metrics").await, 2);
+    // Two bytes of it stand for a span each.
+    let many = ResourceSpans {
+        scope_spans: vec![ScopeSpans { spans: vec![Span::default(); 1 << 18], ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
+    };
+    let mut client = TraceServiceClient::connect(own.clone()).await.unwrap();
+    let refused = client.export(ExportTraceServiceRequest { resource_spans: vec![many] }).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused:?}");
+    // What the same exporters send beside traces is not kept, and no error.
+    for signal in ["metrics", "logs"] {
+        let answer = client_of_http(&own, signal).await;
+        assert_eq!((answer.status().as_u16(), answer.bytes().await.unwrap().len()), (200, 0));
+    }
+}
+
+async fn client_of_http(base: &str, signal: &str) -> Response {
+    let request = client().post(format!("{base}/v1/{signal}")).header("content-type", PROTOBUF);
+    request.body(vec![0x0a, 0x00]).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_exporter_of_grpc_is_told_to_come_again_while_postgres_is_away() {
+    let mut place = Place::new().await;
+    place.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    place.set("DOGWATCH_STORE_ACQUIRE_TIMEOUT", "1s");
+    let api = place.start(&["api"]);
+    let mut client = TraceServiceClient::connect(api.api().await).await.unwrap();
+    let http = json!({"http.request.method": "GET", "http.route": "/"});
+    let body = request("shop", &[span(1, TimeDelta::zero(), &http)]);
+    let away =
+        client.export(serde_json::from_value::<ExportTraceServiceRequest>(body).unwrap()).await.unwrap_err();
+    assert_eq!(away.code(), tonic::Code::Unavailable);
+    assert_eq!(away.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(5)));
 }
 
 #[tokio::test]

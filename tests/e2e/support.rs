@@ -42,7 +42,8 @@ impl Place {
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let variables = vec![("DOGWATCH_API_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
+        let variables = [("DOGWATCH_API_LISTEN", "127.0.0.1:0"), ("DOGWATCH_OTLP_LISTEN", "127.0.0.1:0")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { folder, variables, database: None }
     }
 
