@@ -4,6 +4,7 @@ mod body;
 mod error;
 mod health;
 mod jobs;
+mod metric_windows;
 mod performance_metrics;
 mod queues;
 
@@ -82,7 +83,10 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
         .route("/workers", get(queues::workers))
-        .route("/performance/metrics", post(performance_metrics::store));
+        .route("/performance/metrics", post(performance_metrics::store))
+        .route("/performance/metrics/summary", get(metric_windows::summary))
+        .route("/performance/metrics/endpoints", get(metric_windows::endpoints))
+        .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests));
     let router = Router::new()
         .nest("/api/v1", v1)
         .merge(otlp::router(state.otlp.clone()))

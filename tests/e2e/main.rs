@@ -13,3 +13,4 @@ mod otlp;
 mod outbox;
 mod support;
 mod topologies;
+mod windows;
