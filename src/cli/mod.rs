@@ -10,6 +10,7 @@ mod jobs;
 pub mod output;
 mod queues;
 mod report;
+mod rollups;
 mod running;
 mod schedules;
 mod serve;
@@ -82,6 +83,9 @@ enum Command {
     Schedules(schedules::Schedules),
     /// Report what happened in the last hours
     Report(report::Report),
+    /// Make rollups anew
+    #[command(subcommand)]
+    Rollups(rollups::Rollups),
     /// Show how the checked services are
     Services(services::Services),
     /// List alerts
@@ -106,6 +110,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Workers(workers) => workers.run(&global).await,
         Command::Schedules(schedules) => schedules.run(&global).await,
         Command::Report(report) => report.run(&global).await,
+        Command::Rollups(rollups) => rollups.run(&global).await,
         Command::Services(services) => services.run(&global).await,
         Command::Alerts(alerts) => alerts.run(&global).await,
         Command::Doctor(doctor) => doctor.run(&global).await,

@@ -90,3 +90,31 @@ async fn summary_endpoints_and_slow_requests_are_those_of_the_window_and_of_the_
         assert!(problem["detail"].as_str().unwrap().contains(told), "{problem}");
     }
 }
+
+#[tokio::test]
+async fn rollups_are_made_anew_by_command() {
+    let place = Place::new().await;
+    place
+        .database()
+        .execute(
+            "SELECT create_day_partition('performance_metrics', '2026-05-20');
+             INSERT INTO performance_metrics (occurred_at, service, endpoint, method, status_code, response_time_ms)
+             SELECT '2026-05-20 10:00Z'::timestamptz + n * interval '1 second', 'shop', '/', 'GET', 200, n
+             FROM generate_series(1, 150) AS n",
+        )
+        .await;
+    let told =
+        place.json(&["rollups", "rebuild", "--from", "2026-05-20", "--to", "2026-05-21T00:00:00Z", "--json"]);
+    assert_eq!(told, json!({"minutes": 3}));
+    let count = "SELECT sum(count)::bigint FROM rollups WHERE resolution = 1440";
+    assert_eq!(place.database().number(count).await, 150);
+    let again = place.run(&["rollups", "rebuild", "--from", "2026-05-20"]);
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout),
+        "3 minutes were made anew, with their hours and days\n"
+    );
+    let wrong = place.run(&["rollups", "rebuild", "--from", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let backwards = place.run(&["rollups", "rebuild", "--from", "2026-05-20", "--to", "2026-05-19"]);
+    assert_eq!(backwards.status.code(), Some(2));
+}

@@ -9,7 +9,7 @@ use sqlx::{Postgres, Transaction};
 use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::{HOURS, MINUTES, REQUESTS};
-use crate::series::Subject;
+use crate::series::{MAX_SERIES, Subject};
 use crate::sketch::Sketch;
 
 /// Buckets that one call makes of a resolution. More remain for the next.
@@ -208,13 +208,18 @@ struct Stale {
 impl Store {
     /// Makes the buckets whose data have changed, the newest first; says how many. Safe to call from many processes.
     pub async fn roll_up(&self) -> Result<u64, StoreError> {
+        self.roll_up_some(MAX_PER_CALL).await
+    }
+
+    /// The same for at most so many buckets of each resolution.
+    pub async fn roll_up_some(&self, most: i64) -> Result<u64, StoreError> {
         let mut made = 0;
         for resolution in Resolution::ALL {
             let stale = sqlx::query_as!(
                 Stale,
                 "SELECT DISTINCT subject, bucket FROM rollup_backlog WHERE resolution = $1 ORDER BY bucket DESC LIMIT $2",
                 resolution.minutes(),
-                MAX_PER_CALL
+                most
             );
             let stale = stale
                 .fetch_all(&self.pool)
@@ -227,6 +232,34 @@ impl Store {
             }
         }
         Ok(made)
+    }
+
+    /// Notes the minutes in `[since, until)` to be made anew from their rows; says how many. Rows that a version before
+    /// rollups has stored are given their series.
+    pub async fn doubt_rollups(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut transaction = self.pool.begin().await.map_err(StoreError::query("connect to Postgres"))?;
+        let adopt = sqlx::query!(
+            "UPDATE performance_metrics
+             SET series_id = metric_series_id('request', service, tenant, method, endpoint, NULL, $3)
+             WHERE series_id IS NULL AND occurred_at >= $1 AND occurred_at < $2",
+            since,
+            until,
+            MAX_SERIES
+        );
+        adopt.execute(&mut *transaction).await.map_err(StoreError::query("give rows their series"))?;
+        let doubt = sqlx::query!(
+            "INSERT INTO rollup_backlog (resolution, subject, bucket)
+             SELECT 1, 'request', date_trunc('minute', occurred_at)
+             FROM performance_metrics WHERE occurred_at >= $1 AND occurred_at < $2
+             UNION
+             SELECT 1, subject, bucket FROM rollups WHERE resolution = 1 AND bucket >= $1 AND bucket < $2",
+            since,
+            until
+        );
+        let minutes =
+            doubt.execute(&mut *transaction).await.map_err(StoreError::query("note rollups to be made"))?;
+        transaction.commit().await.map_err(StoreError::query("note rollups to be made"))?;
+        Ok(minutes.rows_affected())
     }
 
     async fn make_bucket(

@@ -7,7 +7,7 @@ use crate::Store;
 use crate::error::StoreError;
 
 /// Series of one subject that a service may have; what comes beyond is counted as `(other)`.
-const MAX_SERIES: i64 = 1000;
+pub(crate) const MAX_SERIES: i64 = 1000;
 /// Numbers that are remembered. Beyond that all are asked for again.
 const MAX_REMEMBERED: usize = 200_000;
 

@@ -180,6 +180,26 @@ async fn a_crawler_makes_no_more_than_a_thousand_series_of_a_service() {
     assert_eq!(store.response_times(window, &blog).await.unwrap()[0].endpoint, "/1");
 }
 
+#[tokio::test]
+async fn rollups_that_are_wrong_or_missing_are_made_anew_from_the_rows() {
+    let (database, store) = store().await;
+    insert(&store, &(0..500).map(numbered).collect::<Vec<_>>()).await;
+    rolled_up(&store).await;
+    // Lost, wrong, of a minute without rows, and rows of a version before.
+    database
+        .execute(
+            "DELETE FROM rollups WHERE bucket = '2026-05-20 10:01Z';
+             UPDATE rollups SET count = 7 WHERE bucket = '2026-05-20 10:02Z';
+             UPDATE rollups SET bucket = '2026-05-20 11:30Z' WHERE resolution = 1 AND bucket = '2026-05-20 10:03Z';
+             UPDATE performance_metrics SET series_id = NULL WHERE occurred_at < '2026-05-20 10:00:30Z'",
+        )
+        .await;
+    assert!(differences(&database).await > 0);
+    assert_eq!(store.doubt_rollups(time("09:00:00"), time("12:00:00")).await.unwrap(), 10);
+    rolled_up(&store).await;
+    assert_eq!(differences(&database).await, 0);
+}
+
 async fn batch(store: &Store, rows: &[RequestMetric]) -> Batch {
     let mut batch = Batch::default();
     for row in rows {

@@ -1,0 +1,80 @@
+//! `dogwatch rollups`: what windows are read from, made anew.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Subcommand};
+use dogwatch_queue::Clock;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Global, Usage, output};
+use crate::wiring;
+
+/// Minutes between two steps of the progress bar.
+const STEP: i64 = 50;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Rollups {
+    /// Make rollups anew from the raw rows that are still there
+    Rebuild(Rebuild),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example: dogwatch rollups rebuild --from 2026-11-20 --to 2026-11-23T12:00:00Z")]
+pub(super) struct Rebuild {
+    /// From when: a date or a time in RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: DateTime<Utc>,
+    /// To when; default: now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    to: Option<DateTime<Utc>>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Rollups {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Rebuild(rebuild) => rebuild.run(global).await,
+        }
+    }
+}
+
+impl Rebuild {
+    async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let to = self.to.unwrap_or_else(|| Clock::system().now());
+        if self.from >= to {
+            let reason = format!("--from {} is not before --to {}", self.from.to_rfc3339(), to.to_rfc3339());
+            return Err(Usage(reason).into());
+        }
+        let store = wiring::store(&global.client_settings()?)?;
+        let minutes = store.doubt_rollups(self.from, to).await?;
+        // On a terminal only.
+        let bar = ProgressBar::new(minutes);
+        bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} minutes, {eta} left")?);
+        loop {
+            let made = store.roll_up_some(STEP).await?;
+            if made == 0 {
+                break;
+            }
+            bar.inc(made.min(STEP.unsigned_abs()));
+        }
+        bar.finish_and_clear();
+        if self.json {
+            output::json(&serde_json::json!({ "minutes": minutes }))?;
+        } else {
+            output::line(&format!("{minutes} minutes were made anew, with their hours and days"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A date is its midnight in UTC.
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let midnight =
+        text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|time| time.and_utc());
+    midnight
+        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()))
+        .ok_or_else(|| "write a date such as 2026-11-20 or a time such as 2026-11-20T12:00:00Z".to_owned())
+}
