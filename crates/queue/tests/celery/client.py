@@ -37,7 +37,27 @@ def send(name, *args, **options):
 
 
 def get(result):
-    return result.get(timeout=PATIENCE)
+    try:
+        return result.get(timeout=PATIENCE)
+    except TimeoutError:
+        print(situation(result), file=sys.stderr)
+        raise
+
+
+def situation(result):
+    """Where the parts of a result are, and what Redis holds: a reader of the log has nothing else."""
+    redis = app.backend.client
+    lines = []
+    while result is not None:
+        lines.append(f"{result.id} is {app.AsyncResult(result.id).state}")
+        result = result.parent
+    length = {b"list": redis.llen, b"zset": redis.zcard, b"hash": redis.hlen}
+    for key in sorted(redis.scan_iter()):
+        kind = redis.type(key)
+        held = length[kind](key) if kind in length else ""
+        first = redis.lrange(key, 0, 3) if kind == b"list" else ""
+        lines.append(f"{key!r}: {kind.decode()} {held} {first}")
+    return "\n".join(lines)
 
 
 def raised(result):

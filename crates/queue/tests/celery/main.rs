@@ -205,7 +205,8 @@ async fn python_workers_go_on_beside_ours_on_the_same_list_while_one_moves() {
         worker
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            // Shown when the test fails.
+            .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()
             .unwrap()
