@@ -1,33 +1,60 @@
-//! Drops the day partitions of raw data that are older than the retention time, and what else has ended long ago.
+//! Removes what is older than it is to be kept: of raw data whole days, which are dropped as partitions; of what is little,
+//! rows.
 //!
 //! Also makes the partitions of the coming days, so that the first request after midnight does not wait for one.
 //! Safe to run twice or at the same time: a partition that is gone stays gone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
-use dogwatch_store::{Store, StoreError};
+use dogwatch_store::{Expired, KEPT_TABLES, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::services::Services;
+use crate::settings::{Settings, check_days, check_days_of};
 
 /// Days for which partitions are made ahead.
 const DAYS_AHEAD: u64 = 3;
 
-/// Arguments. Absent: the setting `jobs.retention_days`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Arguments. Absent: the settings `jobs.retention_days` and `jobs.retention_days_of`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CleanupOldPerformanceData {
-    /// Days of raw data to keep.
+    /// Days of data to keep, of tables for which nothing else is said.
     pub days: Option<u32>,
+    /// Days to keep of single tables.
+    pub days_of: BTreeMap<String, u32>,
+    /// Tell what would be removed, and remove nothing.
+    pub dry_run: bool,
 }
 
-/// What was removed.
+/// What was removed, table by table.
 #[derive(Debug, Serialize)]
 pub struct Cleaned {
-    partitions_dropped: usize,
-    rows_deleted: u64,
+    /// Nothing was removed.
+    pub dry_run: bool,
+    /// Partitions that were made for the coming days.
+    pub partitions_made: u32,
+    /// Partitions that were dropped.
+    pub partitions_dropped: usize,
+    /// Rows that were deleted, or were in these partitions.
+    pub rows_removed: i64,
+    /// Tables of which something was removed.
+    pub tables: Vec<CleanedTable>,
+}
+
+/// What was removed from a table.
+#[derive(Debug, Serialize)]
+pub struct CleanedTable {
+    /// Its name.
+    pub table: &'static str,
+    /// Days that were to be kept.
+    pub kept_days: u32,
+    /// What went.
+    #[serde(flatten)]
+    pub expired: Expired,
 }
 
 impl Job for CleanupOldPerformanceData {
@@ -38,53 +65,108 @@ impl Job for CleanupOldPerformanceData {
     type Outcome = Cleaned;
 
     async fn run(self, cx: &Run<Services>) -> Result<Cleaned, JobError> {
-        let days = self.days.unwrap_or(cx.settings.retention_days);
-        if days == 0 {
-            return Err(JobError::discard("argument /days: `0` would remove today's data; write 1 or more"));
-        }
-        let keep = TimeDelta::days(days.into());
-        Ok(clean(&cx.store, cx.clock.now(), keep).await?)
+        self.check().map_err(JobError::discard)?;
+        Ok(self.clean(&cx.store, &cx.settings, cx.clock.now()).await?)
     }
 }
 
-async fn clean(store: &Store, now: DateTime<Utc>, keep: TimeDelta) -> Result<Cleaned, StoreError> {
-    let today = now.date_naive();
-    store.ensure_partitions(today, today + Days::new(DAYS_AHEAD)).await?;
-    let horizon = now - keep;
-    let dropped = store.drop_partitions_before(horizon.date_naive()).await?;
-    for partition in &dropped {
-        tracing::debug!(partition, "dropped");
+impl CleanupOldPerformanceData {
+    /// Says which argument makes no sense.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(days) = self.days {
+            check_days(days).map_err(|reason| format!("argument /days: {reason}"))?;
+        }
+        check_days_of(&self.days_of).map_err(|reason| format!("argument /days_of: {reason}"))
     }
-    let rows_deleted = store.delete_expired(horizon).await?.total();
-    Ok(Cleaned { partitions_dropped: dropped.len(), rows_deleted })
+
+    /// Cleans up. A table that cannot be cleaned keeps no other, and is the error in the end.
+    pub async fn clean(
+        &self,
+        store: &Store,
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> Result<Cleaned, StoreError> {
+        let today = now.date_naive();
+        let partitions_made = if self.dry_run {
+            0
+        } else {
+            store.ensure_partitions(today, today + Days::new(DAYS_AHEAD)).await?
+        };
+        let (mut tables, mut failure) = (Vec::new(), None);
+        for table in KEPT_TABLES {
+            let kept_days = self.days_to_keep(table, settings);
+            let since = now - TimeDelta::days(kept_days.into());
+            match store.expire(table, since, self.dry_run).await {
+                Ok(expired) if expired == Expired::default() => {}
+                Ok(expired) => tables.push(CleanedTable { table, kept_days, expired }),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let cleaned = Cleaned {
+            dry_run: self.dry_run,
+            partitions_made,
+            partitions_dropped: tables.iter().map(|table| table.expired.partitions.len()).sum(),
+            rows_removed: tables.iter().map(|table| table.expired.rows).sum(),
+            tables,
+        };
+        failure.map_or(Ok(cleaned), Err)
+    }
+
+    fn days_to_keep(&self, table: &str, settings: &Settings) -> u32 {
+        let own = self.days_of.get(table).or_else(|| settings.retention_days_of.get(table));
+        own.copied().or(self.days).unwrap_or(settings.retention_days)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dogwatch_testing::TestDatabase;
-
-    async fn store() -> (TestDatabase, Store) {
-        let database = TestDatabase::new().await;
-        let store = Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap();
-        (database, store)
-    }
+    use crate::tests_support::Bench;
 
     #[tokio::test]
     async fn old_days_go_recent_ones_stay_and_a_second_run_finds_nothing() {
-        let (_database, store) = store().await;
-        let now: DateTime<Utc> = "2026-05-20T12:00:00Z".parse().unwrap();
-        let today = now.date_naive();
-        store.ensure_partitions(today - Days::new(5), today).await.unwrap();
-        let first = clean(&store, now, TimeDelta::days(2)).await.unwrap();
-        assert!(first.partitions_dropped >= 3, "{first:?}");
-        let second = clean(&store, now, TimeDelta::days(2)).await.unwrap();
-        assert_eq!((second.partitions_dropped, second.rows_deleted), (0, 0));
+        let bench = Bench::new("").await;
+        let today = bench.cx.clock.now().date_naive();
+        bench.cx.store.ensure_partitions(today - Days::new(5), today).await.unwrap();
+        let days =
+            |days, dry_run| CleanupOldPerformanceData { days: Some(days), dry_run, ..Default::default() };
+        let would = days(4, true).run(&bench.cx).await.unwrap();
+        let first = days(4, false).run(&bench.cx).await.unwrap();
+        // One day of each table, and three of the one with a time of its own.
+        assert_eq!((would.partitions_dropped, first.partitions_dropped), (10, 10), "{first:?}");
+        assert_eq!((would.partitions_made, first.partitions_made), (0, 24));
+        let spans = first.tables.iter().find(|table| table.table == "database_spans").unwrap();
+        assert_eq!((spans.kept_days, spans.expired.partitions.len()), (2, 3));
+        let second = days(4, false).run(&bench.cx).await.unwrap();
+        assert_eq!((second.partitions_dropped, second.rows_removed, second.tables.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused_for_good() {
+        let bench = Bench::new("").await;
+        let of = |table: &str, days| CleanupOldPerformanceData {
+            days_of: [(table.to_owned(), days)].into(),
+            ..Default::default()
+        };
+        let zero = CleanupOldPerformanceData { days: Some(0), ..Default::default() };
+        for (wrong, told) in [
+            (zero, "argument /days: `0` is not between 1 and 3650"),
+            (of("slow_queries", 0), "argument /days_of: slow_queries: `0` is not between 1 and 3650"),
+            (of("users", 1), "argument /days_of: `users` is no table; write one of performance_metrics"),
+        ] {
+            let error = wrong.run(&bench.cx).await.unwrap_err();
+            assert!(format!("{error:?}").contains(told), "{error:?}");
+        }
     }
 
     #[test]
     fn arguments_of_yesterday_are_understood() {
-        for args in ["{}", r#"{"days": 30}"#, r#"{"days": null}"#] {
+        for args in [
+            "{}",
+            r#"{"days": 30}"#,
+            r#"{"days": null}"#,
+            r#"{"days_of": {"slow_queries": 7}, "dry_run": true}"#,
+        ] {
             assert!(serde_json::from_str::<CleanupOldPerformanceData>(args).is_ok(), "{args}");
         }
     }

@@ -23,7 +23,7 @@ use dogwatch_queue::Registry;
 pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
 pub use self::check_performance_thresholds::CheckPerformanceThresholds;
 pub use self::check_service_health::CheckServiceHealth;
-pub use self::cleanup_old_performance_data::CleanupOldPerformanceData;
+pub use self::cleanup_old_performance_data::{Cleaned, CleanedTable, CleanupOldPerformanceData};
 pub use self::generate_performance_report::{GeneratePerformanceReport, Report};
 pub use self::host::{HostSampler, host_name};
 pub use self::monitor_system_resources::MonitorSystemResources;

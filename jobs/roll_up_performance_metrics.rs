@@ -1,4 +1,4 @@
-//! Brings the rollups up to date, of which every window is read.
+//! Joins the parts of traces, and brings the rollups up to date, of which every window is read.
 //!
 //! Whoever stores requests does this by himself, moments later. This job is for what he has left: he was killed, or
 //! Postgres was away. Safe to run twice or at the same time: each bucket is made as a whole, under a lock.
@@ -18,6 +18,7 @@ pub struct RollUpPerformanceMetrics {}
 /// What was done.
 #[derive(Debug, Serialize)]
 pub struct RolledUp {
+    traces: u64,
     buckets: u64,
 }
 
@@ -29,7 +30,8 @@ impl Job for RollUpPerformanceMetrics {
     type Outcome = RolledUp;
 
     async fn run(self, cx: &Run<Services>) -> Result<RolledUp, JobError> {
-        Ok(RolledUp { buckets: cx.store.roll_up().await? })
+        let traces = cx.store.link_traces().await?.traces;
+        Ok(RolledUp { traces, buckets: cx.store.roll_up().await? })
     }
 }
 

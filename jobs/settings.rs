@@ -1,13 +1,21 @@
 //! The `[jobs]` section of dogwatch.toml.
 
+use std::collections::BTreeMap;
+
+use dogwatch_store::KEPT_TABLES;
 use serde::Deserialize;
+
+/// Ten years.
+pub(crate) const MAX_DAYS: u32 = 3650;
 
 /// What the jobs go by. The defaults and the reason for each stand in dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Days for which raw data is kept.
+    /// Days for which data is kept.
     pub retention_days: u32,
+    /// The same for single tables, where they differ.
+    pub retention_days_of: BTreeMap<String, u32>,
     /// Change of a mean, in percent, from which on a trend is one.
     pub trend_min_change_percent: f64,
     /// When an alert is raised.
@@ -35,9 +43,8 @@ pub struct Thresholds {
 impl Settings {
     /// Checks what the types cannot. The error names the key in this section and what would be right.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        if self.retention_days == 0 || self.retention_days > 3650 {
-            return Err(("retention_days", format!("`{}` is not between 1 and 3650", self.retention_days)));
-        }
+        check_days(self.retention_days).map_err(|reason| ("retention_days", reason))?;
+        check_days_of(&self.retention_days_of).map_err(|reason| ("retention_days_of", reason))?;
         let Thresholds {
             cpu_percent,
             memory_percent,
@@ -66,4 +73,24 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Days that data may be kept for: today's never goes.
+pub(crate) fn check_days(days: u32) -> Result<(), String> {
+    if (1..=MAX_DAYS).contains(&days) {
+        Ok(())
+    } else {
+        Err(format!("`{days}` is not between 1 and {MAX_DAYS}"))
+    }
+}
+
+/// The same for each table, which has to be one.
+pub(crate) fn check_days_of(tables: &BTreeMap<String, u32>) -> Result<(), String> {
+    for (table, days) in tables {
+        if !KEPT_TABLES.contains(&table.as_str()) {
+            return Err(format!("`{table}` is no table; write one of {}", KEPT_TABLES.join(", ")));
+        }
+        check_days(*days).map_err(|reason| format!("{table}: {reason}"))?;
+    }
+    Ok(())
 }

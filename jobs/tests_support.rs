@@ -33,6 +33,7 @@ impl Bench {
             targets: Vec::new(),
             settings: Settings {
                 retention_days: 30,
+                retention_days_of: [("database_spans".to_owned(), 2)].into(),
                 trend_min_change_percent: 20.0,
                 thresholds: Thresholds {
                     cpu_percent: 85.0,

@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod lifecycle;
+pub mod metrics;
 pub mod otlp;
 pub mod relay;
 pub mod telemetry;

@@ -25,6 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "dogwatch-store",
             "dogwatch-notify",
             "dogwatch-detect",
+            "dogwatch-sql",
             "dogwatch-embedded",
             "dogwatch-jobs",
         ],

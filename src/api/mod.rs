@@ -25,7 +25,7 @@ use tower_http::timeout::TimeoutLayer;
 
 pub use self::error::Problem;
 
-use crate::config::Config;
+use crate::config::{Config, MonitoringSettings};
 use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
@@ -40,6 +40,8 @@ pub struct ApiState {
     pub intake: Intake,
     /// Takes what OpenTelemetry exporters send.
     pub otlp: otlp::Receiver,
+    /// What is slow, and whether anything is stored.
+    pub monitoring: MonitoringSettings,
     /// Enqueues jobs.
     pub producer: Producer,
     /// Reads jobs.
@@ -59,7 +61,8 @@ impl ApiState {
         let (store, clock) = (wiring::store(config)?, Clock::system());
         let intake = Intake::start(store.clone());
         Ok(Self {
-            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), &config.otlp),
+            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config),
+            monitoring: config.monitoring.clone(),
             store,
             intake,
             producer: wiring::producer(&client),
@@ -86,7 +89,8 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/performance/metrics", post(performance_metrics::store))
         .route("/performance/metrics/summary", get(metric_windows::summary))
         .route("/performance/metrics/endpoints", get(metric_windows::endpoints))
-        .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests));
+        .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests))
+        .route("/performance/metrics/slow-queries", get(metric_windows::slow_queries));
     let router = Router::new()
         .nest("/api/v1", v1)
         .merge(otlp::router(state.otlp.clone()))

@@ -3,10 +3,12 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage.
 
 mod alerts;
+mod cleanup;
 mod dead_letters;
 mod doctor;
 mod enqueue;
 mod jobs;
+mod metrics;
 pub mod output;
 mod queues;
 mod report;
@@ -21,6 +23,7 @@ mod workers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 use toml::Value;
@@ -83,9 +86,19 @@ enum Command {
     Schedules(schedules::Schedules),
     /// Report what happened in the last hours
     Report(report::Report),
+    /// Show all requests of the last hours in one line
+    Summary(metrics::Summary),
+    /// Show the endpoints of the last hours, the busiest first
+    Endpoints(metrics::Endpoints),
+    /// Show the slowest requests of the last hours
+    SlowRequests(metrics::SlowRequests),
+    /// Show the queries of the last hours that were slow, those that cost most first
+    SlowQueries(metrics::SlowQueries),
     /// Make rollups anew
     #[command(subcommand)]
     Rollups(rollups::Rollups),
+    /// Remove what is older than it is to be kept
+    Cleanup(cleanup::Cleanup),
     /// Show how the checked services are
     Services(services::Services),
     /// List alerts
@@ -110,7 +123,12 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Workers(workers) => workers.run(&global).await,
         Command::Schedules(schedules) => schedules.run(&global).await,
         Command::Report(report) => report.run(&global).await,
+        Command::Summary(summary) => summary.run(&global).await,
+        Command::Endpoints(endpoints) => endpoints.run(&global).await,
+        Command::SlowRequests(requests) => requests.run(&global).await,
+        Command::SlowQueries(queries) => queries.run(&global).await,
         Command::Rollups(rollups) => rollups.run(&global).await,
+        Command::Cleanup(cleanup) => cleanup.run(&global).await,
         Command::Services(services) => services.run(&global).await,
         Command::Alerts(alerts) => alerts.run(&global).await,
         Command::Doctor(doctor) => doctor.run(&global).await,
@@ -175,6 +193,15 @@ impl Global {
 fn flag(label: &str, key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
     let value = value?.into();
     Some(Override { label: label.to_owned(), key: key.to_owned(), value })
+}
+
+/// A date is its midnight in UTC.
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    let midnight =
+        text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|time| time.and_utc());
+    midnight
+        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()))
+        .ok_or_else(|| "write a date such as 2026-11-20 or a time such as 2026-11-20T12:00:00Z".to_owned())
 }
 
 async fn migrate(global: &Global) -> anyhow::Result<ExitCode> {

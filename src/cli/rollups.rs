@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_queue::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,10 +23,10 @@ pub(super) enum Rollups {
 #[command(after_help = "Example: dogwatch rollups rebuild --from 2026-11-20 --to 2026-11-23T12:00:00Z")]
 pub(super) struct Rebuild {
     /// From when: a date or a time in RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
     from: DateTime<Utc>,
     /// To when; default: now
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
     to: Option<DateTime<Utc>>,
     /// Print JSON
     #[arg(long)]
@@ -68,13 +68,4 @@ impl Rebuild {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// A date is its midnight in UTC.
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let midnight =
-        text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|time| time.and_utc());
-    midnight
-        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()))
-        .ok_or_else(|| "write a date such as 2026-11-20 or a time such as 2026-11-20T12:00:00Z".to_owned())
 }

@@ -7,9 +7,13 @@ use toml::{Table, Value};
 use super::{ConfigError, Override};
 
 /// Names that the users of the system that Dogwatch replaces know, and that every platform sets.
-const KNOWN: [(&str, &str); 8] = [
+const KNOWN: [(&str, &str); 12] = [
     ("DATABASE_URL", "store.url"),
     ("REDIS_URL", "queue.url"),
+    ("MONITORING_ENABLED", "monitoring.enabled"),
+    ("PERFORMANCE_LOG_THRESHOLD_MS", "monitoring.log_ms"),
+    ("SLOW_QUERY_THRESHOLD_MS", "monitoring.slow_query_ms"),
+    ("SLOW_REQUEST_THRESHOLD_MS", "monitoring.slow_request_ms"),
     ("METRICS_RETENTION_DAYS", "jobs.retention_days"),
     ("CPU_ALERT_THRESHOLD", "jobs.thresholds.cpu_percent"),
     ("MEMORY_ALERT_THRESHOLD", "jobs.thresholds.memory_percent"),
@@ -80,9 +84,12 @@ fn parse(text: &str, default: &Value) -> Result<Value, String> {
             .parse()
             .map(Value::Float)
             .map_err(|_| format!("`{text}` is no number; write one such as {default}")),
-        Value::Boolean(_) => {
-            text.parse().map(Value::Boolean).map_err(|_| format!("`{text}` is neither true nor false"))
-        }
+        // Python writes True, others 1.
+        Value::Boolean(_) => match text.to_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Value::Boolean(true)),
+            "false" | "0" | "no" | "off" => Ok(Value::Boolean(false)),
+            _ => Err(format!("`{text}` is neither true nor false")),
+        },
         Value::Array(_) => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))

@@ -33,6 +33,8 @@ pub struct Config {
     pub celery: dogwatch_queue::CelerySettings,
     /// What OpenTelemetry exporters send.
     pub otlp: crate::otlp::OtlpSettings,
+    /// What is done with what services tell.
+    pub monitoring: MonitoringSettings,
     /// The database.
     pub store: dogwatch_store::Settings,
     /// What the jobs go by.
@@ -52,6 +54,35 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+}
+
+/// `[monitoring]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoringSettings {
+    /// What services send is stored.
+    pub enabled: bool,
+    /// A query of at least so long is slow, in milliseconds.
+    pub slow_query_ms: f64,
+    /// A request of at least so long is slow, where nobody asks otherwise.
+    pub slow_request_ms: f64,
+    /// What takes at least so long is logged when it comes in.
+    pub log_ms: f64,
+}
+
+impl MonitoringSettings {
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        for (key, ms, least) in [
+            ("slow_query_ms", self.slow_query_ms, 0.0),
+            ("slow_request_ms", self.slow_request_ms, dogwatch_store::MIN_SLOW_MS),
+            ("log_ms", self.log_ms, 0.0),
+        ] {
+            if !(least..=1e9).contains(&ms) {
+                return Err((key, format!("`{ms}` is not between {least} and 1000000000")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `[log]`
@@ -132,6 +163,7 @@ impl Config {
         let within =
             |section: &'static str| move |(key, reason): (&str, String)| (format!("{section}.{key}"), reason);
         self.queue.validate().map_err(within("queue"))?;
+        self.monitoring.validate().map_err(within("monitoring"))?;
         self.jobs.validate().map_err(within("jobs"))?;
         self.notify.validate().map_err(|(key, reason)| (format!("notify.{key}"), reason))?;
         if !self.api.listen.ip().is_loopback() {

@@ -28,6 +28,14 @@ pub(super) fn number(value: Option<&AnyValue>) -> Option<i64> {
     }
 }
 
+/// The flag of an attribute.
+pub(super) fn flag(value: Option<&AnyValue>) -> Option<bool> {
+    match value?.value.as_ref()? {
+        any_value::Value::BoolValue(flag) => Some(*flag),
+        _ => None,
+    }
+}
+
 /// A value that has several names, the best of which wins, in whatever order they come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Best<T> {

@@ -4,6 +4,7 @@
 //! what each span is; the [`Receiver`] stores what they come to and answers after the commit.
 
 mod attributes;
+mod database_span;
 mod decode;
 mod endpoint;
 mod fault;
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dogwatch_queue::Clock;
-use dogwatch_store::{Batch, Intake, IntakeError, Store, StoreError};
+use dogwatch_store::{Batch, DatabaseCall, Intake, IntakeError, RequestMetric, Store, StoreError};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -24,6 +25,8 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::http::router;
+
+use crate::config::{Config, MonitoringSettings};
 
 use self::attributes::Owners;
 use self::decode::Unreadable;
@@ -49,6 +52,8 @@ const MAX_READING_KIB: u32 = 96 << 10;
 const LARGEST_SHARE_KIB: u32 = MAX_READING_KIB / 4 * 3;
 /// Memory that a body takes while it is read, for each of its bytes.
 const MEMORY_FOR_EACH: usize = 8;
+/// Slow requests of a body that are logged, and slow queries.
+const MAX_LOGGED: usize = 10;
 /// How much larger than what came a body usually is when it is unpacked.
 const USUAL_RATIO: usize = 32;
 
@@ -59,6 +64,7 @@ pub struct Receiver {
     intake: Intake,
     clock: Clock,
     max_body_bytes: usize,
+    monitoring: MonitoringSettings,
     owners: Arc<Owners>,
     /// What is left of the memory for reading.
     reading_kib: Arc<Semaphore>,
@@ -95,8 +101,10 @@ fn response(Taken { rejected, reason }: Taken) -> ExportTraceServiceResponse {
 
 impl Receiver {
     /// From the settings.
-    pub fn new(store: Store, intake: Intake, clock: Clock, settings: &OtlpSettings) -> Self {
+    pub fn new(store: Store, intake: Intake, clock: Clock, config: &Config) -> Self {
+        let settings = &config.otlp;
         Self {
+            monitoring: config.monitoring.clone(),
             store,
             intake,
             clock,
@@ -139,11 +147,37 @@ impl Receiver {
     }
 
     async fn store_found(&self, found: Found) -> Result<Taken, Refused> {
-        let mut batch = Batch::default();
-        for request in &found.requests {
-            self.store.add_request(&mut batch, request).await?;
+        let Found { requests, calls, rejected, reason } = found;
+        if self.monitoring.enabled {
+            self.log_slow(&requests, &calls);
+            let mut batch = Batch::default();
+            self.store.add_traced(&mut batch, requests, &calls, self.monitoring.slow_query_ms).await?;
+            self.intake.store(batch).await?;
         }
-        self.intake.store(batch).await?;
-        Ok(Taken { rejected: found.rejected, reason: found.reason })
+        Ok(Taken { rejected, reason })
+    }
+
+    /// Tells of what took very long, of each body a few.
+    fn log_slow(&self, requests: &[RequestMetric], calls: &[DatabaseCall]) {
+        let log_ms = self.monitoring.log_ms;
+        for request in requests.iter().filter(|request| request.response_time_ms >= log_ms).take(MAX_LOGGED) {
+            tracing::warn!(
+                service = request.service,
+                method = request.method,
+                endpoint = request.endpoint,
+                response_time_ms = request.response_time_ms,
+                trace_id = request.trace_id,
+                "a request took long"
+            );
+        }
+        for call in calls.iter().filter(|call| call.duration_ms >= log_ms).take(MAX_LOGGED) {
+            tracing::warn!(
+                service = call.service,
+                query = call.summary,
+                execution_time_ms = call.duration_ms,
+                trace_id = request_span::hex(&call.trace_id),
+                "a query took long"
+            );
+        }
     }
 }

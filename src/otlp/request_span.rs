@@ -125,22 +125,26 @@ fn endpoint(http: &Http<'_>, is_client_fault: bool) -> String {
     }
 }
 
-/// The exception, if one is told of; else what the span says of its error.
+/// The exception, if one is told of; else what the span says of its error. Of a message the first line: behind it
+/// databases and their libraries write the values that were refused.
 fn error(span: &Span, error_type: Option<&str>) -> Option<String> {
-    let of = |key: &str, attributes: &[KeyValue]| {
-        let found = attributes.iter().find(|attribute| attribute.key == key)?;
-        text(found.value.as_ref()).map(str::to_owned)
-    };
-    let exception = span.events.iter().rev().find(|event| event.name == "exception").and_then(|event| {
-        let kind = of("exception.type", &event.attributes)?;
-        Some(match of("exception.message", &event.attributes) {
+    let first_line = |message: &str| message.lines().next().unwrap_or_default().to_owned();
+    let exception = of_exception(span, "exception.type").map(|kind| {
+        match of_exception(span, "exception.message").map(first_line) {
             Some(message) => format!("{kind}: {message}"),
-            None => kind,
-        })
+            None => kind.to_owned(),
+        }
     });
     let message =
-        span.status.as_ref().map(|status| status.message.clone()).filter(|message| !message.is_empty());
+        span.status.as_ref().map(|status| first_line(&status.message)).filter(|line| !line.is_empty());
     exception.or(message).or_else(|| error_type.map(str::to_owned))
+}
+
+/// What the last exception of a span says.
+pub(super) fn of_exception<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
+    let exception = span.events.iter().rev().find(|event| event.name == "exception")?;
+    let attribute = exception.attributes.iter().find(|attribute| attribute.key == key)?;
+    text(attribute.value.as_ref())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

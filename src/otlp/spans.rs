@@ -1,12 +1,13 @@
-//! What each span of a request is about: a request that a service has answered, or nothing of ours.
+//! What each span of a body is about: a request that a service has answered, a call of a database, or nothing of ours.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::RequestMetric;
+use dogwatch_store::{DatabaseCall, RequestMetric};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 
 use super::attributes::{Owned, Owners, stored, text};
+use super::database_span::call;
 use super::request_span::{Times, request};
 
 /// How far a sender's clock may be ahead.
@@ -20,6 +21,7 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) requests: Vec<RequestMetric>,
+    pub(super) calls: Vec<DatabaseCall>,
     /// Spans that are ours and cannot be stored.
     pub(super) rejected: i64,
     /// Why not the first of them.
@@ -45,15 +47,13 @@ pub(super) fn sort(traces: &ExportTraceServiceRequest, owners: &Owners, now: Dat
             owners.look(&mut owned, attribute, true);
         }
         for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-            if span.kind == SpanKind::Server as i32 {
-                server_span(&mut found, span, &service, owners, owned, now);
-            }
+            look(&mut found, span, &service, owners, owned, now);
         }
     }
     found
 }
 
-fn server_span<'a>(
+fn look<'a>(
     found: &mut Found,
     span: &'a Span,
     service: &str,
@@ -61,6 +61,14 @@ fn server_span<'a>(
     owned: Owned<'a>,
     now: DateTime<Utc>,
 ) {
+    let is_request = span.kind == SpanKind::Server as i32;
+    // A database inside the process has internal spans.
+    let may_be_call = span.kind == SpanKind::Client as i32 || span.kind == SpanKind::Internal as i32;
+    let is_call =
+        may_be_call && span.attributes.iter().any(|attribute| attribute.key.starts_with("db.system"));
+    if !is_request && !is_call {
+        return;
+    }
     if span.trace_id.len() != 16 || span.span_id.len() != 8 {
         return found.reject(|| {
             format!(
@@ -81,7 +89,11 @@ fn server_span<'a>(
             )
         });
     };
-    found.requests.extend(request(span, &times, service, owners, owned));
+    if is_request {
+        found.requests.extend(request(span, &times, service, owners, owned));
+    } else {
+        found.calls.extend(call(span, &times, service, owners, owned));
+    }
 }
 
 fn service(resource: Option<&Resource>) -> String {

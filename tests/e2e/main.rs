@@ -6,6 +6,7 @@ mod alerting;
 mod api;
 mod command_line;
 mod crash;
+mod database_spans;
 mod documentation;
 mod first_run;
 mod operations;

@@ -22,7 +22,7 @@ use tonic_types::StatusExt;
 use crate::support::{LONG, Place, Process};
 
 #[expect(clippy::disallowed_methods, reason = "the program has the real time too")]
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
@@ -32,10 +32,11 @@ fn client() -> reqwest::Client {
 }
 
 /// Attributes in OTLP's JSON.
-fn attributes(values: &Value) -> Value {
+pub(crate) fn attributes(values: &Value) -> Value {
     let values = values.as_object().unwrap().iter().map(|(key, value)| {
         let value = match value {
             Value::String(text) => json!({"stringValue": text}),
+            Value::Bool(flag) => json!({"boolValue": flag}),
             Value::Number(number) => json!({"intValue": number.to_string()}),
             Value::Array(items) => {
                 json!({"arrayValue": {"values": items.iter().map(|item| json!({"stringValue": item})).collect::<Vec<_>>()}})
@@ -57,14 +58,14 @@ fn span(number: u32, ago: TimeDelta, values: &Value) -> Value {
     })
 }
 
-fn request(service: &str, spans: &[Value]) -> Value {
+pub(crate) fn request(service: &str, spans: &[Value]) -> Value {
     json!({"resourceSpans": [{
         "resource": {"attributes": attributes(&json!({"service.name": service}))},
         "scopeSpans": [{"scope": {"name": "test"}, "spans": spans}],
     }]})
 }
 
-fn protobuf(request: &Value) -> Vec<u8> {
+pub(crate) fn protobuf(request: &Value) -> Vec<u8> {
     serde_json::from_value::<ExportTraceServiceRequest>(request.clone()).unwrap().encode_to_vec()
 }
 
@@ -74,7 +75,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packed.finish().unwrap()
 }
 
-async fn post(base: &str, kind: &str, encoding: Option<&str>, body: Vec<u8>) -> Response {
+pub(crate) async fn post(base: &str, kind: &str, encoding: Option<&str>, body: Vec<u8>) -> Response {
     let mut request = client().post(format!("{base}/v1/traces")).header("content-type", kind).body(body);
     if let Some(encoding) = encoding {
         request = request.header("content-encoding", encoding);
@@ -82,14 +83,14 @@ async fn post(base: &str, kind: &str, encoding: Option<&str>, body: Vec<u8>) -> 
     request.send().await.unwrap()
 }
 
-async fn start() -> (Place, Process, String) {
+pub(crate) async fn start() -> (Place, Process, String) {
     let place = Place::new().await;
     let api = place.start(&["api"]);
     let base = api.api().await;
     (place, api, base)
 }
 
-const PROTOBUF: &str = "application/x-protobuf";
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 
 #[tokio::test]
 async fn stable_and_older_names_are_understood_attribute_by_attribute() {

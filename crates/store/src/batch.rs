@@ -4,30 +4,47 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, DurationRound, NaiveDate, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
+use uuid::Uuid;
 
 use crate::Store;
 use crate::copy::{self, Rows};
 use crate::error::StoreError;
-use crate::partitions::{REQUESTS, is_without_partition};
-use crate::request_metrics;
+use crate::partitions::{DATABASE_SPANS, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES, is_without_partition};
 use crate::series::Subject;
+use crate::{database_spans, request_metrics};
+
+/// How often a batch is stored anew after a conflict with another.
+const MAX_CONFLICTS: u32 = 3;
 
 /// A table that takes batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
     Requests,
+    DatabaseSpans,
+    SlowQueries,
+    RepeatedQueries,
+    /// Not partitioned, and without a key.
+    OpenTraces,
 }
 
 impl Table {
     fn name(self) -> &'static str {
         match self {
             Self::Requests => REQUESTS,
+            Self::DatabaseSpans => DATABASE_SPANS,
+            Self::SlowQueries => SLOW_QUERIES,
+            Self::RepeatedQueries => REPEATED_QUERIES,
+            Self::OpenTraces => "open_traces",
         }
     }
 
     fn columns(self) -> &'static str {
         match self {
             Self::Requests => request_metrics::COLUMNS,
+            Self::DatabaseSpans => database_spans::SPAN_COLUMNS,
+            Self::SlowQueries => database_spans::SLOW_COLUMNS,
+            Self::RepeatedQueries => database_spans::REPEATED_COLUMNS,
+            Self::OpenTraces => database_spans::OPEN_COLUMNS,
         }
     }
 }
@@ -53,24 +70,47 @@ impl Batch {
         self.tables.values().map(|rows| rows.bytes.len()).sum()
     }
 
-    /// The rows of a table, to put one more there.
-    pub(crate) fn rows(&mut self, table: Table, subject: Subject, at: DateTime<Utc>) -> &mut Rows {
+    /// The rows of a table that is partitioned by day, to put one more there.
+    pub(crate) fn rows(&mut self, table: Table, at: DateTime<Utc>) -> &mut Rows {
         self.days.insert((table, at.date_naive()));
-        // A time has a minute as long as it has a day.
-        self.minutes.insert((subject, at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(at)));
         self.tables.entry(table).or_default()
     }
 
-    /// How many rows it has.
+    /// Notes that a minute has changed.
+    pub(crate) fn note(&mut self, subject: Subject, at: DateTime<Utc>) {
+        // A time has a minute as long as it has a day.
+        self.minutes.insert((subject, at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(at)));
+    }
+
+    /// Notes that parts of a trace are elsewhere.
+    pub(crate) fn open_trace(&mut self, trace_id: Uuid) {
+        let rows = self.tables.entry(Table::OpenTraces).or_default();
+        rows.begin(1);
+        rows.put(trace_id);
+    }
+
+    /// How many requests it has.
     pub(crate) fn count(&self) -> u64 {
-        self.tables.values().map(|rows| rows.count as u64).sum()
+        self.tables.get(&Table::Requests).map_or(0, |rows| rows.count as u64)
     }
 }
 
 impl Store {
-    /// Stores all rows of all batches or, on an error, none; says how many were new. What is there already is left as it
-    /// is, so that a batch that comes twice, or whose answer was lost, does no harm.
+    /// Stores all rows of all batches or, on an error, none; says how many requests were new. What is there already is
+    /// left as it is, so that a batch that comes twice, or whose answer was lost, does no harm.
     pub async fn store(&self, batches: &[Batch]) -> Result<u64, StoreError> {
+        let mut stored = self.store_once(batches).await;
+        for _ in 0..MAX_CONFLICTS {
+            // Two that store the same rows in another order wait for each other, until Postgres ends one of them.
+            match &stored {
+                Err(error) if error.is_conflict() => stored = self.store_once(batches).await,
+                _ => break,
+            }
+        }
+        stored
+    }
+
+    async fn store_once(&self, batches: &[Batch]) -> Result<u64, StoreError> {
         self.ensure_days_of(batches).await?;
         let stored = match self.copy(batches).await {
             Err(error) if is_without_partition(&error) => {
@@ -102,7 +142,7 @@ impl Store {
         for table in tables(batches) {
             copy_into(&mut transaction, table.name(), table, batches).await?;
         }
-        note_minutes(&mut transaction, batches).await?;
+        note_minutes(&mut transaction, &minutes_of(batches)).await?;
         transaction.commit().await?;
         Ok(batches.iter().map(Batch::count).sum())
     }
@@ -122,12 +162,17 @@ impl Store {
             let insert = format!(
                 "INSERT INTO {name} ({columns}) SELECT {columns} FROM {arrived} ON CONFLICT DO NOTHING"
             );
-            stored += sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await?.rows_affected();
+            let new = sqlx::query(AssertSqlSafe(insert)).execute(&mut *transaction).await?.rows_affected();
+            stored += if table == Table::Requests { new } else { 0 };
         }
-        note_minutes(&mut transaction, batches).await?;
+        note_minutes(&mut transaction, &minutes_of(batches)).await?;
         transaction.commit().await?;
         Ok(stored)
     }
+}
+
+fn minutes_of(batches: &[Batch]) -> BTreeSet<(Subject, DateTime<Utc>)> {
+    batches.iter().flat_map(|batch| batch.minutes.iter().copied()).collect()
 }
 
 fn tables(batches: &[Batch]) -> BTreeSet<Table> {
@@ -151,10 +196,12 @@ async fn copy_into(
 }
 
 /// Their rollups have to be made anew.
-async fn note_minutes(transaction: &mut Transaction<'_, Postgres>, batches: &[Batch]) -> sqlx::Result<()> {
-    let minutes: BTreeSet<_> = batches.iter().flat_map(|batch| batch.minutes.iter().copied()).collect();
+pub(crate) async fn note_minutes(
+    transaction: &mut Transaction<'_, Postgres>,
+    minutes: &BTreeSet<(Subject, DateTime<Utc>)>,
+) -> sqlx::Result<()> {
     let (subjects, minutes): (Vec<&str>, Vec<DateTime<Utc>>) =
-        minutes.into_iter().map(|(subject, minute)| (subject.as_str(), minute)).unzip();
+        minutes.iter().map(|(subject, minute)| (subject.as_str(), *minute)).unzip();
     let note = sqlx::query!(
         "INSERT INTO rollup_backlog (resolution, subject, bucket)
          SELECT 1, subject, bucket FROM unnest($1::text[], $2::timestamptz[]) AS changed (subject, bucket)",

@@ -2,6 +2,7 @@
 //! that the one who writes only passes bytes on.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// No flags, no header extension.
@@ -59,6 +60,12 @@ numbers!(i16, i32, i64, f64);
 impl Value for bool {
     fn write(self, bytes: &mut Vec<u8>) {
         field(bytes, &[u8::from(self)]);
+    }
+}
+
+impl Value for Uuid {
+    fn write(self, bytes: &mut Vec<u8>) {
+        field(bytes, self.as_bytes());
     }
 }
 

@@ -67,4 +67,12 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// True when another transaction was in the way, and the same again may succeed at once.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let Self::Query { source, .. } = self else { return false };
+        let sqlx::Error::Database(error) = source else { return false };
+        // 40: rolled back, because of a deadlock or of a serialization failure
+        error.code().is_some_and(|code| code.starts_with("40"))
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! One group is written at a time. While Postgres commits it the next one gathers, so that many small batches cost about
 //! as much as one large. What waits is bounded by its bytes: beyond that a batch is refused at once, and its sender comes
-//! again. After each group the rollups are brought up to date in the background.
+//! again. After each group open traces are joined, and the rollups brought up to date, in the background.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::Store;
 use crate::batch::Batch;
 use crate::error::StoreError;
+use crate::open_traces::Linked;
 
 /// Bytes that may wait, the group that is being written included.
 const MAX_WAITING_BYTES: usize = 32 << 20;
@@ -24,6 +25,8 @@ const MAX_GROUP_BYTES: usize = 8 << 20;
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 const PAUSE_FOR_EACH: u32 = 9;
+/// How long open traces wait when nothing else comes.
+const OPEN_TRACES_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why a batch was not stored.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ impl Intake {
         Self { waiting, room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }
     }
 
-    /// Stores a batch; says after the commit how many rows it had. Those that were there already are as they were.
+    /// Stores a batch; says after the commit how many requests it had. Those that were there already are as they were.
     pub async fn store(&self, batch: Batch) -> Result<u64, IntakeError> {
         if batch.is_empty() {
             return Ok(0);
@@ -136,15 +139,24 @@ async fn write(store: &Store, group: Vec<Waiting>) {
     }
 }
 
-/// Makes rollups whenever data have come, until it is aborted.
+/// Joins traces and makes rollups whenever data have come, until it is aborted.
 async fn keep_rolled_up(store: Store, changed: Arc<Notify>) {
+    let mut are_waiting = false;
     loop {
-        changed.notified().await;
+        let wait = if are_waiting { OPEN_TRACES_PAUSE } else { Duration::MAX };
+        let _ = tokio::time::timeout(wait, changed.notified()).await;
         let begun = Instant::now();
-        if let Err(error) = store.roll_up().await {
+        match bring_up_to_date(&store).await {
+            Ok(linked) => are_waiting = linked.are_waiting,
             // The job that does the same tells people.
-            tracing::debug!(error = &error as &dyn std::error::Error, "rollups wait");
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "rollups wait"),
         }
         tokio::time::sleep((begun.elapsed() * PAUSE_FOR_EACH).clamp(MIN_PAUSE, MAX_PAUSE)).await;
     }
+}
+
+async fn bring_up_to_date(store: &Store) -> Result<Linked, StoreError> {
+    let linked = store.link_traces().await?;
+    store.roll_up().await?;
+    Ok(linked)
 }

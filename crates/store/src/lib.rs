@@ -6,21 +6,27 @@
 mod alerts;
 mod batch;
 mod copy;
+mod database_spans;
 mod error;
+mod groups;
 mod host_metrics;
 mod intake;
 mod job_outbox;
 mod migrations;
 mod notifications;
+mod open_traces;
 mod partitions;
+mod queries;
 mod reports;
 mod request_metrics;
+mod retention;
 mod rollups;
 mod series;
 mod service_health;
 mod settings;
 mod sketch;
 mod slow_requests;
+mod traces;
 mod trends;
 mod windows;
 mod words;
@@ -36,14 +42,19 @@ use sqlx::{ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, NewAlert, Raised};
 pub use self::batch::Batch;
+pub use self::database_spans::DatabaseCall;
+use self::database_spans::KnownQueries;
 pub use self::error::StoreError;
+pub use self::groups::GroupCursor;
 pub use self::host_metrics::{DiskSample, DiskUsage, HostSample, HostUsage};
 pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::Notification;
-pub use self::partitions::Deleted;
+pub use self::open_traces::Linked;
+pub use self::queries::{QueryExample, QueryTiming, QueryUser};
 pub use self::reports::StoredReport;
 pub use self::request_metrics::{RequestMetric, SpanKey};
+pub use self::retention::{Expired, KEPT_TABLES};
 use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
 pub use self::settings::Settings;
@@ -59,6 +70,7 @@ pub struct Store {
     /// Partitions that are known to be there, so that an insert need not ask.
     known_days: Arc<Mutex<HashSet<(&'static str, NaiveDate)>>>,
     known_series: Arc<KnownSeries>,
+    known_queries: Arc<KnownQueries>,
 }
 
 impl Store {
@@ -74,7 +86,12 @@ impl Store {
             .acquire_timeout(settings.acquire_timeout)
             .after_connect(|connection, _| Box::pin(stay_with_our_tables(connection)))
             .connect_lazy_with(options);
-        Ok(Self { pool, known_days: Arc::default(), known_series: Arc::default() })
+        Ok(Self {
+            pool,
+            known_days: Arc::default(),
+            known_series: Arc::default(),
+            known_queries: Arc::default(),
+        })
     }
 
     /// The server's version, such as `18.1`.

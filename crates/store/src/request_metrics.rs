@@ -22,6 +22,10 @@ impl SpanKey {
     pub fn random() -> Self {
         Self(uuid::Uuid::now_v7().as_u64_pair().1.cast_signed())
     }
+
+    pub(crate) fn value(self) -> i64 {
+        self.0
+    }
 }
 
 /// One request.
@@ -85,10 +89,11 @@ impl Store {
             fingerprint: None,
         };
         let series_id = self.series_id(series).await?;
-        let rows = batch.rows(Table::Requests, Subject::Request, request.occurred_at);
+        batch.note(Subject::Request, request.occurred_at);
+        let rows = batch.rows(Table::Requests, request.occurred_at);
         rows.begin(COLUMN_COUNT);
         rows.put(request.occurred_at);
-        rows.put(request.key.0);
+        rows.put(request.key.value());
         rows.put(series_id);
         rows.put(request.tenant.as_deref());
         rows.put(request.service.as_str());

@@ -8,8 +8,8 @@ use sqlx::{Postgres, Transaction};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::partitions::{HOURS, MINUTES, REQUESTS};
-use crate::series::{MAX_SERIES, Subject};
+use crate::partitions::{DATABASE_SPANS, HOURS, MINUTES, REQUESTS};
+use crate::series::Subject;
 use crate::sketch::Sketch;
 
 /// Buckets that one call makes of a resolution. More remain for the next.
@@ -177,6 +177,41 @@ macro_rules! raw_requests {
     };
 }
 
+/// Calls of databases in `[since, until)` of these series (all: none), counted in the same way.
+macro_rules! raw_queries {
+    ($since:expr, $until:expr, $series:expr) => {
+        sqlx::query_as!(
+            $crate::rollups::Row,
+            r#"
+            SELECT series_id AS "series_id!",
+                   ceil(ln(least(greatest(duration_ms, $4), $5)) * $6)::integer AS sketch_bucket,
+                   count(*) AS "count!",
+                   count(*) FILTER (WHERE is_error) AS "errors!",
+                   sum(duration_ms) AS "sum_ms!",
+                   sum(duration_ms * duration_ms) AS "sum_squares_ms!",
+                   min(duration_ms) AS "min_ms!",
+                   max(duration_ms) AS "max_ms!",
+                   NULL::bigint AS db_query_count,
+                   NULL::float8 AS db_query_time_ms,
+                   NULL::float8 AS db_told_ms,
+                   count(*) FILTER (WHERE cache_hit) AS cache_hits,
+                   count(*) FILTER (WHERE NOT cache_hit) AS cache_misses,
+                   NULL::bytea AS sketch
+            FROM database_spans
+            WHERE occurred_at >= $1 AND occurred_at < $2
+              AND NOT is_nested AND ($3::integer[] IS NULL OR series_id = ANY ($3))
+            GROUP BY series_id, sketch_bucket
+            "#,
+            $since,
+            $until,
+            $series as Option<&[i32]>,
+            $crate::sketch::MIN_MS,
+            $crate::sketch::MAX_MS,
+            $crate::sketch::buckets_per_e()
+        )
+    };
+}
+
 /// Rollups in `[since, until)` of these series (all: none).
 macro_rules! rollups {
     ($resolution:expr, $subject:expr, $since:expr, $until:expr, $series:expr) => {
@@ -197,7 +232,7 @@ macro_rules! rollups {
         )
     };
 }
-pub(crate) use {raw_requests, rollups};
+pub(crate) use {raw_queries, raw_requests, rollups};
 
 /// A bucket to be made.
 struct Stale {
@@ -244,13 +279,16 @@ impl Store {
              WHERE series_id IS NULL AND occurred_at >= $1 AND occurred_at < $2",
             since,
             until,
-            MAX_SERIES
+            Subject::Request.max_series()
         );
         adopt.execute(&mut *transaction).await.map_err(StoreError::query("give rows their series"))?;
         let doubt = sqlx::query!(
             "INSERT INTO rollup_backlog (resolution, subject, bucket)
              SELECT 1, 'request', date_trunc('minute', occurred_at)
              FROM performance_metrics WHERE occurred_at >= $1 AND occurred_at < $2
+             UNION
+             SELECT 1, 'query', date_trunc('minute', occurred_at)
+             FROM database_spans WHERE occurred_at >= $1 AND occurred_at < $2
              UNION
              SELECT 1, subject, bucket FROM rollups WHERE resolution = 1 AND bucket >= $1 AND bucket < $2",
             since,
@@ -302,21 +340,27 @@ async fn make(
         // Another process has just made it.
         return Ok(());
     }
-    let source = match resolution {
-        Resolution::Minute => REQUESTS,
-        Resolution::Hour => MINUTES,
-        Resolution::Day => HOURS,
+    let source = match (resolution, subject) {
+        (Resolution::Minute, Subject::Request) => REQUESTS,
+        (Resolution::Minute, Subject::Query) => DATABASE_SPANS,
+        (Resolution::Hour, _) => MINUTES,
+        (Resolution::Day, _) => HOURS,
     };
     if !is_whole(transaction, source, bucket).await? {
         return Ok(());
     }
     let end = bucket + resolution.length();
-    let rows = match resolution {
-        Resolution::Minute => raw_requests!(bucket, end, None).fetch_all(&mut **transaction).await?,
-        Resolution::Hour => {
+    let rows = match (resolution, subject) {
+        (Resolution::Minute, Subject::Request) => {
+            raw_requests!(bucket, end, None).fetch_all(&mut **transaction).await?
+        }
+        (Resolution::Minute, Subject::Query) => {
+            raw_queries!(bucket, end, None).fetch_all(&mut **transaction).await?
+        }
+        (Resolution::Hour, _) => {
             rollups!(Resolution::Minute, subject, bucket, end, None).fetch_all(&mut **transaction).await?
         }
-        Resolution::Day => {
+        (Resolution::Day, _) => {
             rollups!(Resolution::Hour, subject, bucket, end, None).fetch_all(&mut **transaction).await?
         }
     };

@@ -6,8 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use crate::Store;
 use crate::error::StoreError;
 
-/// Series of one subject that a service may have; what comes beyond is counted as `(other)`.
-pub(crate) const MAX_SERIES: i64 = 1000;
 /// Numbers that are remembered. Beyond that all are asked for again.
 const MAX_REMEMBERED: usize = 200_000;
 
@@ -25,6 +23,15 @@ impl Subject {
         match self {
             Self::Request => "request",
             Self::Query => "query",
+        }
+    }
+
+    /// Series of it that a service may have; what comes beyond is counted as `(other)`.
+    pub(crate) fn max_series(self) -> i64 {
+        match self {
+            Self::Request => 1000,
+            // Each endpoint has queries of its own.
+            Self::Query => 5000,
         }
     }
 
@@ -76,7 +83,7 @@ impl Store {
             key.method.as_deref(),
             key.endpoint.as_deref(),
             key.fingerprint,
-            MAX_SERIES
+            key.subject.max_series()
         );
         let id = id.fetch_one(&self.pool).await.map_err(StoreError::query("look for a series"))?;
         self.known_series.insert(key, id);

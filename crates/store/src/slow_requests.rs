@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -14,7 +15,7 @@ use crate::windows::{MetricFilter, Window};
 pub const MIN_SLOW_MS: f64 = 50.0;
 
 /// A slow request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SlowRequest {
     /// When it was answered.
     pub occurred_at: DateTime<Utc>,
@@ -42,6 +43,7 @@ pub struct SlowRequest {
     pub db_query_time_ms: Option<f64>,
     /// What went wrong.
     pub error: Option<String>,
+    #[serde(skip)]
     span_key: i64,
 }
 

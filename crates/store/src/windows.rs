@@ -7,14 +7,16 @@ use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::rollups::{Resolution, Rollup, Row, raw_requests, rollups};
+use crate::groups::GroupCursor;
+use crate::rollups::{Resolution, Rollup, Row, raw_queries, raw_requests, rollups};
 use crate::series::Subject;
 
 /// Endpoints that one look returns: the busiest.
-const MAX_ENDPOINTS: usize = 500;
+const MAX_ENDPOINTS: usize = 5000;
 /// Services that one look returns: the busiest.
 const MAX_SERVICES: usize = 1000;
 
@@ -80,6 +82,13 @@ pub struct EndpointTiming {
     pub database_share: Option<f64>,
 }
 
+impl EndpointTiming {
+    /// The place behind this one in a list of the busiest.
+    pub fn cursor(&self) -> GroupCursor {
+        place_of(&self.service, &self.method, &self.endpoint, self.count)
+    }
+}
+
 /// All requests of a window. Times are absent when there was none.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestSummary {
@@ -109,6 +118,16 @@ struct Endpoint {
     service: String,
     method: String,
     route: String,
+}
+
+impl Endpoint {
+    fn place(&self, count: i64) -> GroupCursor {
+        place_of(&self.service, &self.method, &self.route, count)
+    }
+}
+
+fn place_of(service: &str, method: &str, route: &str, count: i64) -> GroupCursor {
+    GroupCursor::new(count as f64, xxh3_64([service, method, route].join("\0").as_bytes()))
 }
 
 struct NamedSeries {
@@ -185,7 +204,7 @@ impl Store {
         Ok(rates)
     }
 
-    /// How long each endpoint took: the 500 busiest.
+    /// How long each endpoint took: the 5000 busiest.
     pub async fn response_times(
         &self,
         window: Window,
@@ -193,10 +212,8 @@ impl Store {
     ) -> Result<Vec<EndpointTiming>, StoreError> {
         let mut endpoints = self.endpoints(window, filter).await?;
         endpoints.sort_by(|(one, few), (other, many)| {
-            let name = |endpoint: &Endpoint| {
-                (endpoint.service.clone(), endpoint.method.clone(), endpoint.route.clone())
-            };
-            many.count.cmp(&few.count).then_with(|| name(one).cmp(&name(other)))
+            let (one, other) = (one.place(few.count), other.place(many.count));
+            one.compare(other)
         });
         endpoints.truncate(MAX_ENDPOINTS);
         Ok(endpoints.into_iter().filter_map(|(endpoint, rollup)| timing(endpoint, &rollup)).collect())
@@ -210,7 +227,7 @@ impl Store {
     ) -> Result<RequestSummary, StoreError> {
         let mut all = Rollup::default();
         let series = self.request_series(filter).await?;
-        self.read_rollups(window, &series, |_, row| all.add(row)).await?;
+        self.read_rollups(window, Subject::Request, &ids(&series), |_, row| all.add(row)).await?;
         Ok(RequestSummary {
             count: all.count,
             errors: all.errors,
@@ -243,7 +260,8 @@ impl Store {
             });
             place_of_series.insert(*id, place);
         }
-        self.read_rollups(window, &series, |id, row| endpoints[place_of_series[&id]].1.add(row)).await?;
+        let take = |id, row: &Row| endpoints[place_of_series[&id]].1.add(row);
+        self.read_rollups(window, Subject::Request, &ids(&series), take).await?;
         endpoints.retain(|(_, rollup)| rollup.count > 0);
         Ok(endpoints)
     }
@@ -266,37 +284,42 @@ impl Store {
         series.fetch_all(&self.pool).await.map_err(StoreError::query("look for series"))
     }
 
-    fn raw_requests<'a>(
+    fn raw_rows<'a>(
         &'a self,
+        subject: Subject,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
         series: &'a [i32],
     ) -> BoxStream<'a, sqlx::Result<Row>> {
-        raw_requests!(since, until, Some(series)).fetch(&self.pool)
+        match subject {
+            Subject::Request => raw_requests!(since, until, Some(series)).fetch(&self.pool),
+            Subject::Query => raw_queries!(since, until, Some(series)).fetch(&self.pool),
+        }
     }
 
-    fn request_rollups<'a>(
+    fn rollups<'a>(
         &'a self,
+        subject: Subject,
         resolution: Resolution,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
         series: &'a [i32],
     ) -> BoxStream<'a, sqlx::Result<Row>> {
-        rollups!(resolution, Subject::Request, since, until, Some(series)).fetch(&self.pool)
+        rollups!(resolution, subject, since, until, Some(series)).fetch(&self.pool)
     }
 
     /// Passes on each row of these series in the window.
-    async fn read_rollups(
+    pub(crate) async fn read_rollups(
         &self,
         window: Window,
-        series: &[NamedSeries],
+        subject: Subject,
+        series: &[i32],
         mut take: impl FnMut(i32, &Row),
     ) -> Result<(), StoreError> {
-        let ids: Vec<i32> = series.iter().map(|series| series.id).collect();
         for (source, since, until) in window.parts() {
             let mut rows = match source {
-                Source::RawRows => self.raw_requests(since, until, &ids),
-                Source::Rollups(resolution) => self.request_rollups(resolution, since, until, &ids),
+                Source::RawRows => self.raw_rows(subject, since, until, series),
+                Source::Rollups(resolution) => self.rollups(subject, resolution, since, until, series),
             };
             while let Some(row) = rows.try_next().await.map_err(StoreError::query("read what happened"))? {
                 take(row.series_id, &row);
@@ -304,6 +327,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn ids(series: &[NamedSeries]) -> Vec<i32> {
+    series.iter().map(|series| series.id).collect()
 }
 
 fn database_share(rollup: &Rollup) -> Option<f64> {

@@ -1,11 +1,24 @@
-use chrono::Days;
+use chrono::{Days, NaiveDate, NaiveTime};
+use dogwatch_store::{Expired, KEPT_TABLES, Store, StoreError};
 
 use crate::metrics::insert;
 use crate::{alert, channels, run, store, time};
 
 const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r' AND relname ~ '_[0-9]{8}$'";
 /// Tables that are partitioned by day.
-const TABLES: u32 = 5;
+const TABLES: u32 = 8;
+
+/// Drops all days before this one; says their names.
+async fn drop_before(store: &Store, day: NaiveDate) -> Result<Vec<String>, StoreError> {
+    let (mut dropped, mut failure) = (Vec::new(), None);
+    for table in KEPT_TABLES {
+        match store.expire(table, day.and_time(NaiveTime::MIN).and_utc(), false).await {
+            Ok(expired) => dropped.extend(expired.partitions),
+            Err(error) => failure = Some(error),
+        }
+    }
+    failure.map_or(Ok(dropped), Err)
+}
 
 #[tokio::test]
 async fn ten_callers_at_once_make_a_partition_once() {
@@ -30,10 +43,15 @@ async fn retention_drops_old_days_keeps_the_others_and_finds_nothing_the_second_
     let (database, store) = store().await;
     let today = time("00:00:00").date_naive();
     store.ensure_partitions(today - Days::new(9), today).await.unwrap();
-    let dropped = store.drop_partitions_before(today - Days::new(2)).await.unwrap();
+    // A dry run tells what would go.
+    let horizon = time("00:00:00") - Days::new(2);
+    let would = store.expire("performance_metrics", horizon, true).await.unwrap();
+    assert_eq!(would.partitions.len(), 7);
+    assert!(would.bytes > 0, "{would:?}");
+    let dropped = drop_before(&store, today - Days::new(2)).await.unwrap();
     assert_eq!(dropped.len(), TABLES as usize * 7);
     assert!(dropped.contains(&"performance_metrics_20260517".to_owned()), "{dropped:?}");
-    assert!(store.drop_partitions_before(today - Days::new(2)).await.unwrap().is_empty());
+    assert!(drop_before(&store, today - Days::new(2)).await.unwrap().is_empty());
     assert_eq!(database.number(PARTITIONS).await, i64::from(TABLES) * 3);
     // What was dropped can be made again, for data that comes late.
     assert_eq!(store.ensure_partitions(today - Days::new(5), today - Days::new(5)).await.unwrap(), TABLES);
@@ -44,7 +62,7 @@ async fn a_table_of_someone_else_with_a_similar_name_stays() {
     let (database, store) = store().await;
     let today = time("00:00:00").date_naive();
     database.execute("CREATE TABLE performance_metrics_20200101 (x int); CREATE SCHEMA theirs; CREATE TABLE theirs.host_metrics (at date) PARTITION BY RANGE (at); CREATE TABLE theirs.host_metrics_20200101 PARTITION OF theirs.host_metrics FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')").await;
-    assert!(store.drop_partitions_before(today).await.unwrap().is_empty());
+    assert!(drop_before(&store, today).await.unwrap().is_empty());
     assert_eq!(database.number("SELECT count(*) FROM pg_class WHERE relname LIKE '%_20200101'").await, 2);
 }
 
@@ -57,8 +75,10 @@ async fn what_ended_long_ago_is_deleted_and_what_is_open_stays() {
     }
     store.resolve_alerts(&["old".to_owned()], time("02:00:00")).await.unwrap();
     store.resolve_alerts(&["recent".to_owned()], time("11:00:00")).await.unwrap();
-    assert_eq!(store.delete_expired(time("10:00:00")).await.unwrap().total(), 1);
-    assert_eq!(store.delete_expired(time("10:00:00")).await.unwrap().total(), 0);
+    for (dry_run, rows) in [(true, 1), (false, 1), (false, 0)] {
+        let expired = store.expire("performance_alerts", time("10:00:00"), dry_run).await.unwrap();
+        assert_eq!(expired, Expired { rows, ..Expired::default() });
+    }
     assert_eq!(database.number("SELECT count(*) FROM performance_alerts").await, 2);
     assert_eq!(database.number("SELECT count(*) FROM notifications").await, 3);
 }
@@ -71,7 +91,7 @@ async fn two_cleanups_at_once_do_not_disturb_each_other() {
     let cleaning: Vec<_> = (0..4)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(async move { store.drop_partitions_before(today).await })
+            tokio::spawn(async move { drop_before(&store, today).await })
         })
         .collect();
     let mut dropped = Vec::new();
@@ -96,7 +116,7 @@ async fn a_detach_that_was_interrupted_is_finished_even_for_a_day_that_is_to_sta
     assert!(sqlx::query(detach).execute(&mut interrupted).await.is_err());
     assert_eq!(database.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending").await, 1);
     run(&mut reader, "COMMIT").await;
-    let dropped = store.drop_partitions_before(today - Days::new(2)).await.unwrap();
+    let dropped = drop_before(&store, today - Days::new(2)).await.unwrap();
     assert!(dropped.contains(&"performance_metrics_20260517".to_owned()), "{dropped:?}");
     assert_eq!(database.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending").await, 0);
     let stays = "SELECT count(*) FROM pg_inherits WHERE inhrelid = 'performance_metrics_20260519'::regclass";
@@ -110,12 +130,12 @@ async fn one_day_that_cannot_go_keeps_no_other_and_goes_the_next_time() {
     store.ensure_partitions(today - Days::new(3), today).await.unwrap();
     // Lets it be detached, but not dropped.
     database.execute("CREATE VIEW keeper AS SELECT * FROM host_disks_20260517").await;
-    assert!(store.drop_partitions_before(today).await.is_err());
+    assert!(drop_before(&store, today).await.is_err());
     assert_eq!(database.number(PARTITIONS).await, i64::from(TABLES));
     let left = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%_202605__'";
     assert_eq!(database.number(left).await, i64::from(TABLES) + 1);
     database.execute("DROP VIEW keeper").await;
-    assert_eq!(store.drop_partitions_before(today).await.unwrap(), ["host_disks_20260517"]);
+    assert_eq!(drop_before(&store, today).await.unwrap(), ["host_disks_20260517"]);
     assert_eq!(database.number(left).await, i64::from(TABLES));
 }
 
@@ -137,7 +157,7 @@ async fn a_late_row_is_stored_although_another_process_has_dropped_its_day() {
     insert(&store, std::slice::from_ref(&late)).await;
     let other =
         dogwatch_store::Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap();
-    other.drop_partitions_before(time("00:00:00").date_naive() + Days::new(1)).await.unwrap();
+    drop_before(&other, time("00:00:00").date_naive() + Days::new(1)).await.unwrap();
     assert_eq!(insert(&store, &[late]).await, 1);
     assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 1);
 }
@@ -151,7 +171,7 @@ async fn a_day_that_someone_has_detached_to_keep_it_stays() {
     // This one was on its way out, and came back for a row that was late.
     database.execute("COMMENT ON TABLE host_disks_20260518 IS 'to be dropped'; ALTER TABLE host_disks DETACH PARTITION host_disks_20260518").await;
     database.execute("SELECT create_day_partition('host_disks', '2026-05-18'); ALTER TABLE host_disks DETACH PARTITION host_disks_20260518").await;
-    store.drop_partitions_before(today).await.unwrap();
+    drop_before(&store, today).await.unwrap();
     let kept =
         "SELECT count(*) FROM pg_class WHERE relname IN ('host_metrics_20260518', 'host_disks_20260518')";
     assert_eq!(database.number(kept).await, 2);

@@ -147,14 +147,24 @@ async fn a_bucket_whose_rows_are_gone_stays_as_it_was() {
     let (database, store) = store().await;
     insert(&store, &[numbered(1), numbered(2)]).await;
     rolled_up(&store).await;
-    let tomorrow = time("00:00:00").date_naive() + chrono::Days::new(1);
-    store.drop_partitions_before(tomorrow).await.unwrap();
+    for table in ["performance_metrics", "rollups_minute"] {
+        store.expire(table, time("00:00:00") + TimeDelta::days(1), false).await.unwrap();
+    }
     // Minutes go with the rows they are made of; hours and days stay.
     let count = "SELECT sum(count)::bigint FROM rollups WHERE resolution = 1440";
     assert_eq!(database.number(count).await, 2);
     insert(&store, &[numbered(3)]).await;
     rolled_up(&store).await;
     assert_eq!(database.number(count).await, 2);
+    // Hours and days have times of their own.
+    let hours = store.expire("rollups_hour", time("11:00:00"), false).await.unwrap();
+    assert!(hours.rows > 0, "{hours:?}");
+    insert(&store, &[numbered(4)]).await;
+    rolled_up(&store).await;
+    assert_eq!(database.number(count).await, 2);
+    let days = store.expire("rollups_day", time("00:00:00") + TimeDelta::days(1), false).await.unwrap();
+    assert!(days.rows > 0, "{days:?}");
+    assert_eq!(database.number("SELECT count(*) FROM rollups").await, 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,333 @@
+//! Retention: what is older than it is to be kept goes. Days of partitioned tables are dropped, which costs the same
+//! whatever they hold; of small tables rows are deleted, in small transactions. The only SQL with computed names.
+
+use std::sync::PoisonError;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::partitions::{
+    DATABASE_SPANS, DISKS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES, TABLES,
+};
+
+const DAYS: &str = "rollups_day";
+const ALERTS: &str = "performance_alerts";
+const REPORTS: &str = "performance_reports";
+const TRENDS: &str = "performance_trends";
+const TEXTS: &str = "query_texts";
+
+/// Tables from which retention removes what is old.
+pub const KEPT_TABLES: [&str; 14] = [
+    REQUESTS,
+    DATABASE_SPANS,
+    SLOW_QUERIES,
+    REPEATED_QUERIES,
+    MINUTES,
+    HOURS,
+    DAYS,
+    TEXTS,
+    HOSTS,
+    DISKS,
+    HEALTH,
+    ALERTS,
+    REPORTS,
+    TRENDS,
+];
+
+/// The comment on a table that retention has begun to remove.
+const TO_BE_DROPPED: &str = "to be dropped";
+
+/// Rows removed in one transaction.
+const BATCH: i64 = 5_000;
+
+/// What was removed from a table, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Expired {
+    /// Days that were dropped.
+    pub partitions: Vec<String>,
+    /// Rows; of partitions about so many, as far as Postgres has counted them.
+    pub rows: i64,
+    /// What the partitions took on the disk, with their indexes.
+    pub bytes: i64,
+}
+
+impl Store {
+    /// Removes what is older than `since` from one of [`KEPT_TABLES`]; of partitioned tables whole days. Readers and
+    /// writers are not blocked. While another process is at it, nothing is left to do here. What an earlier run could not
+    /// finish is finished; a partition that cannot go keeps no other, and is the error in the end.
+    ///
+    /// With `dry_run` nothing is removed.
+    pub async fn expire(
+        &self,
+        table: &'static str,
+        since: DateTime<Utc>,
+        dry_run: bool,
+    ) -> Result<Expired, StoreError> {
+        if TABLES.contains(&table) {
+            self.drop_partitions(table, since.date_naive(), dry_run).await
+        } else {
+            let rows = if dry_run {
+                self.count_rows(table, since).await
+            } else {
+                self.delete_rows(table, since).await
+            };
+            let rows = rows.map_err(StoreError::query("remove old rows"))?;
+            Ok(Expired { rows, ..Expired::default() })
+        }
+    }
+
+    async fn drop_partitions(
+        &self,
+        table: &'static str,
+        day: NaiveDate,
+        dry_run: bool,
+    ) -> Result<Expired, StoreError> {
+        let session = self.pool.acquire().await.map_err(StoreError::query("connect to Postgres"))?;
+        // Closed afterwards, and its lock and settings with it, also when the caller is cancelled.
+        let mut session = session.detach();
+        let alone = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_lock(hashtext('dogwatch retention'), hashtext($1)) AS "alone!""#,
+            table
+        );
+        if !alone.fetch_one(&mut session).await.map_err(StoreError::query("lock the partitions"))? {
+            return Ok(Expired::default());
+        }
+        let mut expired = Expired::default();
+        let mut failure = None;
+        if !dry_run {
+            prepare_to_drop(&mut session, table, day).await?;
+        }
+        for partition in old_partitions(&mut session, table, day).await? {
+            let removed = if dry_run { Ok(()) } else { partition.remove(&mut session).await };
+            match removed {
+                Ok(()) if partition.is_to_stay => {}
+                Ok(()) => {
+                    expired.rows += partition.rows;
+                    expired.bytes += partition.bytes;
+                    expired.partitions.push(partition.child);
+                }
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        // At once; a session that is closed ends some moments later.
+        let unlock = sqlx::query_scalar!(r#"SELECT pg_advisory_unlock_all()::text AS "unlocked!""#);
+        unlock.fetch_one(&mut session).await.map_err(StoreError::query("unlock the partitions"))?;
+        let mut known = self.known_days.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(of, known)| *of != table || *known >= day);
+        drop(known);
+        failure.map_or(Ok(expired), |error| Err(StoreError::query("drop a partition")(error)))
+    }
+
+    async fn count_rows(&self, table: &str, since: DateTime<Utc>) -> sqlx::Result<i64> {
+        let count = sqlx::query_scalar!(
+            r#"
+            SELECT CASE $1
+                WHEN 'rollups_hour' THEN (SELECT count(*) FROM rollups_hour WHERE bucket < $2)
+                WHEN 'rollups_day' THEN (SELECT count(*) FROM rollups_day WHERE bucket < $2)
+                WHEN 'query_texts' THEN (SELECT count(*) FROM query_texts WHERE last_seen_at < $2)
+                WHEN 'performance_alerts' THEN (SELECT count(*) FROM performance_alerts WHERE resolved_at < $2)
+                WHEN 'performance_reports' THEN (SELECT count(*) FROM performance_reports WHERE created_at < $2)
+                WHEN 'performance_trends' THEN (SELECT count(*) FROM performance_trends WHERE found_at < $2)
+                ELSE 0
+            END AS "count!"
+            "#,
+            table,
+            since
+        );
+        count.fetch_one(&self.pool).await
+    }
+
+    async fn delete_rows(&self, table: &'static str, since: DateTime<Utc>) -> sqlx::Result<i64> {
+        if table == HOURS {
+            // Before the first row is gone: what is left of a bucket must not be taken for all of it.
+            note_kept_since(&mut *self.pool.acquire().await?, table, since).await?;
+        }
+        let mut deleted = 0;
+        loop {
+            let round = self.delete_some(table, since).await?;
+            if round == 0 {
+                return Ok(deleted);
+            }
+            deleted += i64::try_from(round).unwrap_or(i64::MAX);
+        }
+    }
+
+    async fn delete_some(&self, table: &str, since: DateTime<Utc>) -> sqlx::Result<u64> {
+        let result = match table {
+            HOURS => {
+                sqlx::query!(
+                    "DELETE FROM rollups_hour WHERE ctid = ANY (ARRAY(
+                         SELECT ctid FROM rollups_hour
+                         WHERE resolution = 60 AND subject IN ('request', 'query') AND bucket < $1 LIMIT $2))",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            DAYS => {
+                sqlx::query!(
+                    "DELETE FROM rollups_day WHERE ctid = ANY (ARRAY(
+                         SELECT ctid FROM rollups_day
+                         WHERE resolution = 1440 AND subject IN ('request', 'query') AND bucket < $1 LIMIT $2))",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            TEXTS => {
+                sqlx::query!(
+                    "DELETE FROM query_texts WHERE fingerprint IN
+                         (SELECT fingerprint FROM query_texts WHERE last_seen_at < $1 LIMIT $2)",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            ALERTS => {
+                sqlx::query!(
+                    "DELETE FROM performance_alerts WHERE id IN
+                         (SELECT id FROM performance_alerts WHERE resolved_at < $1 LIMIT $2)",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            REPORTS => {
+                sqlx::query!(
+                    "DELETE FROM performance_reports WHERE id IN
+                         (SELECT id FROM performance_reports WHERE created_at < $1 LIMIT $2)",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            TRENDS => {
+                sqlx::query!(
+                    "DELETE FROM performance_trends WHERE id IN
+                         (SELECT id FROM performance_trends WHERE found_at < $1 LIMIT $2)",
+                    since,
+                    BATCH
+                )
+                .execute(&self.pool)
+                .await?
+            }
+            _ => return Ok(0),
+        };
+        Ok(result.rows_affected())
+    }
+}
+
+async fn prepare_to_drop(session: &mut PgConnection, table: &str, day: NaiveDate) -> Result<(), StoreError> {
+    // Whoever needs the table queues behind a lock that does not come.
+    let timeout = sqlx::query!("SET lock_timeout = '5s'").execute(&mut *session).await;
+    timeout.map_err(StoreError::query("lock the partitions"))?;
+    // Before the first row is gone: what is left of a bucket must not be taken for all of it.
+    let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
+    note_kept_since(session, table, midnight).await.map_err(StoreError::query("note what is kept"))
+}
+
+async fn note_kept_since(session: &mut PgConnection, table: &str, since: DateTime<Utc>) -> sqlx::Result<()> {
+    let note = sqlx::query!(
+        "INSERT INTO kept_since (table_name, since) VALUES ($1, $2)
+         ON CONFLICT (table_name) DO UPDATE SET since = greatest(kept_since.since, excluded.since)",
+        table,
+        since
+    );
+    note.execute(session).await.map(drop)
+}
+
+/// A partition that is to go, or one that a detach has left behind. Names are quoted, but `child`.
+struct OldPartition {
+    parent: String,
+    child: String,
+    child_quoted: String,
+    /// About.
+    rows: i64,
+    bytes: i64,
+    is_attached: bool,
+    is_half_detached: bool,
+    is_to_stay: bool,
+}
+
+/// Half detached ones first: while there is one, Postgres detaches no other of its table.
+async fn old_partitions(
+    session: &mut PgConnection,
+    table: &str,
+    day: NaiveDate,
+) -> Result<Vec<OldPartition>, StoreError> {
+    let old = sqlx::query_as!(
+        OldPartition,
+        r#"
+        SELECT format('%I', parent.relname) AS "parent!",
+               child.relname::text AS "child!",
+               format('%I', child.relname) AS "child_quoted!",
+               greatest(child.reltuples, 0)::bigint AS "rows!",
+               pg_total_relation_size(child.oid) AS "bytes!",
+               inhrelid IS NOT NULL AS "is_attached!",
+               coalesce(inhdetachpending, false) AS "is_half_detached!",
+               child.relname >= parent.relname || '_' || to_char($2::date, 'YYYYMMDD') AS "is_to_stay!"
+        FROM pg_class parent
+        JOIN pg_class child
+          ON child.relnamespace = parent.relnamespace
+         AND child.relkind = 'r'
+         AND child.relname ~ ('^' || parent.relname || '_[0-9]{8}$')
+        LEFT JOIN pg_inherits ON inhrelid = child.oid AND inhparent = parent.oid
+        WHERE parent.relname = $1
+          -- not a namesake in someone else's schema
+          AND parent.oid = to_regclass(format('%I', parent.relname))
+          AND (
+              inhdetachpending
+              OR (
+                  child.relname < parent.relname || '_' || to_char($2::date, 'YYYYMMDD')
+                  -- A table that someone has detached to keep it has no such mark.
+                  AND (inhrelid IS NOT NULL OR obj_description(child.oid, 'pg_class') = $3)
+              )
+          )
+        ORDER BY coalesce(inhdetachpending, false) DESC, child.relname
+        "#,
+        table,
+        day,
+        TO_BE_DROPPED
+    );
+    old.fetch_all(session).await.map_err(StoreError::query("list partitions"))
+}
+
+impl OldPartition {
+    /// Each step commits by itself, and the next run goes on from there.
+    async fn remove(&self, session: &mut PgConnection) -> sqlx::Result<()> {
+        let Self { parent, child, child_quoted, .. } = self;
+        if self.is_half_detached {
+            execute(session, format!("ALTER TABLE {parent} DETACH PARTITION {child_quoted} FINALIZE"))
+                .await?;
+        } else if self.is_attached {
+            execute(session, format!("COMMENT ON TABLE {child_quoted} IS '{TO_BE_DROPPED}'")).await?;
+            execute(session, format!("ALTER TABLE {parent} DETACH PARTITION {child_quoted} CONCURRENTLY"))
+                .await?;
+        }
+        if self.is_to_stay {
+            // Older days are to be kept than when it was detached.
+            sqlx::query_scalar!(
+                "SELECT create_day_partition($1, to_date(right($2, 8), 'YYYYMMDD'))",
+                parent,
+                child
+            )
+            .fetch_one(session)
+            .await?;
+            return Ok(());
+        }
+        execute(session, format!("DROP TABLE IF EXISTS {child_quoted}")).await
+    }
+}
+
+/// DDL takes no parameters; names come quoted from Postgres.
+async fn execute(session: &mut PgConnection, statement: String) -> sqlx::Result<()> {
+    sqlx::query(AssertSqlSafe(statement)).execute(session).await.map(drop)
+}

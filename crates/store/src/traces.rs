@@ -1,0 +1,200 @@
+//! What the database calls of a trace come to: which request each was made for, which of them is told of twice, and what
+//! each request has used. Pure, so that it is the same where a batch comes in and where the parts of a trace are joined
+//! later.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// So many calls of one query in one request are told of: each row of a list has asked again.
+const MANY: i32 = 5;
+/// Spans of one process are timed by clocks that differ a little.
+const SLACK: TimeDelta = TimeDelta::milliseconds(5);
+
+/// Systems whose calls are lookups in a cache, and no queries of a database.
+const CACHES: [&str; 3] = ["redis", "valkey", "memcached"];
+
+/// A request of the trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TracedRequest<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) began_at: DateTime<Utc>,
+    pub(crate) ended_at: DateTime<Utc>,
+}
+
+/// A database call of the trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TracedCall<'a> {
+    pub(crate) span_id: i64,
+    pub(crate) parent_span_id: Option<i64>,
+    pub(crate) service: &'a str,
+    pub(crate) system: &'a str,
+    pub(crate) fingerprint: i64,
+    pub(crate) ended_at: DateTime<Utc>,
+    pub(crate) duration_ms: f64,
+    pub(crate) cache_hit: Option<bool>,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Index of the request that it was made for.
+    pub(crate) request: Option<usize>,
+    /// It is part of another.
+    pub(crate) is_nested: bool,
+}
+
+/// What a request has used. `None`: nobody told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Used {
+    pub(crate) db_query_count: Option<i32>,
+    pub(crate) db_query_time_ms: Option<f64>,
+    pub(crate) cache_hits: Option<i32>,
+    pub(crate) cache_misses: Option<i32>,
+    /// Queries that came many times.
+    pub(crate) repeated: Vec<Repeated>,
+}
+
+/// The same query in one request (N+1).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Repeated {
+    pub(crate) fingerprint: i64,
+    pub(crate) calls: i32,
+    pub(crate) total_ms: f64,
+}
+
+/// Places each call of a trace.
+pub(crate) fn place(requests: &[TracedRequest<'_>], calls: &[TracedCall<'_>]) -> Vec<Placed> {
+    let spans: HashSet<(i64, &str)> = calls.iter().map(|call| (call.span_id, call.system)).collect();
+    let placed = |call: &TracedCall<'_>| Placed {
+        request: request_of(requests, call),
+        // SQLAlchemy tells of a query, and psycopg2 below it of the same one.
+        is_nested: call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system))),
+    };
+    calls.iter().map(placed).collect()
+}
+
+/// The innermost request of the same service that was under way when the call ended.
+fn request_of(requests: &[TracedRequest<'_>], call: &TracedCall<'_>) -> Option<usize> {
+    let was_under_way = |request: &TracedRequest<'_>| {
+        request.service == call.service
+            && call.ended_at >= request.began_at - SLACK
+            && call.ended_at <= request.ended_at + SLACK
+    };
+    let candidates = requests.iter().enumerate().filter(|(_, request)| was_under_way(request));
+    candidates.max_by_key(|(_, request)| request.began_at).map(|(index, _)| index)
+}
+
+/// What each request has used.
+pub(crate) fn account(requests: usize, calls: &[TracedCall<'_>], placed: &[Placed]) -> Vec<Used> {
+    let mut used = vec![Used::default(); requests];
+    let mut times: BTreeMap<(usize, i64), Repeated> = BTreeMap::new();
+    for (call, placed) in calls.iter().zip(placed).filter(|(_, placed)| !placed.is_nested) {
+        let Some(index) = placed.request else { continue };
+        let request = &mut used[index];
+        if CACHES.contains(&call.system) {
+            if let Some(is_hit) = call.cache_hit {
+                *request.cache_hits.get_or_insert(0) += i32::from(is_hit);
+                *request.cache_misses.get_or_insert(0) += i32::from(!is_hit);
+            }
+        } else {
+            *request.db_query_count.get_or_insert(0) += 1;
+            *request.db_query_time_ms.get_or_insert(0.0) += call.duration_ms;
+        }
+        let fingerprint = call.fingerprint;
+        let repeated =
+            times.entry((index, fingerprint)).or_insert(Repeated { fingerprint, calls: 0, total_ms: 0.0 });
+        repeated.calls += 1;
+        repeated.total_ms += call.duration_ms;
+    }
+    for ((index, _), repeated) in times {
+        if repeated.calls >= MANY {
+            used[index].repeated.push(repeated);
+        }
+    }
+    used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)
+    }
+
+    fn request(service: &str, began: i64, ended: i64) -> TracedRequest<'_> {
+        TracedRequest { service, began_at: at(began), ended_at: at(ended) }
+    }
+
+    fn call(span_id: i64, parent: i64, system: &'static str, ended: i64) -> TracedCall<'static> {
+        TracedCall {
+            span_id,
+            parent_span_id: Some(parent),
+            service: "shop",
+            system,
+            fingerprint: 7,
+            ended_at: at(ended),
+            duration_ms: 2.0,
+            cache_hit: None,
+        }
+    }
+
+    #[test]
+    fn a_call_belongs_to_the_innermost_request_of_its_service_that_was_under_way() {
+        let requests = [
+            request("shop", 0, 1000),
+            // The shop asks itself, and another service.
+            request("shop", 100, 200),
+            request("stock", 120, 180),
+        ];
+        let calls = [50, 150, 500, 2000].map(|ended| call(ended, 1, "postgresql", ended));
+        let placed = place(&requests, &calls);
+        let expected = [Some(0), Some(1), Some(0), None];
+        assert_eq!(placed.iter().map(|placed| placed.request).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_query_that_is_told_twice_counts_once_and_lookups_in_a_cache_are_no_queries() {
+        let requests = [request("shop", 0, 1000)];
+        let mut hit = call(4, 1, "redis", 30);
+        hit.cache_hit = Some(true);
+        let calls = [
+            call(2, 1, "postgresql", 20),
+            // The driver's span ends first.
+            call(3, 2, "postgresql", 19),
+            hit,
+            // Nobody told whether it was found.
+            call(5, 1, "redis", 31),
+            // A query that a procedure of another system makes is one of its own.
+            call(6, 4, "postgresql", 40),
+        ];
+        let placed = place(&requests, &calls);
+        assert!(placed[1].is_nested);
+        let used = account(1, &calls, &placed);
+        let expected = Used {
+            db_query_count: Some(2),
+            db_query_time_ms: Some(4.0),
+            cache_hits: Some(1),
+            cache_misses: Some(0),
+            repeated: Vec::new(),
+        };
+        assert_eq!(used, [expected]);
+    }
+
+    #[test]
+    fn a_query_that_comes_many_times_in_one_request_is_told_of() {
+        let requests = [request("shop", 0, 1000), request("shop", 2000, 3000)];
+        let early = (0..5).map(|number| call(number, 99, "postgresql", number * 10));
+        let late = (5..9).map(|number| call(number, 99, "postgresql", 2000 + number * 10));
+        let calls: Vec<_> = early.chain(late).collect();
+        let used = account(2, &calls, &place(&requests, &calls));
+        assert_eq!(used[0].repeated, [Repeated { fingerprint: 7, calls: 5, total_ms: 10.0 }]);
+        assert_eq!((used[1].db_query_count, used[1].repeated.len()), (Some(4), 0));
+    }
+
+    #[test]
+    fn what_nobody_told_stays_unknown() {
+        assert_eq!(account(1, &[], &[]), [Used::default()]);
+    }
+}
