@@ -9,6 +9,7 @@ mod decode;
 mod endpoint;
 mod fault;
 mod grpc;
+mod hosts;
 mod http;
 mod request_span;
 mod spans;
@@ -30,6 +31,7 @@ use crate::config::{Config, MonitoringSettings};
 
 use self::attributes::Owners;
 use self::decode::Unreadable;
+use self::hosts::Hosts;
 use self::spans::Found;
 
 /// `[otlp]`
@@ -66,6 +68,7 @@ pub struct Receiver {
     max_body_bytes: usize,
     monitoring: MonitoringSettings,
     owners: Arc<Owners>,
+    hosts: Hosts,
     /// What is left of the memory for reading.
     reading_kib: Arc<Semaphore>,
 }
@@ -104,6 +107,7 @@ impl Receiver {
     pub fn new(store: Store, intake: Intake, clock: Clock, config: &Config) -> Self {
         let settings = &config.otlp;
         Self {
+            hosts: Hosts::new(store.clone()),
             monitoring: config.monitoring.clone(),
             store,
             intake,
@@ -138,10 +142,11 @@ impl Receiver {
     async fn read(&self, body: decode::Body, max_bytes: usize) -> Result<Found, Refused> {
         let _room = self.room_for(max_bytes * MEMORY_FOR_EACH)?;
         let (owners, now) = (Arc::clone(&self.owners), self.clock.now());
+        let hosts = self.hosts.samples(now).await;
         // Unpacking and reading megabytes would keep other connections waiting.
         let reading = tokio::task::spawn_blocking(move || {
             let traces = body.traces(max_bytes)?;
-            Ok::<_, Unreadable>(spans::sort(&traces, &owners, now))
+            Ok::<_, Unreadable>(spans::sort(&traces, &owners, &hosts, now))
         });
         Ok(reading.await.map_err(|_| Unreadable::Bug)??)
     }

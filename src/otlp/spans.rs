@@ -8,6 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 
 use super::attributes::{Owned, Owners, stored, text};
 use super::database_span::call;
+use super::hosts::{Samples, near};
 use super::request_span::{Times, request};
 
 /// How far a sender's clock may be ahead.
@@ -37,7 +38,12 @@ impl Found {
     }
 }
 
-pub(super) fn sort(traces: &ExportTraceServiceRequest, owners: &Owners, now: DateTime<Utc>) -> Found {
+pub(super) fn sort(
+    traces: &ExportTraceServiceRequest,
+    owners: &Owners,
+    samples: &Samples,
+    now: DateTime<Utc>,
+) -> Found {
     let mut found = Found::default();
     for resource_spans in &traces.resource_spans {
         let resource = resource_spans.resource.as_ref();
@@ -46,8 +52,15 @@ pub(super) fn sort(traces: &ExportTraceServiceRequest, owners: &Owners, now: Dat
         for attribute in resource.map(|resource| &resource.attributes[..]).unwrap_or_default() {
             owners.look(&mut owned, attribute, true);
         }
+        let first = found.requests.len();
         for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
             look(&mut found, span, &service, owners, owned, now);
+        }
+        let host = of_resource(resource, "host.name");
+        for request in &mut found.requests[first..] {
+            let sample = near(samples, host, request.occurred_at);
+            request.cpu_percent = sample.map(|sample| sample.cpu_percent);
+            request.memory_percent = sample.map(|sample| sample.memory_percent);
         }
     }
     found
@@ -97,7 +110,10 @@ fn look<'a>(
 }
 
 fn service(resource: Option<&Resource>) -> String {
-    let attributes = resource.map(|resource| &resource.attributes[..]).unwrap_or_default();
-    let name = attributes.iter().find(|attribute| attribute.key == "service.name");
-    stored(name.and_then(|name| text(name.value.as_ref())).unwrap_or(UNKNOWN_SERVICE))
+    stored(of_resource(resource, "service.name").unwrap_or(UNKNOWN_SERVICE))
+}
+
+fn of_resource<'a>(resource: Option<&'a Resource>, key: &str) -> Option<&'a str> {
+    let attribute = resource?.attributes.iter().find(|attribute| attribute.key == key)?;
+    text(attribute.value.as_ref())
 }

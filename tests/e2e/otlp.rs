@@ -157,6 +157,32 @@ async fn stable_and_older_names_are_understood_attribute_by_attribute() {
 }
 
 #[tokio::test]
+async fn a_request_knows_how_busy_its_host_was() {
+    let place = Place::new().await;
+    let sample = "SELECT create_day_partition('host_metrics', (now() - interval '1 minute')::date), create_day_partition('host_metrics', now()::date);
+         INSERT INTO host_metrics (host, sampled_at, cpu_percent, cpu_count, load1, load5, load15, memory_used_bytes,
+                                   memory_total_bytes, swap_used_bytes, swap_total_bytes,
+                                   network_received_bytes_per_second, network_sent_bytes_per_second)
+         SELECT 'web-1', now() - age, percent, 4, 0, 0, 0, 25, 100, 0, 0, 0, 0
+         FROM (VALUES (interval '1 second', 42.0), (interval '20 seconds', 7.0)) AS samples (age, percent)";
+    place.database().execute(sample).await;
+    let api = place.start(&["api"]);
+    let base = api.api().await;
+    for (number, host) in [(1, "web-1"), (2, "web-2")] {
+        let http = json!({"http.request.method": "GET", "http.route": "/"});
+        let mut body = request("shop", &[span(number, TimeDelta::zero(), &http)]);
+        body["resourceSpans"][0]["resource"]["attributes"] =
+            attributes(&json!({"service.name": "shop", "host.name": host}));
+        assert_eq!(post(&base, PROTOBUF, None, protobuf(&body)).await.status(), 200);
+    }
+    let known = "SELECT count(*) FROM performance_metrics WHERE cpu_percent = 42 AND memory_percent = 25";
+    assert_eq!(place.database().number(known).await, 1);
+    let unknown =
+        "SELECT count(*) FROM performance_metrics WHERE cpu_percent IS NULL AND memory_percent IS NULL";
+    assert_eq!(place.database().number(unknown).await, 1);
+}
+
+#[tokio::test]
 async fn protobuf_json_and_gzip_come_to_the_same_and_what_comes_twice_is_stored_once() {
     let (place, _api, base) = start().await;
     let ask = |number| {

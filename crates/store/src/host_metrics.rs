@@ -1,5 +1,7 @@
 //! `host_metrics` and `host_disks`: what machines did.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -94,6 +96,24 @@ pub struct DiskUsage {
     pub sampled_at: DateTime<Utc>,
 }
 
+/// A host at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct HostNow {
+    /// When.
+    pub sampled_at: DateTime<Utc>,
+    /// Use of its CPUs.
+    pub cpu_percent: f64,
+    /// Use of its memory.
+    pub memory_percent: f64,
+}
+
+struct NamedHost {
+    host: String,
+    sampled_at: DateTime<Utc>,
+    cpu_percent: f64,
+    memory_percent: f64,
+}
+
 impl Store {
     /// Stores a sample with its disks. The same moment of the same host is stored once.
     pub async fn insert_host_sample(&self, sample: &HostSample) -> Result<(), StoreError> {
@@ -147,6 +167,35 @@ impl Store {
             .map_err(failed())?;
         }
         transaction.commit().await.map_err(failed())
+    }
+
+    /// The last sample of each host since a time, by its name.
+    pub async fn hosts_now(&self, since: DateTime<Utc>) -> Result<HashMap<String, HostNow>, StoreError> {
+        let hosts = sqlx::query_as!(
+            NamedHost,
+            r#"
+            SELECT DISTINCT ON (host) host, sampled_at, cpu_percent,
+                   (100.0 * memory_used_bytes / greatest(memory_total_bytes, 1))::double precision AS "memory_percent!"
+            FROM host_metrics
+            WHERE sampled_at >= $1
+            ORDER BY host, sampled_at DESC
+            LIMIT $2
+            "#,
+            since,
+            MAX_ROWS
+        );
+        let hosts = hosts.fetch_all(&self.pool).await.map_err(StoreError::query("read host metrics"))?;
+        let now = |row: NamedHost| {
+            (
+                row.host,
+                HostNow {
+                    sampled_at: row.sampled_at,
+                    cpu_percent: row.cpu_percent,
+                    memory_percent: row.memory_percent,
+                },
+            )
+        };
+        Ok(hosts.into_iter().map(now).collect())
     }
 
     /// CPU and memory of each host in `[since, until)`.

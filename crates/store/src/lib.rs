@@ -46,7 +46,7 @@ pub use self::database_spans::DatabaseCall;
 use self::database_spans::KnownQueries;
 pub use self::error::StoreError;
 pub use self::groups::GroupCursor;
-pub use self::host_metrics::{DiskSample, DiskUsage, HostSample, HostUsage};
+pub use self::host_metrics::{DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
 pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::Notification;

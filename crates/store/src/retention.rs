@@ -13,12 +13,6 @@ use crate::partitions::{
     DATABASE_SPANS, DISKS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES, TABLES,
 };
 
-const DAYS: &str = "rollups_day";
-const ALERTS: &str = "performance_alerts";
-const REPORTS: &str = "performance_reports";
-const TRENDS: &str = "performance_trends";
-const TEXTS: &str = "query_texts";
-
 /// Tables from which retention removes what is old.
 pub const KEPT_TABLES: [&str; 14] = [
     REQUESTS,
@@ -27,15 +21,27 @@ pub const KEPT_TABLES: [&str; 14] = [
     REPEATED_QUERIES,
     MINUTES,
     HOURS,
-    DAYS,
-    TEXTS,
+    "rollups_day",
+    "query_texts",
     HOSTS,
     DISKS,
     HEALTH,
-    ALERTS,
-    REPORTS,
-    TRENDS,
+    "performance_alerts",
+    "performance_reports",
+    "performance_trends",
 ];
+
+/// What tells the age of a row, of tables that are not partitioned by day. The index of rollups begins with the subject.
+fn age_column(table: &str) -> &'static str {
+    match table {
+        HOURS => "resolution = 60 AND subject IN ('request', 'query') AND bucket",
+        "rollups_day" => "resolution = 1440 AND subject IN ('request', 'query') AND bucket",
+        "query_texts" => "last_seen_at",
+        "performance_alerts" => "resolved_at",
+        "performance_reports" => "created_at",
+        _ => "found_at",
+    }
+}
 
 /// The comment on a table that retention has begun to remove.
 const TO_BE_DROPPED: &str = "to be dropped";
@@ -69,10 +75,11 @@ impl Store {
         if TABLES.contains(&table) {
             self.drop_partitions(table, since.date_naive(), dry_run).await
         } else {
+            let age = age_column(table);
             let rows = if dry_run {
-                self.count_rows(table, since).await
+                self.count_rows(table, age, since).await
             } else {
-                self.delete_rows(table, since).await
+                self.delete_rows(table, age, since).await
             };
             let rows = rows.map_err(StoreError::query("remove old rows"))?;
             Ok(Expired { rows, ..Expired::default() })
@@ -121,107 +128,27 @@ impl Store {
         failure.map_or(Ok(expired), |error| Err(StoreError::query("drop a partition")(error)))
     }
 
-    async fn count_rows(&self, table: &str, since: DateTime<Utc>) -> sqlx::Result<i64> {
-        let count = sqlx::query_scalar!(
-            r#"
-            SELECT CASE $1
-                WHEN 'rollups_hour' THEN (SELECT count(*) FROM rollups_hour WHERE bucket < $2)
-                WHEN 'rollups_day' THEN (SELECT count(*) FROM rollups_day WHERE bucket < $2)
-                WHEN 'query_texts' THEN (SELECT count(*) FROM query_texts WHERE last_seen_at < $2)
-                WHEN 'performance_alerts' THEN (SELECT count(*) FROM performance_alerts WHERE resolved_at < $2)
-                WHEN 'performance_reports' THEN (SELECT count(*) FROM performance_reports WHERE created_at < $2)
-                WHEN 'performance_trends' THEN (SELECT count(*) FROM performance_trends WHERE found_at < $2)
-                ELSE 0
-            END AS "count!"
-            "#,
-            table,
-            since
-        );
-        count.fetch_one(&self.pool).await
+    async fn count_rows(&self, table: &str, age: &str, since: DateTime<Utc>) -> sqlx::Result<i64> {
+        let count = format!("SELECT count(*) FROM {table} WHERE {age} < $1");
+        sqlx::query_scalar(AssertSqlSafe(count)).bind(since).fetch_one(&self.pool).await
     }
 
-    async fn delete_rows(&self, table: &'static str, since: DateTime<Utc>) -> sqlx::Result<i64> {
+    async fn delete_rows(&self, table: &'static str, age: &str, since: DateTime<Utc>) -> sqlx::Result<i64> {
         if table == HOURS {
             // Before the first row is gone: what is left of a bucket must not be taken for all of it.
             note_kept_since(&mut *self.pool.acquire().await?, table, since).await?;
         }
+        let some = format!(
+            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {age} < $1 LIMIT {BATCH}))"
+        );
         let mut deleted = 0;
         loop {
-            let round = self.delete_some(table, since).await?;
-            if round == 0 {
+            let round = sqlx::query(AssertSqlSafe(some.clone())).bind(since).execute(&self.pool).await?;
+            if round.rows_affected() == 0 {
                 return Ok(deleted);
             }
-            deleted += i64::try_from(round).unwrap_or(i64::MAX);
+            deleted += i64::try_from(round.rows_affected()).unwrap_or(i64::MAX);
         }
-    }
-
-    async fn delete_some(&self, table: &str, since: DateTime<Utc>) -> sqlx::Result<u64> {
-        let result = match table {
-            HOURS => {
-                sqlx::query!(
-                    "DELETE FROM rollups_hour WHERE ctid = ANY (ARRAY(
-                         SELECT ctid FROM rollups_hour
-                         WHERE resolution = 60 AND subject IN ('request', 'query') AND bucket < $1 LIMIT $2))",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            DAYS => {
-                sqlx::query!(
-                    "DELETE FROM rollups_day WHERE ctid = ANY (ARRAY(
-                         SELECT ctid FROM rollups_day
-                         WHERE resolution = 1440 AND subject IN ('request', 'query') AND bucket < $1 LIMIT $2))",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            TEXTS => {
-                sqlx::query!(
-                    "DELETE FROM query_texts WHERE fingerprint IN
-                         (SELECT fingerprint FROM query_texts WHERE last_seen_at < $1 LIMIT $2)",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            ALERTS => {
-                sqlx::query!(
-                    "DELETE FROM performance_alerts WHERE id IN
-                         (SELECT id FROM performance_alerts WHERE resolved_at < $1 LIMIT $2)",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            REPORTS => {
-                sqlx::query!(
-                    "DELETE FROM performance_reports WHERE id IN
-                         (SELECT id FROM performance_reports WHERE created_at < $1 LIMIT $2)",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            TRENDS => {
-                sqlx::query!(
-                    "DELETE FROM performance_trends WHERE id IN
-                         (SELECT id FROM performance_trends WHERE found_at < $1 LIMIT $2)",
-                    since,
-                    BATCH
-                )
-                .execute(&self.pool)
-                .await?
-            }
-            _ => return Ok(0),
-        };
-        Ok(result.rows_affected())
     }
 }
 
