@@ -28,8 +28,9 @@ soak: install-servers ## Run the queue while everything around it fails, and che
 	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
 	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
 
-bench: install-servers ## Measure the queue beside Celery, BullMQ, apalis-redis and River, and ingestion beside COPY; some fifteen minutes
+bench: install-servers ## Measure the queue, the data plane and the middleware beside their peers; some fifteen minutes
 	@cargo build --release --locked --package dogwatch
+	@cd benches/tower && cargo run --release --locked
 	@cd benches/data && cargo run --release --locked
 	@cd benches/queue && exec cargo run --release --locked -- $(ARGS)
 

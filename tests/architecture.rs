@@ -8,12 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Ours that each of ours may depend on; tests not counted.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("dogwatch-queue", &[]),
     ("dogwatch-store", &[]),
     ("dogwatch-notify", &[]),
     ("dogwatch-detect", &[]),
     ("dogwatch-sql", &[]),
+    ("dogwatch-tower", &[]),
     ("dogwatch-embedded", &[]),
     ("dogwatch-testing", &["dogwatch-embedded"]),
     ("dogwatch-chaos", &["dogwatch-queue", "dogwatch-embedded"]),
@@ -40,7 +41,8 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("redis", &["dogwatch-queue", "dogwatch-chaos"]),
     ("sqlx", &["dogwatch-store", "dogwatch-testing", "dogwatch-chaos"]),
     ("lettre", &["dogwatch-notify"]),
-    ("axum", &["dogwatch"]),
+    // Where it asks axum for the route of a request.
+    ("axum", &["dogwatch", "dogwatch-tower"]),
 ];
 
 /// Names of the packages that each of our packages depends on: in its product, and in its tests.

@@ -2,7 +2,7 @@
 //! each attribute by itself, since libraries change over one by one.
 
 use chrono::{DateTime, Utc};
-use dogwatch_store::{RequestMetric, SpanKey};
+use dogwatch_store::{OPERATION, RequestMetric, SpanKey};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
@@ -85,9 +85,8 @@ pub(super) fn request<'a>(
     }
     let status = http.status.get().and_then(|status| i16::try_from(status).ok());
     let status_code = status.filter(|status| (100..=599).contains(status));
-    let has_failed = span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32);
     let is_client_fault = status_code.is_some_and(|status| (400..500).contains(&status));
-    let is_error = status_code.is_some_and(|status| status >= 500) || (has_failed && !is_client_fault);
+    let is_error = status_code.is_some_and(|status| status >= 500) || (has_failed(span) && !is_client_fault);
     Some(RequestMetric {
         occurred_at: times.end,
         key: SpanKey::of_span(&span.trace_id, &span.span_id),
@@ -113,6 +112,50 @@ pub(super) fn request<'a>(
         memory_percent: None,
         error: is_error.then(|| error(span, http.error_type)).flatten().map(|error| stored(&error)),
     })
+}
+
+/// The attribute of what a service has timed by hand, as `dogwatch-tower` has it.
+pub(super) const OPERATION_ATTRIBUTE: &str = "dogwatch.operation";
+
+/// What was timed by hand.
+pub(super) fn operation<'a>(
+    span: &'a Span,
+    times: &Times,
+    service: &str,
+    owners: &Owners,
+    mut owned: Owned<'a>,
+) -> Option<RequestMetric> {
+    let name = span.attributes.iter().find(|attribute| attribute.key == OPERATION_ATTRIBUTE)?;
+    let name = text(name.value.as_ref())?;
+    for attribute in &span.attributes {
+        owners.look(&mut owned, attribute, false);
+    }
+    let is_error = has_failed(span);
+    Some(RequestMetric {
+        occurred_at: times.end,
+        key: SpanKey::of_span(&span.trace_id, &span.span_id),
+        tenant: owned.tenant.get().map(stored),
+        service: service.to_owned(),
+        endpoint: stored(name),
+        method: OPERATION.to_owned(),
+        status_code: None,
+        is_error,
+        response_time_ms: times.duration_ms,
+        user_id: owned.user.get().map(stored),
+        client_address: None,
+        trace_id: Some(hex(&span.trace_id)),
+        db_query_count: None,
+        db_query_time_ms: None,
+        cache_hits: None,
+        cache_misses: None,
+        cpu_percent: None,
+        memory_percent: None,
+        error: is_error.then(|| error(span, None)).flatten().map(|error| stored(&error)),
+    })
+}
+
+fn has_failed(span: &Span) -> bool {
+    span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32)
 }
 
 fn endpoint(http: &Http<'_>, is_client_fault: bool) -> String {

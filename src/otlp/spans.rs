@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use super::attributes::{Owned, Owners, stored, text};
 use super::database_span::call;
 use super::hosts::{Samples, near};
-use super::request_span::{Times, request};
+use super::request_span::{OPERATION_ATTRIBUTE, Times, operation, request};
 
 /// How far a sender's clock may be ahead.
 const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -74,14 +74,7 @@ fn look<'a>(
     owned: Owned<'a>,
     now: DateTime<Utc>,
 ) {
-    let is_request = span.kind == SpanKind::Server as i32;
-    // A database inside the process has internal spans.
-    let may_be_call = span.kind == SpanKind::Client as i32 || span.kind == SpanKind::Internal as i32;
-    let is_call =
-        may_be_call && span.attributes.iter().any(|attribute| attribute.key.starts_with("db.system"));
-    if !is_request && !is_call {
-        return;
-    }
+    let Some(about) = about(span) else { return };
     if span.trace_id.len() != 16 || span.span_id.len() != 8 {
         return found.reject(|| {
             format!(
@@ -102,10 +95,34 @@ fn look<'a>(
             )
         });
     };
-    if is_request {
-        found.requests.extend(request(span, &times, service, owners, owned));
+    match about {
+        About::Request => found.requests.extend(request(span, &times, service, owners, owned)),
+        About::Operation => found.requests.extend(operation(span, &times, service, owners, owned)),
+        About::Call => found.calls.extend(call(span, &times, service, owners, owned)),
+    }
+}
+
+/// What a span may be about.
+#[derive(Clone, Copy)]
+enum About {
+    Request,
+    /// Something that was timed by hand.
+    Operation,
+    /// Of a database.
+    Call,
+}
+
+fn about(span: &Span) -> Option<About> {
+    let is = |kind: SpanKind| span.kind == kind as i32;
+    let has = |key: fn(&str) -> bool| span.attributes.iter().any(|attribute| key(&attribute.key));
+    if is(SpanKind::Server) {
+        Some(About::Request)
+    } else if is(SpanKind::Internal) && has(|key| key == OPERATION_ATTRIBUTE) {
+        Some(About::Operation)
     } else {
-        found.calls.extend(call(span, &times, service, owners, owned));
+        // A database inside the process has internal spans.
+        let may_be_call = is(SpanKind::Client) || is(SpanKind::Internal);
+        (may_be_call && has(|key| key.starts_with("db.system"))).then_some(About::Call)
     }
 }
 

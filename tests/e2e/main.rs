@@ -14,4 +14,5 @@ mod otlp;
 mod outbox;
 mod support;
 mod topologies;
+mod tower;
 mod windows;

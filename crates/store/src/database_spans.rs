@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::Store;
 use crate::batch::{Batch, Table};
 use crate::error::StoreError;
-use crate::request_metrics::{RequestMetric, SpanKey};
+use crate::request_metrics::{OPERATION, RequestMetric, SpanKey};
 use crate::series::{SeriesKey, Subject};
 use crate::traces::{self, Placed, TracedCall, TracedRequest, Used};
 
@@ -224,7 +224,8 @@ fn traces(requests: &[RequestMetric], calls: &[DatabaseCall]) -> HashMap<[u8; 16
         traces.entry(call.trace_id).or_default().calls.push(index);
     }
     if !traces.is_empty() {
-        for (index, request) in requests.iter().enumerate() {
+        let asked = requests.iter().enumerate().filter(|(_, request)| request.method != OPERATION);
+        for (index, request) in asked {
             let trace_id = request.trace_id.as_deref().and_then(|text| Uuid::try_parse(text).ok());
             if let Some(trace) = trace_id.and_then(|id| traces.get_mut(id.as_bytes())) {
                 trace.requests.push(index);

@@ -53,7 +53,7 @@ pub use self::notifications::Notification;
 pub use self::open_traces::Linked;
 pub use self::queries::{QueryExample, QueryTiming, QueryUser};
 pub use self::reports::StoredReport;
-pub use self::request_metrics::{RequestMetric, SpanKey};
+pub use self::request_metrics::{OPERATION, RequestMetric, SpanKey};
 pub use self::retention::{Expired, KEPT_TABLES};
 use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};

@@ -328,6 +328,7 @@ async fn requests(
              LATERAL (
                  SELECT * FROM performance_metrics
                  WHERE performance_metrics.trace_id = due.trace_id AND occurred_at >= $2 AND span_key IS NOT NULL
+                   AND method <> 'OPERATION'
                  LIMIT $3
              ) AS request
         "#,

@@ -28,6 +28,10 @@ impl SpanKey {
     }
 }
 
+/// The method of what a service has timed by hand: its endpoint is a name such as `checkout`. It is listed among the
+/// endpoints, and counts neither into sums over requests nor as what a query was made for.
+pub const OPERATION: &str = "OPERATION";
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct RequestMetric {

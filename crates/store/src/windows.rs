@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::Store;
 use crate::error::StoreError;
 use crate::groups::GroupCursor;
+use crate::request_metrics::OPERATION;
 use crate::rollups::{Resolution, Rollup, Row, raw_queries, raw_requests, rollups};
 use crate::series::Subject;
 
@@ -185,14 +186,15 @@ fn ceil(resolution: Resolution, time: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 impl Store {
-    /// Requests and failures per service: the 1000 busiest.
+    /// Requests and failures per service: the 1000 busiest. What was timed by hand is no request.
     pub async fn error_rates(
         &self,
         window: Window,
         filter: &MetricFilter,
     ) -> Result<Vec<ErrorRate>, StoreError> {
         let mut services: HashMap<String, ErrorRate> = HashMap::new();
-        for (endpoint, rollup) in self.endpoints(window, filter).await? {
+        let endpoints = self.endpoints(window, filter).await?;
+        for (endpoint, rollup) in endpoints.into_iter().filter(|(endpoint, _)| endpoint.method != OPERATION) {
             let service = endpoint.service;
             let rate = services.entry(service.clone()).or_insert(ErrorRate { service, count: 0, errors: 0 });
             rate.count += rollup.count;
@@ -219,14 +221,15 @@ impl Store {
         Ok(endpoints.into_iter().filter_map(|(endpoint, rollup)| timing(endpoint, &rollup)).collect())
     }
 
-    /// All requests together.
+    /// All requests together. What was timed by hand is none.
     pub async fn request_summary(
         &self,
         window: Window,
         filter: &MetricFilter,
     ) -> Result<RequestSummary, StoreError> {
         let mut all = Rollup::default();
-        let series = self.request_series(filter).await?;
+        let mut series = self.request_series(filter).await?;
+        series.retain(|series| series.method != OPERATION);
         self.read_rollups(window, Subject::Request, &ids(&series), |_, row| all.add(row)).await?;
         Ok(RequestSummary {
             count: all.count,

@@ -20,8 +20,10 @@ pub struct Request {
     pub path: String,
     /// Headers by their names in lower case.
     pub headers: HashMap<String, String>,
-    /// The body.
+    /// The body as text.
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Clone)]
@@ -147,11 +149,11 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await.ok()?;
     let answer = lock(state).answer.clone();
-    let body = String::from_utf8_lossy(&body).into_owned();
-    lock(state).requests.push(Request { method, path, headers, body });
+    let body = String::from_utf8_lossy(&bytes).into_owned();
+    lock(state).requests.push(Request { method, path, headers, body, bytes });
     tokio::time::sleep(answer.delay).await;
     if answer.hang_up {
         return None;
