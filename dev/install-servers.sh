@@ -144,7 +144,7 @@ with_apt() {
 
 with_dnf() {
     may_use dnf && may_be_root || return 1
-    has_postgres || { say "installing postgresql-server with dnf"; quietly as_root dnf install -q -y postgresql-server; }
+    has_postgres || { say "installing postgresql-server with dnf"; quietly as_root dnf install -q -y postgresql-server postgresql-contrib; }
     has_redis || {
         say "installing valkey with dnf"
         quietly as_root dnf install -q -y valkey || quietly as_root dnf install -q -y redis
@@ -207,7 +207,7 @@ say "could not install: $(missing 'Postgres 15 or later' 'Redis 7.0 or later, or
 cat >&2 <<'HELP'
 Install it by hand, with one of these:
     sudo apt-get install postgresql redis-server python3-venv
-    sudo dnf install postgresql-server valkey python3
+    sudo dnf install postgresql-server postgresql-contrib valkey python3
     brew install postgresql redis python3
 or name servers of yours in DATABASE_URL and REDIS_URL: `dogwatch up` then starts none.
 HELP

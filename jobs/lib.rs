@@ -10,6 +10,7 @@ mod cleanup_old_performance_data;
 mod generate_performance_report;
 mod host;
 mod monitor_system_resources;
+mod read_query_statistics;
 mod roll_up_performance_metrics;
 mod send_performance_alerts;
 mod services;
@@ -17,6 +18,7 @@ mod settings;
 mod target;
 #[cfg(test)]
 mod tests_support;
+mod watched_database;
 
 use dogwatch_queue::Registry;
 
@@ -27,11 +29,13 @@ pub use self::cleanup_old_performance_data::{Cleaned, CleanedTable, CleanupOldPe
 pub use self::generate_performance_report::{GeneratePerformanceReport, Report};
 pub use self::host::{HostSampler, host_name};
 pub use self::monitor_system_resources::MonitorSystemResources;
+pub use self::read_query_statistics::ReadQueryStatistics;
 pub use self::roll_up_performance_metrics::RollUpPerformanceMetrics;
 pub use self::send_performance_alerts::SendPerformanceAlerts;
 pub use self::services::Services;
 pub use self::settings::{Settings, Thresholds};
 pub use self::target::ServiceTarget;
+pub use self::watched_database::WatchedDatabase;
 
 /// Every job, in the order of the alphabet.
 pub fn registry() -> Registry<Services> {
@@ -42,6 +46,7 @@ pub fn registry() -> Registry<Services> {
         .with::<CleanupOldPerformanceData>()
         .with::<GeneratePerformanceReport>()
         .with::<MonitorSystemResources>()
+        .with::<ReadQueryStatistics>()
         .with::<RollUpPerformanceMetrics>()
         .with::<SendPerformanceAlerts>()
 }

@@ -9,6 +9,7 @@ use dogwatch_store::Store;
 use crate::host::HostSampler;
 use crate::settings::Settings;
 use crate::target::ServiceTarget;
+use crate::watched_database::WatchedDatabase;
 
 /// The context of every job.
 pub struct Services {
@@ -24,6 +25,8 @@ pub struct Services {
     pub host: HostSampler,
     /// What `check_service_health` checks, our own Postgres and Redis among them.
     pub targets: Vec<ServiceTarget>,
+    /// What `read_query_statistics` reads.
+    pub watched_databases: Vec<WatchedDatabase>,
     /// Thresholds, windows, retention.
     pub settings: Settings,
 }

@@ -31,6 +31,7 @@ impl Bench {
             clock: Clock::from_fn(clock.reader()),
             host: HostSampler::new("here".to_owned()),
             targets: Vec::new(),
+            watched_databases: Vec::new(),
             settings: Settings {
                 retention_days: 30,
                 retention_days_of: [("database_spans".to_owned(), 2)].into(),

@@ -56,6 +56,7 @@ pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
         clock: Clock::system(),
         host: HostSampler::new(host_name()),
         targets: targets(config),
+        watched_databases: config.watched_databases.clone(),
         settings: config.jobs.clone(),
     };
     let registry = dogwatch_jobs::registry();

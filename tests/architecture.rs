@@ -18,7 +18,10 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("dogwatch-embedded", &[]),
     ("dogwatch-testing", &["dogwatch-embedded"]),
     ("dogwatch-chaos", &["dogwatch-queue", "dogwatch-embedded"]),
-    ("dogwatch-jobs", &["dogwatch-queue", "dogwatch-store", "dogwatch-notify", "dogwatch-detect"]),
+    (
+        "dogwatch-jobs",
+        &["dogwatch-queue", "dogwatch-store", "dogwatch-notify", "dogwatch-detect", "dogwatch-sql"],
+    ),
     (
         "dogwatch",
         &[

@@ -44,6 +44,9 @@ pub struct Config {
     /// What is checked for its health.
     #[serde(default)]
     pub services: Vec<dogwatch_jobs::ServiceTarget>,
+    /// Whose own statistics of queries are read.
+    #[serde(default)]
+    pub watched_databases: Vec<dogwatch_jobs::WatchedDatabase>,
 }
 
 /// `[api]`
@@ -188,6 +191,14 @@ impl Config {
             service.validate().map_err(|(key, reason)| (format!("services.{index}.{key}"), reason))?;
             if !names.insert(&service.name) {
                 return Err((format!("services.{index}.name"), format!("`{}` is there twice", service.name)));
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (index, database) in self.watched_databases.iter().enumerate() {
+            let at = |key: &str| format!("watched_databases.{index}.{key}");
+            database.validate().map_err(|(key, reason)| (at(key), reason))?;
+            if !names.insert(&database.name) {
+                return Err((at("name"), format!("`{}` is there twice", database.name)));
             }
         }
         Ok(())

@@ -9,13 +9,13 @@ use crate::otlp::{PROTOBUF, attributes, now, post, protobuf, request, start};
 use crate::support::{LONG, Place};
 
 /// A span of a trace that lasted from one millisecond after `start` to another.
-struct Spans {
+pub(crate) struct Spans {
     trace: u32,
     start: DateTime<Utc>,
 }
 
 impl Spans {
-    fn new(trace: u32) -> Self {
+    pub(crate) fn new(trace: u32) -> Self {
         Self { trace, start: now() - TimeDelta::seconds(3) }
     }
 
@@ -30,19 +30,19 @@ impl Spans {
         })
     }
 
-    fn server(&self, span: u32, from_ms: i64, to_ms: i64, route: &str) -> Value {
+    pub(crate) fn server(&self, span: u32, from_ms: i64, to_ms: i64, route: &str) -> Value {
         let values = json!({"http.request.method": "GET", "http.route": route, "http.response.status_code": 200,
                             "tenant.id": "t1"});
         self.span(2, span, 0, from_ms, to_ms, &values)
     }
 
-    fn query(&self, span: u32, parent: u32, from_ms: i64, to_ms: i64, text: &str) -> Value {
+    pub(crate) fn query(&self, span: u32, parent: u32, from_ms: i64, to_ms: i64, text: &str) -> Value {
         let values = json!({"db.system.name": "postgresql", "db.query.text": text});
         self.span(3, span, parent, from_ms, to_ms, &values)
     }
 }
 
-async fn send(base: &str, spans: &[Value]) {
+pub(crate) async fn send(base: &str, spans: &[Value]) {
     let answer = post(base, PROTOBUF, None, protobuf(&request("shop", spans))).await;
     assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
 }

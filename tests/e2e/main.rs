@@ -12,6 +12,7 @@ mod first_run;
 mod operations;
 mod otlp;
 mod outbox;
+mod query_statistics;
 mod support;
 mod topologies;
 mod tower;

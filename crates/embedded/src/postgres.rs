@@ -26,11 +26,13 @@ pub struct PostgresOptions {
     pub durable: bool,
     /// Connections it accepts.
     pub max_connections: u32,
+    /// More of its settings, such as `shared_preload_libraries=pg_stat_statements`.
+    pub settings: &'static [&'static str],
 }
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self { durable: true, max_connections: 100 }
+        Self { durable: true, max_connections: 100, settings: &[] }
     }
 }
 
@@ -71,7 +73,8 @@ impl Postgres {
         let always = ["listen_addresses=", &connections, "timezone=UTC", "log_timezone=UTC"];
         // Autovacuum would hold a test's database at the moment when it is cloned or dropped.
         let not_durable = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off"];
-        let settings = always.iter().chain(not_durable.iter().filter(|_| !options.durable));
+        let settings =
+            always.iter().chain(not_durable.iter().filter(|_| !options.durable)).chain(options.settings);
         for setting in settings {
             command.args(["-c", setting]);
         }

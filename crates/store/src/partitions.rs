@@ -13,12 +13,13 @@ pub(crate) const REQUESTS: &str = "performance_metrics";
 pub(crate) const DATABASE_SPANS: &str = "database_spans";
 pub(crate) const SLOW_QUERIES: &str = "slow_queries";
 pub(crate) const REPEATED_QUERIES: &str = "repeated_queries";
+pub(crate) const STATISTICS: &str = "query_statistics";
 pub(crate) const MINUTES: &str = "rollups_minute";
 pub(crate) const HOSTS: &str = "host_metrics";
 pub(crate) const DISKS: &str = "host_disks";
 pub(crate) const HEALTH: &str = "service_health_checks";
-pub(crate) const TABLES: [&str; 8] =
-    [REQUESTS, DATABASE_SPANS, SLOW_QUERIES, REPEATED_QUERIES, MINUTES, HOSTS, DISKS, HEALTH];
+pub(crate) const TABLES: [&str; 9] =
+    [REQUESTS, DATABASE_SPANS, SLOW_QUERIES, REPEATED_QUERIES, MINUTES, HOSTS, DISKS, HEALTH, STATISTICS];
 /// Not partitioned by day.
 pub(crate) const HOURS: &str = "rollups_hour";
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::Store;
 use crate::error::StoreError;
 use crate::groups::GroupCursor;
+use crate::query_statistics::ServerStatistics;
 use crate::rollups::Rollup;
 use crate::series::Subject;
 use crate::windows::{MetricFilter, Window};
@@ -52,6 +53,8 @@ pub struct QueryTiming {
     pub example: Option<QueryExample>,
     /// The endpoints that spend most time in it.
     pub used_by: Vec<QueryUser>,
+    /// What watched databases say of it; absent when none does.
+    pub server: Option<ServerStatistics>,
     #[serde(skip)]
     place: GroupCursor,
 }
@@ -175,11 +178,13 @@ impl Store {
         let mut texts = self.texts_of(&prints).await?;
         let mut examples = self.examples_of(&prints, window, filter).await?;
         let repeated = self.repeated_of(&prints, window, filter).await?;
+        let mut servers = self.statistics_of(&prints, window).await?;
         let timing = |(place, fingerprint, query): (GroupCursor, Option<i64>, Query<'_>)| {
             let print = fingerprint.unwrap_or_default();
             let timing = timing(place, fingerprint, &query, all_ms, texts.remove(&print));
             QueryTiming {
                 example: examples.remove(&print),
+                server: servers.remove(&print),
                 repeated_in_requests: repeated.get(&print).copied().unwrap_or_default(),
                 ..timing
             }
@@ -341,6 +346,7 @@ fn timing(
         last_seen_at: seen.map(|(_, last)| last),
         repeated_in_requests: 0,
         example: None,
+        server: None,
         used_by: users(query),
         place,
     }

@@ -10,15 +10,17 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::{
-    DATABASE_SPANS, DISKS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES, TABLES,
+    DATABASE_SPANS, DISKS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES,
+    STATISTICS, TABLES,
 };
 
 /// Tables from which retention removes what is old.
-pub const KEPT_TABLES: [&str; 14] = [
+pub const KEPT_TABLES: [&str; 15] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
     REPEATED_QUERIES,
+    STATISTICS,
     MINUTES,
     HOURS,
     "rollups_day",

@@ -26,7 +26,7 @@ impl Servers {
     pub async fn start() -> Result<Self, EmbeddedError> {
         let folder = folder::guarded();
         // Every test has pools of its own, and nextest runs as many tests at once as there are processors.
-        let options = PostgresOptions { durable: false, max_connections: 400 };
+        let options = PostgresOptions { durable: false, max_connections: 400, settings: &[] };
         let (postgres, redis) =
             tokio::try_join!(Postgres::start(folder.path(), options, &|_| ()), Redis::start(folder.path()),)?;
         Ok(Self { postgres, redis, folder })

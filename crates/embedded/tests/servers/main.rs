@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-const FAST: PostgresOptions = PostgresOptions { durable: false, max_connections: 20 };
+const FAST: PostgresOptions = PostgresOptions { durable: false, max_connections: 20, settings: &[] };
 
 /// A folder with a short name that everyone can enter, as a project's is.
 fn folder() -> TempDir {
