@@ -95,10 +95,11 @@ async fn the_doctor_says_what_is_missing_and_how_to_mend_it() {
 #[tokio::test]
 async fn schedules_are_listed_with_their_next_times() {
     let place = Place::bare();
-    place.write("schedules.toml", include_str!("../../schedules.toml"));
+    let shipped = include_str!("../../schedules.toml");
+    place.write("schedules.toml", shipped);
     let list = place.json(&["schedules", "next", "--count", "2", "--json"]);
     let items = list["items"].as_array().unwrap();
-    assert_eq!(items.len(), 8);
+    assert_eq!(items.len(), shipped.matches("\n[schedules.").count(), "{list}");
     assert!(items.iter().all(|item| item["next"].as_array().unwrap().len() == 2), "{list}");
     assert!(place.run(&["schedules", "validate"]).status.success());
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
+use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPoolCopyExt};
-use sqlx::{Connection, PgPool};
 
-use crate::{Api, spans};
+use crate::{Api, connect, spans};
 
 const SPANS: usize = 1_000_000;
 const CONNECTIONS: usize = 8;
@@ -40,7 +40,7 @@ pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
         api.peak_mb()?
     );
 
-    let pool = PgPool::connect(database).await?;
+    let pool = connect(database).await?;
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM performance_metrics").fetch_one(&pool).await?;
     anyhow::ensure!(usize::try_from(stored)? == count, "{stored} rows are stored");
     let rolled = Instant::now();

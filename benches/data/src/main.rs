@@ -2,12 +2,16 @@
 
 mod ingest;
 mod spans;
+mod upkeep;
+mod windows;
 
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::Context;
 use dogwatch_embedded::{Postgres, PostgresOptions};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -15,9 +19,17 @@ async fn main() -> anyhow::Result<()> {
     let postgres = Postgres::start(folder.path(), PostgresOptions::default(), &|_| ()).await?;
     let api = Api::start(&postgres.url()).await?;
     ingest::measure(&api, &postgres.url()).await?;
+    windows::measure(&api, &postgres.url()).await?;
+    upkeep::measure(&postgres.url()).await?;
     drop(api);
     postgres.stop().await;
     Ok(())
+}
+
+/// Beside the program, with its tables: a schema of the name of the role would come first.
+pub async fn connect(database: &str) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions = database.parse()?;
+    Ok(PgPool::connect_with(options.options([("search_path", "public")])).await?)
 }
 
 /// The program's API, in a process of its own.
@@ -26,7 +38,7 @@ pub struct Api {
     pub url: String,
 }
 
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/dogwatch");
+pub const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/dogwatch");
 const LISTEN: &str = "127.0.0.1:18787";
 
 impl Api {

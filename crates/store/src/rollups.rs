@@ -69,7 +69,7 @@ pub(crate) struct Rollup {
     pub(crate) sketch: Sketch,
 }
 
-/// One row of `rollups`, or the same made from raw rows.
+/// Rows of `rollups` of a series added up, or the same made from raw rows.
 pub(crate) struct Row {
     pub(crate) series_id: i32,
     pub(crate) count: i64,
@@ -84,7 +84,7 @@ pub(crate) struct Row {
     pub(crate) cache_hits: Option<i64>,
     pub(crate) cache_misses: Option<i64>,
     /// Absent: all of them are of one bucket of the sketch.
-    pub(crate) sketch: Option<Vec<u8>>,
+    pub(crate) sketches: Option<Vec<Vec<u8>>>,
     pub(crate) sketch_bucket: Option<i32>,
 }
 
@@ -105,9 +105,8 @@ impl Rollup {
         if let Some(bucket) = row.sketch_bucket {
             self.sketch.add(bucket, row.count.unsigned_abs());
         }
-        if let Some(bytes) = &row.sketch
-            && !self.sketch.merge(bytes)
-        {
+        let mut sketches = row.sketches.iter().flatten();
+        if !sketches.all(|bytes| self.sketch.merge(bytes)) {
             tracing::warn!(
                 series = row.series_id,
                 "a rollup has a sketch that cannot be read; `rollups rebuild` mends it"
@@ -161,10 +160,10 @@ macro_rules! raw_requests {
                    sum(response_time_ms) FILTER (WHERE db_query_time_ms IS NOT NULL) AS db_told_ms,
                    sum(cache_hits) AS cache_hits,
                    sum(cache_misses) AS cache_misses,
-                   NULL::bytea AS sketch
+                   NULL::bytea[] AS sketches
             FROM performance_metrics
             WHERE occurred_at >= $1 AND occurred_at < $2
-              AND series_id IS NOT NULL AND ($3::integer[] IS NULL OR series_id = ANY ($3))
+              AND series_id IS NOT NULL AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
             GROUP BY series_id, sketch_bucket
             "#,
             $since,
@@ -196,10 +195,10 @@ macro_rules! raw_queries {
                    NULL::float8 AS db_told_ms,
                    count(*) FILTER (WHERE cache_hit) AS cache_hits,
                    count(*) FILTER (WHERE NOT cache_hit) AS cache_misses,
-                   NULL::bytea AS sketch
+                   NULL::bytea[] AS sketches
             FROM database_spans
             WHERE occurred_at >= $1 AND occurred_at < $2
-              AND NOT is_nested AND ($3::integer[] IS NULL OR series_id = ANY ($3))
+              AND NOT is_nested AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
             GROUP BY series_id, sketch_bucket
             "#,
             $since,
@@ -212,17 +211,22 @@ macro_rules! raw_queries {
     };
 }
 
-/// Rollups in `[since, until)` of these series (all: none).
+/// Rollups in `[since, until)` of these series (all: none), added up by series; the sketches as they are.
 macro_rules! rollups {
     ($resolution:expr, $subject:expr, $since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
             $crate::rollups::Row,
             r#"
-            SELECT series_id, count, errors, sum_ms, sum_squares_ms, min_ms, max_ms, db_query_count, db_query_time_ms,
-                   db_told_ms, cache_hits, cache_misses, sketch AS "sketch?", NULL::integer AS sketch_bucket
+            SELECT series_id, sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!", sum(sum_ms) AS "sum_ms!",
+                   sum(sum_squares_ms) AS "sum_squares_ms!", min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!",
+                   sum(db_query_count)::bigint AS db_query_count, sum(db_query_time_ms) AS db_query_time_ms,
+                   sum(db_told_ms) AS db_told_ms, sum(cache_hits)::bigint AS cache_hits,
+                   sum(cache_misses)::bigint AS cache_misses, array_agg(sketch) AS sketches,
+                   NULL::integer AS sketch_bucket
             FROM rollups
             WHERE resolution = $1 AND subject = $2 AND bucket >= $3 AND bucket < $4
-              AND ($5::integer[] IS NULL OR series_id = ANY ($5))
+              AND ($5::integer[] IS NULL OR series_id IN (SELECT unnest($5)))
+            GROUP BY series_id
             "#,
             $resolution.minutes(),
             $subject.as_str(),

@@ -107,6 +107,8 @@ pub struct RequestSummary {
     pub p95_ms: Option<f64>,
     /// 99th percentile.
     pub p99_ms: Option<f64>,
+    /// 99.9th percentile.
+    pub p999_ms: Option<f64>,
     /// The longest.
     pub max_ms: Option<f64>,
     /// Part of the time that went into database queries, 0 to 1; absent when no request told.
@@ -239,6 +241,7 @@ impl Store {
             p90_ms: all.quantile_ms(0.90),
             p95_ms: all.quantile_ms(0.95),
             p99_ms: all.quantile_ms(0.99),
+            p999_ms: all.quantile_ms(0.999),
             max_ms: (all.count > 0).then_some(all.max_ms),
             database_share: database_share(&all),
         })

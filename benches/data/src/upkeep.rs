@@ -1,0 +1,104 @@
+//! What keeps the data small and ready: a day that goes, beside a DELETE of the same rows; and one pass that rolls up a
+//! minute with many new rows.
+
+use std::time::Instant;
+
+use dogwatch_store::Store;
+use sqlx::PgPool;
+
+use crate::connect;
+
+const DAY_ROWS: i64 = 1_000_000;
+const MINUTE_ROWS: i64 = 100_000;
+const PASSES: usize = 9;
+
+pub async fn measure(database: &str) -> anyhow::Result<()> {
+    let pool = connect(database).await?;
+    retention(&pool, database).await?;
+    rollup(&pool, database).await
+}
+
+async fn fill(pool: &PgPool, begin: &str, seconds: i64, rows: i64) -> anyhow::Result<()> {
+    sqlx::query("SELECT create_day_partition('performance_metrics', $1::timestamptz::date)")
+        .bind(begin)
+        .execute(pool)
+        .await?;
+    sqlx::query(
+        "WITH series AS (SELECT array_agg(id) AS ids FROM metric_series WHERE service = 'shop')
+         INSERT INTO performance_metrics
+             (occurred_at, span_key, series_id, service, endpoint, method, status_code, is_error, response_time_ms, trace_id)
+         SELECT $1::timestamptz + interval '1 second' * $2 * (n::float8 / $3), hashint8extended(n, 0),
+                ids[1 + n % cardinality(ids)], 'shop', '/' || n % 200, 'GET', 200, false, 10 + n % 1000, md5(n::text)
+         FROM generate_series(0, $3 - 1) AS n, series",
+    )
+    .bind(begin)
+    .bind(seconds as f64)
+    .bind(rows)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+async fn retention(pool: &PgPool, database: &str) -> anyhow::Result<()> {
+    // Two days alike, long over.
+    for day in ["2020-01-01Z", "2020-01-02Z"] {
+        fill(pool, day, 86_000, DAY_ROWS).await?;
+    }
+    sqlx::query("VACUUM ANALYZE performance_metrics").execute(pool).await?;
+    let begun = Instant::now();
+    let gone = sqlx::query("DELETE FROM performance_metrics WHERE occurred_at < '2020-01-02Z'")
+        .execute(pool)
+        .await?;
+    let delete = begun.elapsed();
+    anyhow::ensure!(gone.rows_affected() == DAY_ROWS.unsigned_abs());
+    let store = Store::connect(database, &settings()?)?;
+    let begun = Instant::now();
+    let kept_since = "2020-01-03T00:00:00Z".parse()?;
+    let expired = store.expire("performance_metrics", kept_since, false).await?;
+    let drop = begun.elapsed();
+    anyhow::ensure!(expired.partitions.len() == 2, "{expired:?}");
+    // Both days went in that time, the emptied one too.
+    let dead: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'performance_metrics_2020%'",
+    )
+    .fetch_one(pool)
+    .await?;
+    println!(
+        "\na day of {DAY_ROWS} rows goes in {:.0} ms; DELETE takes {:.0} ms, {:.0} times as long (goal: 50); dead rows left: {dead}",
+        drop.as_secs_f64() * 1e3,
+        delete.as_secs_f64() * 1e3,
+        delete.as_secs_f64() / drop.as_secs_f64(),
+    );
+    Ok(())
+}
+
+/// Of a minute of which everything is new, again and again.
+async fn rollup(pool: &PgPool, database: &str) -> anyhow::Result<()> {
+    let minute = "2020-02-01T10:00:00Z";
+    fill(pool, minute, 60, MINUTE_ROWS).await?;
+    sqlx::query("VACUUM ANALYZE performance_metrics").execute(pool).await?;
+    let store = Store::connect(database, &settings()?)?;
+    store.roll_up().await?;
+    let mut times = Vec::new();
+    for _ in 0..PASSES {
+        sqlx::query("INSERT INTO rollup_backlog VALUES (1, 'request', $1::timestamptz)")
+            .bind(minute)
+            .execute(pool)
+            .await?;
+        let begun = Instant::now();
+        let made = store.roll_up().await?;
+        times.push(begun.elapsed());
+        anyhow::ensure!(made == 3, "{made} buckets, and not a minute, an hour and a day");
+    }
+    times.sort();
+    println!(
+        "a pass over a minute with {MINUTE_ROWS} new rows, its hour and its day: median {:.0} ms, longest {:.0} ms (goal: 500)",
+        times[PASSES / 2].as_secs_f64() * 1e3,
+        times[PASSES - 1].as_secs_f64() * 1e3
+    );
+    Ok(())
+}
+
+fn settings() -> anyhow::Result<dogwatch_store::Settings> {
+    Ok(toml::from_str("max_connections = 5\nacquire_timeout = \"5s\"\nstatement_timeout = \"300s\"")?)
+}
