@@ -91,6 +91,7 @@ struct Query {
 pub(super) fn call<'a>(
     span: &'a Span,
     times: &Times,
+    scope_key: i32,
     service: &str,
     owners: &Owners,
     mut owned: Owned<'a>,
@@ -110,6 +111,7 @@ pub(super) fn call<'a>(
         trace_id: span.trace_id.as_slice().try_into().ok()?,
         span_id: span.span_id.as_slice().try_into().ok()?,
         parent_span_id: span.parent_span_id.as_slice().try_into().ok(),
+        scope_key,
         service: service.to_owned(),
         tenant: owned.tenant.get().map(stored),
         system,

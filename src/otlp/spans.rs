@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_store::{DatabaseCall, RequestMetric};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span, span::SpanKind};
+use xxhash_rust::xxh32::xxh32;
 
 use super::attributes::{Owned, Owners, stored, text};
 use super::database_span::call;
@@ -53,8 +54,11 @@ pub(super) fn sort(
             owners.look(&mut owned, attribute, true);
         }
         let first = found.requests.len();
-        for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
-            look(&mut found, span, &service, owners, owned, now);
+        for scope_spans in &resource_spans.scope_spans {
+            let scope_key = scope_key(scope_spans);
+            for span in &scope_spans.spans {
+                look(&mut found, span, scope_key, &service, owners, owned, now);
+            }
         }
         let host = of_resource(resource, "host.name");
         for request in &mut found.requests[first..] {
@@ -69,6 +73,7 @@ pub(super) fn sort(
 fn look<'a>(
     found: &mut Found,
     span: &'a Span,
+    scope_key: i32,
     service: &str,
     owners: &Owners,
     owned: Owned<'a>,
@@ -98,7 +103,7 @@ fn look<'a>(
     match about {
         About::Request => found.requests.extend(request(span, &times, service, owners, owned)),
         About::Operation => found.requests.extend(operation(span, &times, service, owners, owned)),
-        About::Call => found.calls.extend(call(span, &times, service, owners, owned)),
+        About::Call => found.calls.extend(call(span, &times, scope_key, service, owners, owned)),
     }
 }
 
@@ -124,6 +129,12 @@ fn about(span: &Span) -> Option<About> {
         let may_be_call = is(SpanKind::Client) || is(SpanKind::Internal);
         (may_be_call && has(|key| key.starts_with("db.system"))).then_some(About::Call)
     }
+}
+
+/// What is the same for all that a library tells of.
+fn scope_key(scope_spans: &ScopeSpans) -> i32 {
+    let name = scope_spans.scope.as_ref().map_or("", |scope| scope.name.as_str());
+    xxh32(name.as_bytes(), 0).cast_signed()
 }
 
 fn service(resource: Option<&Resource>) -> String {

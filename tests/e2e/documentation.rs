@@ -11,7 +11,7 @@ fn examples(text: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_examples_of_the_readme_and_of_enqueue_work() {
+async fn the_examples_of_the_readme_and_the_documents_work() {
     let place = Place::bare();
     place.write("schedules.toml", include_str!("../../schedules.toml"));
     let up = place.start(&["up"]);
@@ -20,7 +20,11 @@ async fn the_examples_of_the_readme_and_of_enqueue_work() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_dogwatch")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut printed = String::new();
-    let texts = [include_str!("../../README.md"), include_str!("../../docs/ENQUEUE.md")];
+    let texts = [
+        include_str!("../../README.md"),
+        include_str!("../../docs/ENQUEUE.md"),
+        include_str!("../../docs/SERVICES.md"),
+    ];
     for example in texts.iter().flat_map(|text| examples(text)) {
         let script = example.replace("http://127.0.0.1:8787", &api);
         let output = Command::new("sh")

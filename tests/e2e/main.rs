@@ -9,6 +9,7 @@ mod crash;
 mod database_spans;
 mod documentation;
 mod first_run;
+mod instrumented_apps;
 mod operations;
 mod otlp;
 mod outbox;

@@ -30,6 +30,8 @@ pub struct DatabaseCall {
     pub span_id: [u8; 8],
     /// Of the span that it is part of.
     pub parent_span_id: Option<[u8; 8]>,
+    /// A hash of the name of the library that tells of it (its instrumentation scope).
+    pub scope_key: i32,
     /// Who asked.
     pub service: String,
     /// For whom, where the span or its resource say so.
@@ -59,6 +61,7 @@ impl DatabaseCall {
         TracedCall {
             span_id: i64::from_be_bytes(self.span_id),
             parent_span_id: self.parent_span_id.map(i64::from_be_bytes),
+            scope_key: self.scope_key,
             service: &self.service,
             system: &self.system,
             fingerprint: self.fingerprint,
@@ -71,7 +74,7 @@ impl DatabaseCall {
 
 /// Columns as [`Store::add_traced`] writes them.
 pub(crate) const SPAN_COLUMNS: &str = "occurred_at, trace_id, span_id, parent_span_id, service, tenant, system, \
-     fingerprint, series_id, duration_ms, is_error, is_nested, cache_hit";
+     fingerprint, series_id, duration_ms, is_error, is_nested, cache_hit, scope_key";
 pub(crate) const SLOW_COLUMNS: &str = "occurred_at, span_key, fingerprint, tenant, service, method, endpoint, system, \
      execution_time_ms, rows_returned, trace_id, error";
 pub(crate) const REPEATED_COLUMNS: &str = "occurred_at, span_key, fingerprint, tenant, service, method, endpoint, \
@@ -155,7 +158,7 @@ impl Store {
         let series_id = self.series_id(series).await?;
         let traced = call.traced();
         let rows = batch.rows(Table::DatabaseSpans, call.occurred_at);
-        rows.begin(13);
+        rows.begin(14);
         rows.put(call.occurred_at);
         rows.put(Uuid::from_bytes(call.trace_id));
         rows.put(traced.span_id);
@@ -169,6 +172,7 @@ impl Store {
         rows.put(call.is_error);
         rows.put(is_nested);
         rows.put(call.cache_hit);
+        rows.put(call.scope_key);
         batch.note(Subject::Query, call.occurred_at);
         Ok(())
     }

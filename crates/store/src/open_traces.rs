@@ -44,6 +44,7 @@ struct Call {
     span_id: i64,
     occurred_at: DateTime<Utc>,
     parent_span_id: Option<i64>,
+    scope_key: i32,
     service: String,
     system: String,
     fingerprint: i64,
@@ -74,6 +75,7 @@ impl Call {
         TracedCall {
             span_id: self.span_id,
             parent_span_id: self.parent_span_id,
+            scope_key: self.scope_key,
             service: &self.service,
             system: &self.system,
             fingerprint: self.fingerprint,
@@ -299,7 +301,7 @@ async fn calls(transaction: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> sql
         Call,
         r#"
         SELECT call.trace_id AS "trace_id!", span_id AS "span_id!", occurred_at AS "occurred_at!", parent_span_id,
-               service AS "service!", system AS "system!", fingerprint AS "fingerprint!", duration_ms AS "duration_ms!",
+               scope_key AS "scope_key!", service AS "service!", system AS "system!", fingerprint AS "fingerprint!", duration_ms AS "duration_ms!",
                cache_hit, series_id AS "series_id!", is_nested AS "is_nested!"
         FROM unnest($1::uuid[]) AS due (trace_id),
              LATERAL (SELECT * FROM database_spans WHERE database_spans.trace_id = due.trace_id LIMIT $2) AS call

@@ -2,9 +2,12 @@
 //! each request has used. Pure, so that it is the same where a batch comes in and where the parts of a trace are joined
 //! later.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::database_spans::began_at;
 
 /// So many calls of one query in one request are told of: each row of a list has asked again.
 const MANY: i32 = 5;
@@ -27,6 +30,8 @@ pub(crate) struct TracedRequest<'a> {
 pub(crate) struct TracedCall<'a> {
     pub(crate) span_id: i64,
     pub(crate) parent_span_id: Option<i64>,
+    /// Which library tells of it.
+    pub(crate) scope_key: i32,
     pub(crate) service: &'a str,
     pub(crate) system: &'a str,
     pub(crate) fingerprint: i64,
@@ -40,7 +45,7 @@ pub(crate) struct TracedCall<'a> {
 pub(crate) struct Placed {
     /// Index of the request that it was made for.
     pub(crate) request: Option<usize>,
-    /// It is part of another.
+    /// It is part of another, or told of twice.
     pub(crate) is_nested: bool,
 }
 
@@ -66,12 +71,40 @@ pub(crate) struct Repeated {
 /// Places each call of a trace.
 pub(crate) fn place(requests: &[TracedRequest<'_>], calls: &[TracedCall<'_>]) -> Vec<Placed> {
     let spans: HashSet<(i64, &str)> = calls.iter().map(|call| (call.span_id, call.system)).collect();
-    let placed = |call: &TracedCall<'_>| Placed {
+    let placed = |(call, is_told_of): (&TracedCall<'_>, bool)| Placed {
         request: request_of(requests, call),
-        // SQLAlchemy tells of a query, and psycopg2 below it of the same one.
-        is_nested: call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system))),
+        is_nested: is_told_of
+            || call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system))),
     };
-    calls.iter().map(placed).collect()
+    calls.iter().zip(told_of_above(calls)).map(placed).collect()
+}
+
+/// Whether each call went on within one of the same query that another library tells of: `SQLAlchemy` tells of a query, and
+/// psycopg2 below it of the same one, without the one span being the other's parent. What one library makes at the same
+/// time it has made twice.
+fn told_of_above(calls: &[TracedCall<'_>]) -> Vec<bool> {
+    let mut queries: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, call) in calls.iter().enumerate() {
+        queries.entry((call.service, call.system, call.fingerprint)).or_default().push(index);
+    }
+    let mut told = vec![false; calls.len()];
+    for mut same in queries.into_values() {
+        // Whatever may enclose a call comes before it.
+        same.sort_by_key(|index| {
+            let call = &calls[*index];
+            (began_at(call.ended_at, call.duration_ms), Reverse(call.ended_at), call.span_id)
+        });
+        let mut last_end: BTreeMap<i32, DateTime<Utc>> = BTreeMap::new();
+        for index in same {
+            let TracedCall { scope_key, ended_at, .. } = calls[index];
+            told[index] = last_end.iter().any(|(scope, end)| *scope != scope_key && *end >= ended_at);
+            if !told[index] {
+                let end = last_end.entry(scope_key).or_insert(ended_at);
+                *end = ended_at.max(*end);
+            }
+        }
+    }
+    told
 }
 
 /// The innermost request of the same service that was under way when the call ended.
@@ -131,6 +164,7 @@ mod tests {
         TracedCall {
             span_id,
             parent_span_id: Some(parent),
+            scope_key: 1,
             service: "shop",
             system,
             fingerprint: 7,
@@ -191,6 +225,30 @@ mod tests {
         let used = account(2, &calls, &place(&requests, &calls));
         assert_eq!(used[0].repeated, [Repeated { fingerprint: 7, calls: 5, total_ms: 10.0 }]);
         assert_eq!((used[1].db_query_count, used[1].repeated.len()), (Some(4), 0));
+    }
+
+    #[test]
+    fn a_query_that_two_libraries_tell_of_side_by_side_counts_once() {
+        let of = |span_id, scope_key, ended, duration_ms| TracedCall {
+            scope_key,
+            duration_ms,
+            ..call(span_id, 99, "postgresql", ended)
+        };
+        let other = TracedCall { fingerprint: 8, ..of(9, 2, 14, 1.0) };
+        let calls = [
+            of(1, 1, 20, 10.0),
+            of(2, 2, 19, 8.0),
+            // By the clock of both, the next one of this query.
+            of(3, 1, 30, 10.0),
+            of(4, 2, 30, 10.0),
+            // At the same time as another, and made by the same library.
+            of(5, 1, 18, 5.0),
+            // Goes on when the one before has ended.
+            of(6, 2, 31, 6.0),
+            other,
+        ];
+        let nested: Vec<_> = place(&[], &calls).iter().map(|placed| placed.is_nested).collect();
+        assert_eq!(nested, [false, true, false, true, false, false, false]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod clock;
 mod database;
 mod folder;
 mod http_peer;
+mod packages;
 mod redis;
 mod servers;
 
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 pub use self::clock::ManualClock;
 pub use self::database::TestDatabase;
 pub use self::http_peer::{HttpPeer, Request};
+pub use self::packages::{install, made_once, python_with};
 pub use self::redis::{PrivateRedis, TestRedis};
 pub use self::servers::{POSTGRES_URL, REDIS_URL, Servers};
 

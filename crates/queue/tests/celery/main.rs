@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use dogwatch_queue::{
     CelerySettings, CeleryTask, Client, Inspector, Job, JobError, JobState, Registry, Retry, Run, Settings,
     Stop, Worker, mins, secs,
 };
-use dogwatch_testing::{PrivateRedis, eventually, free_port};
+use dogwatch_testing::{PrivateRedis, eventually, free_port, python_with};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
@@ -142,18 +141,7 @@ fn script(name: &str) -> String {
 /// Python with Celery.
 async fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("celery-5.6");
-    let python = folder.join("bin/python");
-    // Tests run in processes of their own; one makes it, the others wait.
-    let lock = File::create(folder.with_extension("lock")).unwrap();
-    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.unwrap().unwrap();
-    if !folder.join("complete").exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await;
-        let pip =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "celery[redis]>=5.6,<5.8"];
-        run(Command::new(&python).args(pip)).await;
-        File::create(folder.join("complete")).unwrap();
-    }
-    python
+    python_with(&folder, &["celery[redis]>=5.6,<5.8"]).await.join("python")
 }
 
 async fn run(command: &mut Command) -> String {
