@@ -91,7 +91,6 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Fault> {
     }
 }
 
-/// Why the bytes of a body did not come.
 /// The body, and its share of the memory for reading.
 async fn read(body: Body, receiver: &Receiver) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Fault> {
     let (mut bytes, mut room, mut fault, mut length) = (Vec::new(), Vec::new(), None, 0);

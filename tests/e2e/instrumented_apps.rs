@@ -154,14 +154,12 @@ async fn compare(app: &App, place: &Place, base: &str, requests: &[Asked]) {
     let arrived = async || database.number(&stored).await >= i64::try_from(all).unwrap();
     eventually(LONG, "all requests have arrived", arrived).await;
     // Queries may come after their request.
-    let (calls, counted) = (
-        requests.iter().filter_map(|request| request.database_calls).sum::<i64>(),
-        format!(
-            "SELECT coalesce(sum(db_query_count), 0) FROM performance_metrics WHERE service = '{}'",
-            app.service
-        ),
-    );
-    eventually(LONG, "all queries are counted", async || database.number(&counted).await >= calls).await;
+    let calls = requests.iter().filter_map(|request| request.database_calls).sum::<i64>();
+    let begun = Instant::now();
+    while counted(place, app.service).await < calls {
+        assert!(begun.elapsed() < LONG, "not all queries are counted:\n{}\n{}", traces(place).await, app.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(database.number(&stored).await, i64::try_from(all).unwrap());
 
     let rows = rows(place, app.service).await;
@@ -182,6 +180,24 @@ async fn compare(app: &App, place: &Place, base: &str, requests: &[Asked]) {
     assert!(missing.is_empty(), "{missing:?}");
     nothing_secret(place).await;
     queries_are_told(base, app).await;
+}
+
+/// Queries that are counted into requests.
+async fn counted(place: &Place, service: &str) -> i64 {
+    let sum =
+        format!("SELECT coalesce(sum(db_query_count), 0) FROM performance_metrics WHERE service = '{service}'");
+    place.database().number(&sum).await
+}
+
+/// Everything that is known of traces, for whoever wants to know why a query was not counted.
+async fn traces(place: &Place) -> String {
+    let statement = "SELECT 'open ' || t::text FROM open_traces AS t
+        UNION ALL SELECT 'call ' || d::text FROM database_spans AS d
+        UNION ALL SELECT 'request ' || m::text FROM performance_metrics AS m WHERE endpoint <> '/'
+        UNION ALL SELECT 'now ' || now()";
+    let mut connection = place.database().connection().await;
+    let rows: Vec<String> = sqlx::query_scalar(statement).fetch_all(&mut connection).await.unwrap();
+    rows.join("\n")
 }
 
 /// What is stored of each trace.

@@ -20,9 +20,10 @@ pub(crate) struct Place {
     database: Option<TestDatabase>,
 }
 
-/// A process; killed when dropped.
+/// A process; killed when dropped. `up` is asked to end before: its servers would go on without it.
 pub(crate) struct Process {
     child: Child,
+    has_servers: bool,
     log: std::path::PathBuf,
 }
 
@@ -93,7 +94,7 @@ impl Place {
         let mut command = self.command(arguments);
         let child =
             command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
-        Process { child, log }
+        Process { child, has_servers: arguments[0] == "up", log }
     }
 }
 
@@ -148,6 +149,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.has_servers && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.signal("TERM");
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < LONG && self.child.try_wait().is_ok_and(|status| status.is_none()) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

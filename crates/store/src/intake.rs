@@ -148,8 +148,11 @@ async fn keep_rolled_up(store: Store, changed: Arc<Notify>) {
         let begun = Instant::now();
         match bring_up_to_date(&store).await {
             Ok(linked) => are_waiting = linked.are_waiting,
-            // The job that does the same tells people.
-            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "rollups wait"),
+            // The job that does the same tells people. What is left is not to wait for the next batch.
+            Err(error) => {
+                are_waiting = true;
+                tracing::debug!(error = &error as &dyn std::error::Error, "rollups wait");
+            }
         }
         tokio::time::sleep((begun.elapsed() * PAUSE_FOR_EACH).clamp(MIN_PAUSE, MAX_PAUSE)).await;
     }
