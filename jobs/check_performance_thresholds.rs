@@ -1,50 +1,43 @@
-//! Compares what was measured in the last minutes with the thresholds: raises alerts, and resolves those whose
-//! condition has cleared.
+//! Evaluates all rules: those of dogwatch.toml and the few that are always there. What is beyond a threshold raises an
+//! alert, what is seen to be well again resolves it; what is not known changes nothing.
 //!
-//! An alert is one row per condition however many checkers run: the fingerprint says which condition, the database
-//! counts occurrences. An alert about requests clears when the window holds no breach, also when there are no
-//! requests at all; one about a host or a service clears only when it was seen to be well again, so that a machine
-//! that fell silent does not look healthy.
+//! Every evaluation is kept, also one that failed. A rule that cannot be evaluated is an alert of its own, and stops no
+//! other. However many workers look at once, one alert comes of one condition (`alerts.rs`).
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_notify::Notifier;
-use dogwatch_queue::{Job, JobError, Retry, Run, secs};
-use dogwatch_store::{
-    DiskUsage, EndpointTiming, ErrorRate, HealthState, HostUsage, MetricFilter, NewAlert, ServiceHealth,
-    Severity, Store, StoreError, Window,
-};
+use chrono::{DateTime, Utc};
+use dogwatch_alerting::{Change, Outcome, Reading, Rule};
+use dogwatch_queue::{Job, JobError, Retry, Run, error_chain, secs};
+use dogwatch_store::{RuleEvaluation, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::send_performance_alerts::severity as severity_of_channel;
+use crate::measure::{MeasureError, measure};
 use crate::services::Services;
-use crate::settings::Thresholds;
-
-/// Above this share of anything that can be full, the worst is near.
-const NEARLY_FULL_PERCENT: f64 = 95.0;
 
 /// Arguments.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckPerformanceThresholds {
-    /// How far back is looked, in minutes.
-    pub window_minutes: u32,
-}
-
-impl Default for CheckPerformanceThresholds {
-    fn default() -> Self {
-        Self { window_minutes: 5 }
-    }
+    /// Another window for the rules that are always there, in minutes.
+    pub window_minutes: Option<u32>,
 }
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
+    /// Rules that were evaluated.
+    rules: usize,
+    /// Rules that could not be.
+    failed: usize,
+    /// Figures that were looked at.
     conditions: usize,
+    /// Those beyond their threshold.
     breached: usize,
+    /// Alerts that were raised, or raised again.
     raised: usize,
+    /// Alerts that are over.
     resolved: usize,
 }
 
@@ -57,214 +50,134 @@ impl Job for CheckPerformanceThresholds {
     type Outcome = Checked;
 
     async fn run(self, cx: &Run<Services>) -> Result<Checked, JobError> {
-        if !(1..=1440).contains(&self.window_minutes) {
-            let given = self.window_minutes;
+        if let Some(given) = self.window_minutes
+            && !(1..=1440).contains(&given)
+        {
             return Err(JobError::discard(format!(
                 "argument /window_minutes: `{given}` is not between 1 and 1440"
             )));
         }
-        let window = TimeDelta::minutes(self.window_minutes.into());
-        let now = cx.clock.now();
         // What came a moment ago counts.
         cx.store.roll_up().await?;
-        let conditions = observe(&cx.store, now - window, now, &cx.settings.thresholds).await?;
-        Ok(settle(&cx.store, &cx.notifier, conditions, now).await?)
+        Ok(check(cx, self.window_minutes, cx.clock.now()).await?)
     }
 }
 
-/// One thing that was looked at.
-struct Condition {
-    fingerprint: String,
-    /// The alert, when a threshold is exceeded.
-    breach: Option<NewAlert>,
-}
-
-async fn observe(
-    store: &Store,
-    since: DateTime<Utc>,
-    until: DateTime<Utc>,
-    thresholds: &Thresholds,
-) -> Result<Vec<Condition>, StoreError> {
-    let mut conditions = Vec::new();
-    let (window, all) = (Window { since, until: Some(until) }, MetricFilter::default());
-    let rates = store.error_rates(window, &all).await?;
-    conditions.extend(rates.iter().filter_map(|rate| error_rate(rate, thresholds)));
-    let timings = store.response_times(window, &all).await?;
-    conditions.extend(timings.iter().filter_map(|timing| response_time(timing, thresholds)));
-    for host in &store.host_usage(since, until).await? {
-        conditions.extend(host_use(host, thresholds));
-    }
-    conditions.extend(store.disk_usage(since, until).await?.iter().map(|disk| disk_use(disk, thresholds)));
-    conditions.extend(store.service_health().await?.iter().map(service_state));
-    Ok(conditions)
-}
-
-/// Raises what is breached and resolves what has cleared.
-async fn settle(
-    store: &Store,
-    notifier: &Notifier,
-    conditions: Vec<Condition>,
+async fn check(
+    cx: &Services,
+    window_minutes: Option<u32>,
     now: DateTime<Utc>,
 ) -> Result<Checked, StoreError> {
-    let mut checked = Checked { conditions: conditions.len(), ..Checked::default() };
-    let mut seen = HashMap::new();
-    for Condition { fingerprint, breach } in conditions {
-        seen.insert(fingerprint, breach.is_some());
-        let Some(alert) = breach else { continue };
-        let channels = notifier.channels_for(severity_of_channel(alert.severity));
-        let raised = store.raise_alert(&alert, &channels, now).await?;
-        checked.breached += 1;
-        checked.raised += usize::from(raised.is_new);
+    let open = cx.store.open_alerts().await?;
+    let services: Vec<String> = cx.targets.iter().map(|target| target.name.clone()).collect();
+    let mut checked = Checked {
+        resolved: cx.alerting.end_orphans(&cx.store, &open, &services, now).await?,
+        ..Checked::default()
+    };
+    let open: HashSet<String> = open.into_iter().map(|alert| alert.fingerprint).collect();
+    let built_in = window_minutes.map(|minutes| cx.settings.thresholds.rules(minutes)).unwrap_or_default();
+    let mut evaluations = Vec::with_capacity(cx.alerting.rules.len());
+    for rule in &cx.alerting.rules {
+        let rule = built_in.iter().find(|built_in| built_in.name == rule.name).unwrap_or(rule);
+        evaluations.push(evaluate(cx, rule, &open, now, &mut checked).await?);
     }
-    for alert in store.open_alerts().await? {
-        let cleared = match seen.get(&alert.fingerprint) {
-            Some(breached) => !breached,
-            // A service that is not listed is no longer configured.
-            None => matches!(alert.alert_type.as_str(), "error_rate" | "response_time" | "service_health"),
-        };
-        if cleared {
-            checked.resolved += store.resolve_alerts(&[alert.fingerprint], now).await?.len();
-        }
-    }
+    cx.store.insert_rule_evaluations(&evaluations).await?;
     Ok(checked)
 }
 
-fn error_rate(rate: &ErrorRate, thresholds: &Thresholds) -> Option<Condition> {
-    if rate.count < i64::from(thresholds.min_requests) {
-        return None;
+/// One rule: reads its figures, and lets each become what it becomes.
+async fn evaluate(
+    cx: &Services,
+    rule: &Rule,
+    open: &HashSet<String>,
+    now: DateTime<Utc>,
+    checked: &mut Checked,
+) -> Result<RuleEvaluation, StoreError> {
+    let begun = Instant::now();
+    let readings = measure(&cx.store, &cx.inspector, rule, now).await;
+    let (readings, error) = match readings {
+        Ok(readings) => (readings, None),
+        // Then nothing can be found out, nor written down: the job comes again.
+        Err(MeasureError::Store(error)) if error.is_unavailable() => return Err(error),
+        Err(error) => (Vec::new(), Some(error_chain(&error))),
+    };
+    let was_failing = open.contains(&format!("rule_failed:{}", rule.name));
+    cx.alerting.observe_rule(&cx.store, rule, error.as_deref(), was_failing, now).await?;
+    checked.rules += 1;
+    let mut evaluation = evaluation(rule, now, begun);
+    if let Some(error) = error {
+        tracing::warn!(rule = rule.name, error, "rule `{}` cannot be evaluated", rule.name);
+        checked.failed += 1;
+        evaluation.outcome = Outcome::Error;
+        evaluation.error = Some(error);
     }
-    let (value, limit) = (100.0 * rate.errors as f64 / rate.count as f64, thresholds.error_rate_percent);
-    let fingerprint = format!("error_rate:{}", rate.service);
-    let alert = || NewAlert {
-        severity: if value >= 5.0 * limit { Severity::Critical } else { Severity::High },
-        title: format!("{}: {value:.1} % of requests fail", rate.service),
-        description: format!(
-            "{} of {} requests were answered with a status of 500 or above; the threshold is {limit} %",
-            rate.errors, rate.count
-        ),
-        service: Some(rate.service.clone()),
-        ..alert("error_rate", &fingerprint, value, limit, "%")
-    };
-    Some(Condition { breach: (value > limit).then(alert), fingerprint })
-}
-
-fn response_time(timing: &EndpointTiming, thresholds: &Thresholds) -> Option<Condition> {
-    if timing.count < i64::from(thresholds.min_requests) {
-        return None;
+    for reading in readings {
+        let is_open = open.contains(&rule.fingerprint(&reading.scope));
+        let (outcome, change) = cx.alerting.observe(&cx.store, rule, &reading, is_open, now).await?;
+        checked.conditions += 1;
+        checked.breached += usize::from(outcome == Outcome::Breach);
+        match change {
+            Change::Raised | Change::Reopened | Change::Flapping => checked.raised += 1,
+            Change::Resolved => checked.resolved += 1,
+            Change::None | Change::Pending | Change::Forgotten => {}
+        }
+        count(&mut evaluation, rule, &reading, outcome);
     }
-    let (value, limit) = (timing.p95_ms, thresholds.response_time_ms);
-    let EndpointTiming { service, method, endpoint, .. } = timing;
-    let fingerprint = format!("response_time:{service}:{method} {endpoint}");
-    let alert = || NewAlert {
-        severity: if value >= 3.0 * limit { Severity::High } else { Severity::Medium },
-        title: format!("{service}: {method} {endpoint} is slow, p95 {value:.0} ms"),
-        description: format!(
-            "5 % of {} requests took {value:.0} ms or longer, the longest {:.0} ms; the threshold is {limit} ms",
-            timing.count, timing.max_ms
-        ),
-        service: Some(service.clone()),
-        endpoint: Some(format!("{method} {endpoint}")),
-        ..alert("response_time", &fingerprint, value, limit, "ms")
-    };
-    Some(Condition { breach: (value > limit).then(alert), fingerprint })
+    evaluation.took_ms = begun.elapsed().as_secs_f64() * 1e3;
+    Ok(evaluation)
 }
 
-fn host_use(host: &HostUsage, thresholds: &Thresholds) -> [Condition; 2] {
-    let condition = |alert_type: &str, what: &str, value: f64, limit: f64| {
-        let fingerprint = format!("{alert_type}:{}", host.host);
-        let alert = || NewAlert {
-            severity: severity_of_share(value),
-            title: format!("{}: {what} at {value:.0} %", host.host),
-            description: format!(
-                "the mean of {} samples is {value:.1} %; the threshold is {limit} %",
-                host.samples
-            ),
-            host: Some(host.host.clone()),
-            ..self::alert(alert_type, &fingerprint, value, limit, "%")
-        };
-        Condition { breach: (value > limit).then(alert), fingerprint }
-    };
-    [
-        condition("cpu", "CPU", host.cpu_percent_mean, thresholds.cpu_percent),
-        condition("memory", "memory", host.memory_percent_mean, thresholds.memory_percent),
-    ]
-}
-
-fn disk_use(disk: &DiskUsage, thresholds: &Thresholds) -> Condition {
-    let (value, limit) = (disk.used_percent, thresholds.disk_percent);
-    let fingerprint = format!("disk:{}:{}", disk.host, disk.mount);
-    let gigabytes = |bytes: i64| bytes as f64 / 1e9;
-    let alert = || NewAlert {
-        severity: severity_of_share(value),
-        title: format!("{}: disk {} is {value:.0} % full", disk.host, disk.mount),
-        description: format!(
-            "{:.1} of {:.1} GB are in use; the threshold is {limit} %",
-            gigabytes(disk.used_bytes),
-            gigabytes(disk.total_bytes)
-        ),
-        host: Some(disk.host.clone()),
-        ..alert("disk", &fingerprint, value, limit, "%")
-    };
-    Condition { breach: (value > limit).then(alert), fingerprint }
-}
-
-fn service_state(health: &ServiceHealth) -> Condition {
-    let fingerprint = format!("service_health:{}", health.service);
-    let alert = || NewAlert {
-        fingerprint: fingerprint.clone(),
-        alert_type: "service_health".to_owned(),
-        severity: Severity::Critical,
-        title: format!("{} is unhealthy", health.service),
-        description: format!(
-            "{} checks of {} failed in a row, the last with: {}",
-            health.consecutive_failures,
-            health.target,
-            health.error.as_deref().unwrap_or("no reason given")
-        ),
-        service: Some(health.service.clone()),
-        endpoint: None,
-        host: None,
-        value: None,
-        threshold: None,
-        unit: None,
-    };
-    Condition { breach: (health.state == HealthState::Unhealthy).then(alert), fingerprint }
-}
-
-/// The parts that all alerts about a figure share.
-fn alert(alert_type: &str, fingerprint: &str, value: f64, threshold: f64, unit: &str) -> NewAlert {
-    NewAlert {
-        fingerprint: fingerprint.to_owned(),
-        alert_type: alert_type.to_owned(),
-        severity: Severity::Medium,
-        title: String::new(),
-        description: String::new(),
-        service: None,
-        endpoint: None,
-        host: None,
-        value: Some(value),
-        threshold: Some(threshold),
-        unit: Some(unit.to_owned()),
+fn evaluation(rule: &Rule, now: DateTime<Utc>, begun: Instant) -> RuleEvaluation {
+    RuleEvaluation {
+        rule: rule.name.clone(),
+        evaluated_at: now,
+        // Until something says more.
+        outcome: Outcome::NoData,
+        breaching: 0,
+        well: 0,
+        without_data: 0,
+        worst_value: None,
+        worst_scope: None,
+        error: None,
+        took_ms: begun.elapsed().as_secs_f64() * 1e3,
     }
 }
 
-fn severity_of_share(percent: f64) -> Severity {
-    if percent >= NEARLY_FULL_PERCENT { Severity::Critical } else { Severity::High }
+fn count(evaluation: &mut RuleEvaluation, rule: &Rule, reading: &Reading, outcome: Outcome) {
+    match outcome {
+        Outcome::Breach => evaluation.breaching += 1,
+        Outcome::Ok => evaluation.well += 1,
+        Outcome::NoData | Outcome::Error => evaluation.without_data += 1,
+    }
+    evaluation.outcome = match (evaluation.breaching, evaluation.well) {
+        (1.., _) => Outcome::Breach,
+        (_, 1..) => Outcome::Ok,
+        _ => Outcome::NoData,
+    };
+    let Some(value) = reading.value.filter(|_| outcome == Outcome::Breach || evaluation.breaching == 0)
+    else {
+        return;
+    };
+    if evaluation.worst_value.is_none_or(|worst| rule.is_worse(value, worst)) {
+        (evaluation.worst_value, evaluation.worst_scope) = (Some(value), Some(reading.scope.to_string()));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tests_support::Bench;
+    use dogwatch_alerting::Severity;
     use dogwatch_store::{DiskSample, HealthCheck, HealthRule, HostSample};
 
+    /// Figures beyond a threshold, alerts raised, alerts resolved.
     async fn check(bench: &Bench) -> (usize, usize, usize) {
         let checked = CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
         (checked.breached, checked.raised, checked.resolved)
     }
 
     #[tokio::test]
-    async fn errors_raise_one_alert_that_is_counted_and_resolved_when_the_window_is_clean() {
+    async fn errors_raise_one_alert_that_is_counted_and_resolved_when_requests_succeed_again() {
         let bench = Bench::new("").await;
         bench.requests(bench.clock.now(), 10, 500, 1.0).await;
         bench.requests(bench.clock.now(), 10, 200, 1.0).await;
@@ -273,11 +186,81 @@ mod tests {
         assert_eq!(check(&bench).await, (1, 0, 0));
         let open = bench.cx.store.open_alerts().await.unwrap();
         assert_eq!((open[0].title.as_str(), open[0].occurrences), ("shop: 50.0 % of requests fail", 2));
-        assert_eq!(open[0].severity, Severity::Critical);
+        assert_eq!((open[0].severity, open[0].service.as_deref()), (Severity::High, Some("shop")));
         bench.clock.advance(secs(300));
+        assert_eq!(check(&bench).await, (0, 0, 0), "no requests at all are no good requests");
+        bench.requests(bench.clock.now(), 20, 200, 1.0).await;
+        bench.clock.advance(secs(1));
         assert_eq!(check(&bench).await, (0, 0, 1));
         assert_eq!(check(&bench).await, (0, 0, 0));
         assert_eq!(bench.database.number("SELECT count(*) FROM notifications").await, 2);
+    }
+
+    #[tokio::test]
+    async fn every_evaluation_is_kept_and_one_that_fails_is_an_alert_and_stops_no_other() {
+        let mut bench = Bench::new("").await;
+        let queue = "{\"name\": \"deep_queue\", \"metric\": \"queue_ready\", \"raise\": 100}";
+        let queue: dogwatch_alerting::RuleSettings = serde_json::from_str(queue).unwrap();
+        // Redis is away: the first rule cannot be evaluated.
+        bench.change(|services| services.alerting.rules.insert(0, queue.rule().unwrap().unwrap()));
+        bench.requests(bench.clock.now(), 10, 500, 1.0).await;
+        for _ in 0..3 {
+            bench.clock.advance(secs(31));
+            CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
+        }
+        let open = bench.cx.store.open_alerts().await.unwrap();
+        let open: Vec<_> =
+            open.iter().map(|alert| (alert.fingerprint.as_str(), alert.status.as_str())).collect();
+        assert_eq!(open, [("rule_failed:deep_queue", "active"), ("error_rate:shop", "active")]);
+        let kept = bench.cx.store.rule_evaluations("deep_queue", DateTime::UNIX_EPOCH).await.unwrap();
+        assert_eq!((kept.len(), kept[0].outcome), (3, Outcome::Error));
+        assert!(kept[0].error.is_some());
+        let kept = bench.cx.store.rule_evaluations("error_rate", DateTime::UNIX_EPOCH).await.unwrap();
+        assert_eq!((kept.len(), kept[0].outcome, kept[0].worst_value), (3, Outcome::Breach, Some(100.0)));
+        let kept = bench.cx.store.rule_evaluations("cpu", DateTime::UNIX_EPOCH).await.unwrap();
+        assert_eq!(kept[0].outcome, Outcome::NoData);
+    }
+
+    #[tokio::test]
+    async fn ten_checkers_at_once_raise_each_alert_once() {
+        let bench = std::sync::Arc::new(Bench::new("").await);
+        bench.requests(bench.clock.now(), 10, 500, 9000.0).await;
+        bench.clock.advance(secs(1));
+        let checks = (0..10).map(|_| {
+            let bench = std::sync::Arc::clone(&bench);
+            async move { check(&bench).await.1 }
+        });
+        let raised: usize = futures_util::future::join_all(checks).await.into_iter().sum();
+        assert_eq!(raised, 2);
+        // Two alerts, each to the log.
+        assert_eq!(bench.database.number("SELECT count(*) FROM notifications").await, 2);
+    }
+
+    #[tokio::test]
+    async fn an_alert_of_a_rule_or_service_that_is_gone_ends() {
+        let mut bench = Bench::new("").await;
+        bench.requests(bench.clock.now(), 10, 500, 1.0).await;
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (1, 1, 0));
+        bench.change(|services| services.alerting.rules.retain(|rule| rule.name != "error_rate"));
+        assert_eq!(check(&bench).await, (0, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn an_absence_is_raised_and_ends_with_the_next_request() {
+        let mut bench = Bench::new("").await;
+        let absent =
+            "{\"name\": \"silent\", \"metric\": \"request_rate\", \"absent\": true, \"window\": \"10m\"}";
+        let absent: dogwatch_alerting::RuleSettings = serde_json::from_str(absent).unwrap();
+        bench.change(|services| services.alerting.rules = vec![absent.rule().unwrap().unwrap()]);
+        bench.requests(bench.clock.now(), 1, 200, 1.0).await;
+        bench.clock.advance(secs(60));
+        assert_eq!(check(&bench).await, (0, 0, 0));
+        bench.clock.advance(secs(3600));
+        assert_eq!(check(&bench).await, (1, 1, 0));
+        bench.requests(bench.clock.now(), 1, 200, 1.0).await;
+        bench.clock.advance(secs(1));
+        assert_eq!(check(&bench).await, (0, 0, 1));
     }
 
     #[tokio::test]
@@ -329,22 +312,26 @@ mod tests {
 
     #[tokio::test]
     async fn an_unhealthy_service_raises_an_alert_and_a_healthy_one_resolves_it() {
-        let bench = Bench::new("").await;
+        let mut bench = Bench::new("").await;
+        let shop = crate::ServiceTarget::new("shop", "http://shop/".to_owned().into());
+        bench.change(|services| services.targets.push(shop));
         let check_of = |ok: bool| HealthCheck {
             service: "shop".to_owned(),
             kind: "http".to_owned(),
             target: "http://shop/".to_owned(),
             ok,
+            is_degraded: false,
             response_time_ms: 1.0,
             error: (!ok).then(|| "answered 500".to_owned()),
         };
-        let rule = HealthRule { unhealthy_after: 1, healthy_after: 1 };
+        let rule =
+            HealthRule { unhealthy_after: 1, healthy_after: 1, interval: chrono::TimeDelta::seconds(30) };
         bench.cx.store.record_health_check(&check_of(false), rule, bench.clock.now()).await.unwrap();
         assert_eq!(check(&bench).await, (1, 1, 0));
         let open = bench.cx.store.open_alerts().await.unwrap();
         assert_eq!(
             open[0].description,
-            "1 checks of http://shop/ failed in a row, the last with: answered 500"
+            "now; the threshold is 1. 1 checks of http://shop/ failed in a row, the last with: answered 500"
         );
         bench.cx.store.record_health_check(&check_of(true), rule, bench.clock.now()).await.unwrap();
         assert_eq!(check(&bench).await, (0, 0, 1));
@@ -353,7 +340,7 @@ mod tests {
     #[tokio::test]
     async fn a_window_that_makes_no_sense_is_discarded() {
         let bench = Bench::new("").await;
-        let error = CheckPerformanceThresholds { window_minutes: 0 }.run(&bench.cx).await.unwrap_err();
+        let error = CheckPerformanceThresholds { window_minutes: Some(0) }.run(&bench.cx).await.unwrap_err();
         assert_eq!(error.next(), dogwatch_queue::NextStep::Discard);
     }
 

@@ -1,29 +1,33 @@
-//! Checks the services that dogwatch.toml names, and Dogwatch's own Postgres and Redis.
+//! Checks the services that dogwatch.toml names, and Dogwatch's own Postgres and Redis: of each run those that are due.
 //!
 //! A service becomes unhealthy after some failures in a row and healthy after some successes in a row, so that one
-//! lost packet wakes nobody. A check that fails is a finding, not a failure of this job.
+//! lost packet wakes nobody. A check that fails is a finding, not a failure of this job. What is unhealthy may be brought
+//! back (`recovery.rs`), and whether that helped is told.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dogwatch_queue::{Job, JobError, Retry, Run, error_chain, mins, secs};
-use dogwatch_store::{HealthCheck, HealthRule, HealthState};
+use chrono::TimeDelta;
+use dogwatch_alerting::Severity;
+use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
+use dogwatch_store::{HealthRule, HealthState, ServiceHealth, StoreError};
 use futures_util::StreamExt;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
+use crate::alerts::Finding;
+use crate::reach::{Eyes, check};
+use crate::recovery::recover;
 use crate::services::Services;
-use crate::target::{Kind, ServiceTarget};
+use crate::target::ServiceTarget;
 
 /// Checked at the same time.
-const CONCURRENT: usize = 16;
+const CONCURRENT: usize = 64;
 
 /// Arguments.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckServiceHealth {
-    /// Only these services. Absent: all.
+    /// Only these services, whether they are due or not. Absent: all that are due.
     pub services: Option<Vec<String>>,
 }
 
@@ -31,6 +35,7 @@ pub struct CheckServiceHealth {
 #[derive(Debug, Default, Serialize)]
 pub struct Checked {
     healthy: Vec<String>,
+    degraded: Vec<String>,
     failing: Vec<String>,
     unhealthy: Vec<String>,
 }
@@ -39,59 +44,102 @@ impl Job for CheckServiceHealth {
     const NAME: &'static str = "check_service_health";
     // Long enough for an outage of some minutes; ticks that come meanwhile are passed over.
     const RETRY: Retry = Retry::exponential(25, secs(2), secs(30));
-    const TIMEOUT: Duration = mins(2);
+    const TIMEOUT: Duration = mins(10);
     type Context = Services;
     type Outcome = Checked;
 
     async fn run(self, cx: &Run<Services>) -> Result<Checked, JobError> {
-        let targets = chosen(&cx.targets, self.services.as_deref())?;
-        let checks = targets.into_iter().map(|target| {
-            let http = cx.http.clone();
-            async move {
-                let check = check(&target, &http).await;
-                (target, check)
-            }
-        });
-        // All are checked before any is stored: a database that is slow must not look like services that are.
+        let targets = match self.services.as_deref() {
+            Some(names) => chosen(&cx.targets, names)?,
+            None => due(cx).await?,
+        };
+        let eyes = Eyes { store: &cx.store, http: &cx.http, now: cx.clock.now() };
+        // What is found is written as it comes: a service that hangs delays no other.
+        let mut checks = Vec::with_capacity(targets.len());
+        for target in &targets {
+            checks.push(check_and_settle(cx, target, &eyes));
+        }
         let checks = futures_util::stream::iter(checks).buffer_unordered(CONCURRENT);
-        let checks: Vec<(ServiceTarget, HealthCheck)> = checks.collect().await;
-        let mut found = Checked::default();
-        for (target, check) in checks {
-            let rule =
-                HealthRule { unhealthy_after: target.unhealthy_after, healthy_after: target.healthy_after };
-            let ok = check.ok;
-            let health = cx.store.record_health_check(&check, rule, cx.clock.now()).await?;
-            if health.changed {
-                let error = health.error.as_deref().unwrap_or_default();
-                tracing::info!(
-                    service = health.service,
-                    error,
-                    "service `{}` is {}",
-                    health.service,
-                    health.state
-                );
-            }
+        let found: Vec<Result<(ServiceHealth, bool), StoreError>> = checks.collect().await;
+        let mut checked = Checked::default();
+        for settled in found {
+            let (health, ok) = settled?;
             match (health.state, ok) {
-                (HealthState::Unhealthy, _) => found.unhealthy.push(health.service),
-                (_, true) => found.healthy.push(health.service),
-                (_, false) => found.failing.push(health.service),
+                (HealthState::Unhealthy, _) => checked.unhealthy.push(health.service),
+                (_, false) => checked.failing.push(health.service),
+                (HealthState::Degraded, true) => checked.degraded.push(health.service),
+                (_, true) => checked.healthy.push(health.service),
             }
         }
         if self.services.is_none() {
             let names: Vec<String> = cx.targets.iter().map(|target| target.name.clone()).collect();
             cx.store.forget_services_not_in(&names).await?;
         }
-        for names in [&mut found.healthy, &mut found.failing, &mut found.unhealthy] {
+        for names in
+            [&mut checked.healthy, &mut checked.degraded, &mut checked.failing, &mut checked.unhealthy]
+        {
             names.sort();
         }
-        Ok(found)
+        Ok(checked)
     }
 }
 
-fn chosen(targets: &[ServiceTarget], names: Option<&[String]>) -> Result<Vec<ServiceTarget>, JobError> {
-    let Some(names) = names else {
-        return Ok(targets.to_vec());
+/// Looks at a service, notes what was found, and does what follows from it.
+async fn check_and_settle(
+    cx: &Services,
+    target: &ServiceTarget,
+    eyes: &Eyes<'_>,
+) -> Result<(ServiceHealth, bool), StoreError> {
+    let check = check(target, eyes).await;
+    let rule = HealthRule {
+        unhealthy_after: target.unhealthy_after,
+        healthy_after: target.healthy_after,
+        interval: TimeDelta::from_std(target.interval).unwrap_or(TimeDelta::minutes(1)),
     };
+    let now = cx.clock.now();
+    let health = cx.store.record_health_check(&check, rule, now).await?;
+    if health.changed {
+        let error = health.error.as_deref().unwrap_or_default();
+        let service = health.service.as_str();
+        tracing::info!(service, error, "service `{service}` is {}", health.state);
+    }
+    if let Some(settings) = &target.recovery {
+        if health.state == HealthState::Unhealthy {
+            recover(&cx.store, &cx.http, settings, &health, now).await?;
+        } else if health.changed {
+            tell_recovery(cx, &health).await?;
+        }
+    }
+    Ok((health, check.ok))
+}
+
+/// "recovered by itself after 1 attempt, 42 s", as an alert of its own that is over at once.
+async fn tell_recovery(cx: &Services, health: &ServiceHealth) -> Result<(), StoreError> {
+    let now = cx.clock.now();
+    let attempts = cx.store.recovered(&health.service, now - TimeDelta::days(1), now).await?;
+    let Some(first) = attempts.first() else { return Ok(()) };
+    let (count, seconds) = (attempts.len(), (now - first.began_at).num_seconds());
+    let word = if count == 1 { "attempt" } else { "attempts" };
+    let finding = Finding {
+        fingerprint: format!("service_recovered:{}", health.service),
+        alert_type: "service_recovered".to_owned(),
+        severity: Some(Severity::Low),
+        title: format!("{} recovered by itself after {count} {word}, {seconds} s", health.service),
+        description: format!("Dogwatch tried to bring it back; its check finds it {} now", health.state),
+        labels: [("service".to_owned(), health.service.clone())].into(),
+        ..Finding::default()
+    };
+    cx.alerting.create_or_update(&cx.store, finding.clone(), false, now).await?;
+    cx.alerting.create_or_update(&cx.store, finding, true, now).await.map(drop)
+}
+
+async fn due(cx: &Services) -> Result<Vec<&ServiceTarget>, StoreError> {
+    let names: Vec<String> = cx.targets.iter().map(|target| target.name.clone()).collect();
+    let due: HashSet<String> = cx.store.services_due(&names, cx.clock.now()).await?.into_iter().collect();
+    Ok(cx.targets.iter().filter(|target| due.contains(&target.name)).collect())
+}
+
+fn chosen<'a>(targets: &'a [ServiceTarget], names: &[String]) -> Result<Vec<&'a ServiceTarget>, JobError> {
     let known: HashSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         let known = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -99,80 +147,63 @@ fn chosen(targets: &[ServiceTarget], names: Option<&[String]>) -> Result<Vec<Ser
             "argument /services: no service is named `{unknown}`; there are: {known}"
         )));
     }
-    Ok(targets.iter().filter(|target| names.contains(&target.name)).cloned().collect())
-}
-
-/// Checks one service, within its time.
-async fn check(target: &ServiceTarget, http: &reqwest::Client) -> HealthCheck {
-    let started = Instant::now();
-    let outcome = match tokio::time::timeout(target.timeout, reach(target, http)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(format!("no answer within {} ms", target.timeout.as_millis())),
-    };
-    HealthCheck {
-        service: target.name.clone(),
-        kind: target.kind().map_or("?", Kind::as_str).to_owned(),
-        target: target.display(),
-        ok: outcome.is_ok(),
-        response_time_ms: started.elapsed().as_secs_f64() * 1000.0,
-        error: outcome.err(),
-    }
-}
-
-async fn reach(target: &ServiceTarget, http: &reqwest::Client) -> Result<(), String> {
-    let url = target.url.expose_secret();
-    match target.kind()? {
-        Kind::Http => {
-            let response = http.get(url).send().await.map_err(|error| error_chain(&error.without_url()))?;
-            let status = response.status().as_u16();
-            if status == target.expect_status {
-                return Ok(());
-            }
-            Err(format!("answered {status}, expected {}", target.expect_status))
-        }
-        Kind::Tcp => {
-            let url = Url::parse(url).map_err(|error| error.to_string())?;
-            let address = (url.host_str().unwrap_or_default(), url.port().unwrap_or_default());
-            tokio::net::TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
-        }
-        Kind::Postgres => dogwatch_store::probe(url, target.timeout).await,
-        Kind::Redis => dogwatch_queue::probe(url, target.timeout).await,
-    }
+    Ok(targets.iter().filter(|target| names.contains(&target.name)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests_support::Bench;
+    use dogwatch_store::HealthCheck;
     use dogwatch_testing::HttpPeer;
 
     fn target(url: &str) -> ServiceTarget {
         ServiceTarget {
             timeout: Duration::from_millis(300),
+            unhealthy_after: 1,
             ..ServiceTarget::new("t", url.to_owned().into())
         }
     }
 
-    fn http() -> reqwest::Client {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::new()
+    async fn look(target: &ServiceTarget) -> HealthCheck {
+        let bench = Bench::new("").await;
+        check(target, &Eyes { store: &bench.cx.store, http: &bench.cx.http, now: bench.clock.now() }).await
     }
 
     #[tokio::test]
-    async fn an_http_service_is_healthy_with_the_expected_status_only() {
+    async fn an_http_service_is_healthy_with_what_is_expected_only() {
         let peer = HttpPeer::start().await;
-        assert!(check(&target(&peer.url()), &http()).await.ok);
-        peer.answer(503, "busy");
-        let found = check(&target(&peer.url()), &http()).await;
-        assert_eq!(found.error.as_deref(), Some("answered 503, expected 200"));
-        let picky = ServiceTarget { expect_status: 503, ..target(&peer.url()) };
-        assert!(check(&picky, &http()).await.ok);
+        assert!(look(&target(&peer.url())).await.ok);
+        peer.answer(503, r#"{"status": "busy", "disks": [{"free": 7}]}"#);
+        assert_eq!(look(&target(&peer.url())).await.error.as_deref(), Some("answered 503, expected 200"));
+        let picky = ServiceTarget { expect_status: vec![200, 503], ..target(&peer.url()) };
+        assert!(look(&picky).await.ok);
+        let body = ServiceTarget { expect_body: Some("ready".to_owned()), ..picky.clone() };
+        assert_eq!(look(&body).await.error.as_deref(), Some("the body does not contain `ready`"));
+        let json =
+            ServiceTarget { expect_json: [("/disks/0/free".to_owned(), 7.into())].into(), ..picky.clone() };
+        assert!(look(&json).await.ok);
+        let json =
+            ServiceTarget { expect_json: [("/status".to_owned(), "ok".into())].into(), ..picky.clone() };
+        assert_eq!(look(&json).await.error.as_deref(), Some("/status is \"busy\", expected \"ok\""));
+        let asked = ServiceTarget {
+            method: "HEAD".to_owned(),
+            headers: [("x-key".to_owned(), "hunter2".into())].into(),
+            ..picky
+        };
+        look(&asked).await;
+        let last = peer.requests().pop().unwrap();
+        assert_eq!((last.method.as_str(), last.headers["x-key"].as_str()), ("HEAD", "hunter2"));
     }
 
     #[tokio::test]
-    async fn a_service_that_does_not_answer_in_time_has_failed() {
+    async fn a_service_that_is_slow_is_degraded_and_one_that_does_not_answer_in_time_has_failed() {
         let peer = HttpPeer::start().await;
+        peer.delay(Duration::from_millis(50));
+        let found = look(&ServiceTarget { degraded_above_ms: Some(20.0), ..target(&peer.url()) }).await;
+        assert!(found.ok && found.is_degraded && found.error.unwrap().contains("more than 20 ms"));
         peer.delay(Duration::from_secs(30));
-        let found = check(&target(&peer.url()), &http()).await;
+        let found = look(&target(&peer.url())).await;
         assert_eq!(found.error.as_deref(), Some("no answer within 300 ms"));
     }
 
@@ -180,15 +211,106 @@ mod tests {
     async fn a_port_that_is_closed_has_failed_and_one_that_is_open_has_not() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("tcp://{}", listener.local_addr().unwrap());
-        assert!(check(&target(&url), &http()).await.ok);
+        assert!(look(&target(&url)).await.ok);
         drop(listener);
-        assert!(check(&target(&url), &http()).await.error.unwrap().contains("refused"));
+        assert!(look(&target(&url)).await.error.unwrap().contains("refused"));
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_has_to_be_heard_in_time() {
+        let mut bench = Bench::new("").await;
+        let backup = ServiceTarget { interval: mins(10), ..target("heartbeat:") };
+        bench.change(|services| services.targets = vec![backup]);
+        let state = async |bench: &Bench| {
+            let names = Some(vec!["t".to_owned()]);
+            let checked = CheckServiceHealth { services: names }.run(&bench.cx).await.unwrap();
+            (checked.healthy.len(), checked.unhealthy.len())
+        };
+        assert_eq!(state(&bench).await, (0, 1));
+        bench.cx.store.beat("t", bench.clock.now()).await.unwrap();
+        state(&bench).await;
+        assert_eq!(state(&bench).await, (1, 0));
+        bench.clock.advance(mins(11));
+        assert_eq!(state(&bench).await, (0, 1));
+    }
+
+    #[tokio::test]
+    async fn each_service_is_checked_in_its_own_time() {
+        let peer = HttpPeer::start().await;
+        let mut bench = Bench::new("").await;
+        let of =
+            |name: &str, interval| ServiceTarget { interval, name: name.to_owned(), ..target(&peer.url()) };
+        let targets = vec![of("often", secs(10)), of("seldom", mins(5))];
+        bench.change(|services| services.targets = targets);
+        for _ in 0..60 {
+            CheckServiceHealth::default().run(&bench.cx).await.unwrap();
+            bench.clock.advance(secs(5));
+        }
+        let checks = async |name: &str| {
+            bench
+                .database
+                .number(&format!("SELECT count(*) FROM service_health_checks WHERE service = '{name}'"))
+                .await
+        };
+        assert_eq!((checks("often").await, checks("seldom").await), (30, 1));
+        assert!(
+            (bench.cx.store.uptime(bench.clock.now()).await.unwrap()["often"] - 1.0).abs() < f64::EPSILON
+        );
+    }
+
+    #[tokio::test]
+    async fn a_service_is_brought_back_within_its_budget_and_that_is_told() {
+        let (peer, fixer) = (HttpPeer::start().await, HttpPeer::start().await);
+        let recovery = format!(
+            r#"{{"webhook": "{}", "after": 2, "budget": 2, "budget_per": "1h", "cool_down": "1m"}}"#,
+            fixer.url()
+        );
+        let mut bench = Bench::new("").await;
+        let shop = ServiceTarget {
+            recovery: Some(serde_json::from_str(&recovery).unwrap()),
+            healthy_after: 1,
+            ..target(&peer.url())
+        };
+        bench.change(|services| services.targets = vec![shop]);
+        peer.answer(500, "down");
+        for _ in 0..20 {
+            CheckServiceHealth::default().run(&bench.cx).await.unwrap();
+            bench.clock.advance(secs(30));
+        }
+        assert_eq!(fixer.requests().len(), 2, "the budget is two");
+        assert!(fixer.requests()[0].body.contains("answered 500"));
+        peer.answer(200, "up");
+        CheckServiceHealth::default().run(&bench.cx).await.unwrap();
+        let alert = bench.cx.store.alert_of("service_recovered:t").await.unwrap().unwrap();
+        assert_eq!(alert.title, "t recovered by itself after 2 attempts, 570 s");
+        let attempts = bench.cx.store.recovery_attempts("t").await.unwrap();
+        assert!(attempts.iter().all(|attempt| attempt.done == Some(true) && attempt.recovered_at.is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_command_runs_without_a_shell_and_without_our_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let script = folder.path().join("script");
+        std::fs::write(&script, format!("env > '{}'; exit 3", out.display())).unwrap();
+        let peer = HttpPeer::start().await;
+        peer.answer(500, "down");
+        let mut bench = Bench::new("").await;
+        let command = serde_json::json!({ "command": ["sh", script], "after": 1 });
+        let shop =
+            ServiceTarget { recovery: Some(serde_json::from_value(command).unwrap()), ..target(&peer.url()) };
+        bench.change(|services| services.targets = vec![shop]);
+        CheckServiceHealth::default().run(&bench.cx).await.unwrap();
+        let seen = std::fs::read_to_string(out).unwrap();
+        assert!(seen.contains("DOGWATCH_SERVICE=t") && !seen.contains("HOME="), "{seen}");
+        let attempt = bench.cx.store.recovery_attempts("t").await.unwrap().remove(0);
+        assert!(attempt.error.unwrap().starts_with("sh ended with exit status: 3"));
     }
 
     #[tokio::test]
     async fn a_name_that_is_not_configured_is_told_with_those_that_are() {
         let targets = [target("tcp://a:1")];
-        let error = chosen(&targets, Some(&["x".to_owned()])).unwrap_err();
+        let error = chosen(&targets, &["x".to_owned()]).unwrap_err();
         assert_eq!(error.to_string(), "argument /services: no service is named `x`; there are: t");
     }
 }

@@ -105,7 +105,7 @@ impl Report {
         let mut slowest_endpoints = store.response_times(window, &all).await?;
         slowest_endpoints.sort_by(|a, b| b.p95_ms.total_cmp(&a.p95_ms));
         slowest_endpoints.truncate(ENDPOINTS);
-        let mut alerts = store.alerts(AlertFilter { status: None, limit: ALERTS }).await?;
+        let mut alerts = store.alerts(&AlertFilter { limit: ALERTS, ..AlertFilter::default() }).await?;
         alerts.retain(|alert| alert.resolved_at.is_none_or(|at| at >= start) && alert.first_seen_at < end);
         Ok(Self {
             window_start: start,

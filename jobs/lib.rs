@@ -2,6 +2,7 @@
 //!
 //! To add one, write its file beside these and add two lines here; `docs/ADDING_A_JOB.md` has the steps.
 
+mod alerts;
 mod analyze_performance_trends;
 mod cgroup;
 mod check_performance_thresholds;
@@ -9,8 +10,13 @@ mod check_service_health;
 mod cleanup_old_performance_data;
 mod generate_performance_report;
 mod host;
+mod measure;
+mod message;
 mod monitor_system_resources;
+mod put_together;
+mod reach;
 mod read_query_statistics;
+mod recovery;
 mod roll_up_performance_metrics;
 mod send_performance_alerts;
 mod services;
@@ -22,12 +28,15 @@ mod watched_database;
 
 use dogwatch_queue::Registry;
 
+pub use self::alerts::{Alerting, Finding, OrderError};
 pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
 pub use self::check_performance_thresholds::CheckPerformanceThresholds;
 pub use self::check_service_health::CheckServiceHealth;
 pub use self::cleanup_old_performance_data::{Cleaned, CleanedTable, CleanupOldPerformanceData};
 pub use self::generate_performance_report::{GeneratePerformanceReport, Report};
 pub use self::host::{HostSampler, host_name};
+pub use self::measure::{MeasureError, measure};
+pub use self::message::{has_history, test_message};
 pub use self::monitor_system_resources::MonitorSystemResources;
 pub use self::read_query_statistics::ReadQueryStatistics;
 pub use self::roll_up_performance_metrics::RollUpPerformanceMetrics;

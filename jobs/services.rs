@@ -3,9 +3,10 @@
 use std::fmt;
 
 use dogwatch_notify::Notifier;
-use dogwatch_queue::Clock;
+use dogwatch_queue::{Clock, Inspector};
 use dogwatch_store::Store;
 
+use crate::alerts::Alerting;
 use crate::host::HostSampler;
 use crate::settings::Settings;
 use crate::target::ServiceTarget;
@@ -15,8 +16,12 @@ use crate::watched_database::WatchedDatabase;
 pub struct Services {
     /// Postgres.
     pub store: Store,
+    /// Rules, and who hears of what they find.
+    pub alerting: Alerting,
     /// The channels for alerts.
     pub notifier: Notifier,
+    /// The queues, to look at.
+    pub inspector: Inspector,
     /// For health checks.
     pub http: reqwest::Client,
     /// The time.

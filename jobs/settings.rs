@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+use dogwatch_alerting::{Aggregate, Condition, Dimension, Metric, Operator, Rule, Scope, Severity};
 use dogwatch_store::KEPT_TABLES;
 use serde::Deserialize;
 
+/// The part of its threshold at which an alert is cleared, so that it does not come and go with each look.
+const CLEARED_AT: f64 = 0.9;
 /// Ten years.
 pub(crate) const MAX_DAYS: u32 = 3650;
 
@@ -22,10 +26,12 @@ pub struct Settings {
     pub thresholds: Thresholds,
 }
 
-/// When an alert is raised.
+/// When an alert is raised, by the rules that are always there. Each is cleared at nine tenths of its threshold.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
+    /// Over how many minutes.
+    pub window_minutes: u32,
     /// Mean CPU use of a host over the window, in percent of what it may use.
     pub cpu_percent: f64,
     /// Mean memory use of a host over the window, in percent.
@@ -40,12 +46,66 @@ pub struct Thresholds {
     pub min_requests: u32,
 }
 
+impl Thresholds {
+    /// The rules that are always there, over so many minutes.
+    pub fn rules(&self, window_minutes: u32) -> Vec<Rule> {
+        let rule = |name: &str, metric: Metric, raise: f64, severity: Severity| {
+            let condition = Condition::Threshold {
+                metric,
+                aggregate: metric.aggregates().first().copied(),
+                operator: Operator::Above,
+                raise,
+                clear: raise * CLEARED_AT,
+            };
+            Rule {
+                name: name.to_owned(),
+                condition,
+                window: TimeDelta::minutes(window_minutes.into()),
+                by: metric.source().default_dimensions().to_vec(),
+                only: Scope::default(),
+                hold: TimeDelta::zero(),
+                clear_for: TimeDelta::zero(),
+                severity,
+                min_count: 1,
+                labels: BTreeMap::default(),
+            }
+        };
+        let min_count = self.min_requests.into();
+        vec![
+            Rule {
+                min_count,
+                ..rule("error_rate", Metric::ErrorRate, self.error_rate_percent, Severity::High)
+            },
+            Rule {
+                min_count,
+                by: vec![Dimension::Service, Dimension::Endpoint],
+                ..rule("response_time", Metric::ResponseTimeMs, self.response_time_ms, Severity::Medium)
+            },
+            rule("cpu", Metric::CpuPercent, self.cpu_percent, Severity::Medium),
+            rule("memory", Metric::MemoryPercent, self.memory_percent, Severity::High),
+            rule("disk", Metric::DiskPercent, self.disk_percent, Severity::High),
+            // Unhealthy; what is degraded is left to a rule of the user.
+            Rule {
+                condition: Condition::Threshold {
+                    metric: Metric::ServiceHealth,
+                    aggregate: None::<Aggregate>,
+                    operator: Operator::Above,
+                    raise: 1.0,
+                    clear: 1.0,
+                },
+                ..rule("service_health", Metric::ServiceHealth, 1.0, Severity::Critical)
+            },
+        ]
+    }
+}
+
 impl Settings {
     /// Checks what the types cannot. The error names the key in this section and what would be right.
     pub fn validate(&self) -> Result<(), (&'static str, String)> {
         check_days(self.retention_days).map_err(|reason| ("retention_days", reason))?;
         check_days_of(&self.retention_days_of).map_err(|reason| ("retention_days_of", reason))?;
         let Thresholds {
+            window_minutes,
             cpu_percent,
             memory_percent,
             disk_percent,
@@ -53,6 +113,12 @@ impl Settings {
             response_time_ms,
             min_requests: _,
         } = self.thresholds;
+        if !(1..=1440).contains(&window_minutes) {
+            return Err((
+                "thresholds.window_minutes",
+                format!("`{window_minutes}` is not between 1 and 1440"),
+            ));
+        }
         for (key, percent) in [
             ("thresholds.cpu_percent", cpu_percent),
             ("thresholds.memory_percent", memory_percent),

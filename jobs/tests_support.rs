@@ -1,52 +1,63 @@
 //! What the jobs' tests share: services on a database of their own, at a time that the test chooses.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_alerting::{RouteSettings, Routing};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Clock, Run};
+use dogwatch_queue::{Client, Clock, Inspector, Run};
 use dogwatch_store::{Batch, RequestMetric, SpanKey, Store};
 use dogwatch_testing::{ManualClock, TestDatabase};
 
+use crate::alerts::Alerting;
 use crate::host::HostSampler;
 use crate::services::Services;
 use crate::settings::{Settings, Thresholds};
+
+fn settings() -> Settings {
+    Settings {
+        retention_days: 30,
+        retention_days_of: [("database_spans".to_owned(), 2)].into(),
+        trend_min_change_percent: 20.0,
+        thresholds: Thresholds {
+            window_minutes: 5,
+            cpu_percent: 85.0,
+            memory_percent: 90.0,
+            disk_percent: 90.0,
+            error_rate_percent: 5.0,
+            response_time_ms: 2000.0,
+            min_requests: 10,
+        },
+    }
+}
 
 pub(crate) struct Bench {
     pub(crate) cx: Run<Services>,
     pub(crate) clock: ManualClock,
     pub(crate) database: TestDatabase,
+    notify: dogwatch_notify::Settings,
 }
 
 impl Bench {
     /// At noon, with the log and these webhooks as channels.
     pub(crate) async fn new(webhooks: &str) -> Self {
+        let notify =
+            format!(r#"{{"log": {{"enabled": true, "min_severity": "low"}}, "webhooks": [{webhooks}]}}"#);
+        Self::with(serde_json::from_str(&notify).unwrap()).await
+    }
+
+    /// With these channels.
+    pub(crate) async fn with(notify: dogwatch_notify::Settings) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let database = TestDatabase::new().await;
         let clock = ManualClock::at("2026-05-20T12:00:00Z");
-        let notify =
-            format!(r#"{{"log": {{"enabled": true, "min_severity": "low"}}, "webhooks": [{webhooks}]}}"#);
-        let services = Services {
-            store: Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap(),
-            notifier: Notifier::new(&serde_json::from_str(&notify).unwrap()).unwrap(),
-            http: reqwest::Client::new(),
-            clock: Clock::from_fn(clock.reader()),
-            host: HostSampler::new("here".to_owned()),
-            targets: Vec::new(),
-            watched_databases: Vec::new(),
-            settings: Settings {
-                retention_days: 30,
-                retention_days_of: [("database_spans".to_owned(), 2)].into(),
-                trend_min_change_percent: 20.0,
-                thresholds: Thresholds {
-                    cpu_percent: 85.0,
-                    memory_percent: 90.0,
-                    disk_percent: 90.0,
-                    error_rate_percent: 5.0,
-                    response_time_ms: 2000.0,
-                    min_requests: 10,
-                },
-            },
-        };
-        Self { cx: Run::detached(services), clock, database }
+        let cx = Run::detached(services(&database, &clock, &notify));
+        Self { cx, clock, database, notify }
+    }
+
+    /// From now on with other settings.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Services)) {
+        let mut services = services(&self.database, &self.clock, &self.notify);
+        change(&mut services);
+        self.cx = Run::detached(services);
     }
 
     /// Stores `count` requests at this time.
@@ -84,5 +95,37 @@ impl Bench {
         }
         self.cx.store.store(&[batch]).await.unwrap();
         self.cx.store.roll_up().await.unwrap();
+    }
+}
+
+fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_notify::Settings) -> Services {
+    let settings = settings();
+    let at_once = r#"{"channels": [], "group_wait": "0s", "group_interval": "0s"}"#;
+    let mut route: RouteSettings = serde_json::from_str(at_once).unwrap();
+    route.channels = notify.min_severities().into_keys().collect();
+    Services {
+        store: Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap(),
+        alerting: Alerting {
+            settings: dogwatch_alerting::Settings {
+                reopen_within: TimeDelta::minutes(30),
+                flapping_changes: 6,
+                flapping_within: TimeDelta::hours(1),
+                give_up_after: TimeDelta::hours(24),
+            },
+            rules: settings.thresholds.rules(settings.thresholds.window_minutes),
+            routing: Routing::new(vec![route], notify.min_severities()),
+            maintenance: Vec::new(),
+            quiet_hours: Vec::new(),
+            inhibitions: Vec::new(),
+        },
+        notifier: Notifier::new(notify).unwrap(),
+        // Nobody is there.
+        inspector: Inspector::new(Client::open("redis://127.0.0.1:1", "dogwatch").unwrap()),
+        http: reqwest::Client::new(),
+        clock: Clock::from_fn(clock.reader()),
+        host: HostSampler::new("here".to_owned()),
+        targets: Vec::new(),
+        watched_databases: Vec::new(),
+        settings,
     }
 }

@@ -11,5 +11,6 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod otlp;
 pub mod relay;
+pub mod services;
 pub mod telemetry;
 pub mod wiring;

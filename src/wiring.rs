@@ -1,7 +1,7 @@
 //! Settings become clients, clients become services: the only place where anything is constructed.
 
 use anyhow::Context;
-use dogwatch_jobs::{HostSampler, ServiceTarget, Services, host_name};
+use dogwatch_jobs::{Alerting, HostSampler, ServiceTarget, Services, host_name};
 use dogwatch_notify::Notifier;
 use dogwatch_queue::{Client, Clock, Control, Inspector, Producer, Scheduler, Worker};
 use dogwatch_store::Store;
@@ -28,6 +28,16 @@ pub fn store(config: &Config) -> anyhow::Result<Store> {
     Ok(Store::connect(url.expose_secret(), &config.store)?)
 }
 
+/// What alerts go by.
+pub fn alerting(config: &Config) -> anyhow::Result<Alerting> {
+    config.alerting().map_err(|(key, reason)| anyhow::anyhow!("{key}: {reason}"))
+}
+
+/// The channels for alerts.
+pub fn notifier(config: &Config) -> anyhow::Result<Notifier> {
+    Notifier::new(&config.notify).context("cannot set up the channels of [notify]")
+}
+
 /// Who enqueues.
 pub fn producer(client: &Client) -> Producer {
     Producer::new(client.clone(), dogwatch_jobs::registry().catalog())
@@ -47,7 +57,9 @@ pub fn control(client: &Client) -> Control {
 pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
     let services = Services {
         store: store(config)?,
-        notifier: Notifier::new(&config.notify).context("cannot set up the channels of [notify]")?,
+        alerting: alerting(config)?,
+        notifier: notifier(config)?,
+        inspector: inspector(&queue(config)?),
         http: reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))

@@ -1,5 +1,6 @@
 //! The HTTP API: JSON under /api/v1, a file per resource, errors as RFC 9457 problem documents.
 
+mod alerts;
 mod body;
 mod error;
 mod health;
@@ -7,16 +8,20 @@ mod jobs;
 mod metric_windows;
 mod performance_metrics;
 mod queues;
+mod services;
 
+use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
+use dogwatch_jobs::Alerting;
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
 use dogwatch_store::{Intake, Store};
 use tokio::net::TcpListener;
@@ -42,6 +47,10 @@ pub struct ApiState {
     pub otlp: otlp::Receiver,
     /// What is slow, and whether anything is stored.
     pub monitoring: MonitoringSettings,
+    /// What alerts go by.
+    pub alerting: Arc<Alerting>,
+    /// Services that tell of themselves.
+    pub heartbeats: Arc<HashSet<String>>,
     /// Enqueues jobs.
     pub producer: Producer,
     /// Reads jobs.
@@ -63,6 +72,8 @@ impl ApiState {
         Ok(Self {
             otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config),
             monitoring: config.monitoring.clone(),
+            alerting: wiring::alerting(config)?.into(),
+            heartbeats: Arc::new(config.heartbeats()),
             store,
             intake,
             producer: wiring::producer(&client),
@@ -90,7 +101,16 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/performance/metrics/summary", get(metric_windows::summary))
         .route("/performance/metrics/endpoints", get(metric_windows::endpoints))
         .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests))
-        .route("/performance/metrics/slow-queries", get(metric_windows::slow_queries));
+        .route("/performance/metrics/slow-queries", get(metric_windows::slow_queries))
+        .route("/performance/services/health", get(services::health))
+        .route("/heartbeats/{name}", post(services::beat))
+        .route("/performance/alerts", get(alerts::list).post(alerts::create_or_update))
+        .route("/performance/alerts/{id}", get(alerts::show))
+        .route("/performance/alerts/{id}/acknowledge", post(alerts::acknowledge))
+        .route("/performance/alerts/{id}/resolve", post(alerts::resolve))
+        .route("/performance/alerts/{id}/silence", post(alerts::silence))
+        .route("/performance/silences", get(alerts::silences).post(alerts::new_silence))
+        .route("/performance/silences/{id}", delete(alerts::end_silence));
     let router = Router::new()
         .nest("/api/v1", v1)
         .merge(otlp::router(state.otlp.clone()))

@@ -1,12 +1,18 @@
-//! `dogwatch alerts`: what is and was wrong.
+//! `dogwatch alerts`: what is and was wrong, and what people say of it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::AnsiColor;
-use clap::Subcommand;
-use dogwatch_store::{Alert, AlertFilter, AlertStatus, Severity};
+use anyhow::Context;
+use chrono::TimeDelta;
+use clap::{Args, Subcommand};
+use dogwatch_alerting::{Matcher, Severity, Status};
+use dogwatch_queue::Clock;
+use dogwatch_store::{Alert, AlertFilter, NotificationFilter, StoredSilence};
+use uuid::Uuid;
 
-use super::{Global, output};
+use super::{Global, output, usage};
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -14,9 +20,12 @@ pub(super) enum Alerts {
     /// List alerts, those seen last first
     #[command(after_help = "Example: dogwatch alerts list --status active")]
     List {
-        /// Only with this status
-        #[arg(long, value_parser = ["active", "acknowledged", "resolved"])]
-        status: Option<String>,
+        /// Only with this status: pending, active, acknowledged, resolved
+        #[arg(long)]
+        status: Option<Status>,
+        /// Only of this service
+        #[arg(long)]
+        service: Option<String>,
         /// At most so many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
@@ -24,35 +33,184 @@ pub(super) enum Alerts {
         #[arg(long)]
         json: bool,
     },
+    /// Show one: its history, and who was told
+    Show {
+        /// Its id
+        id: Uuid,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say that you have seen one: it does not go further
+    #[command(after_help = "Example: dogwatch alerts acknowledge 0199… --note 'looking into it'")]
+    Acknowledge(Order),
+    /// Say that one is over; should it still hold, it is raised again
+    Resolve(Order),
+    /// Do not hear of some for a while
+    #[command(
+        after_help = "Example: dogwatch alerts silence --match service=shop --duration 2h --comment deploy"
+    )]
+    Silence(Silence),
+    /// List silences that last
+    Silences {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a silence
+    Unsilence {
+        /// Its id
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Order {
+    /// The id of the alert
+    id: Uuid,
+    /// What you want others to know
+    #[arg(long)]
+    note: Option<String>,
+    /// Who you are
+    #[arg(long, env = "USER", default_value = "cli")]
+    by: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Silence {
+    /// A label and its value or pattern, such as service=shop-*; can be repeated, then all have to hold
+    #[arg(long = "match", value_name = "LABEL=VALUE", required = true, value_parser = condition)]
+    conditions: Vec<(String, String)>,
+    /// How long
+    #[arg(long, default_value = "1h", value_parser = super::enqueue::duration)]
+    duration: Duration,
+    /// Why
+    #[arg(long, default_value = "")]
+    comment: String,
+    /// Who you are
+    #[arg(long, env = "USER", default_value = "cli")]
+    by: String,
+}
+
+fn condition(text: &str) -> Result<(String, String), String> {
+    let (label, value) = text.split_once('=').ok_or("write a label and its value, such as service=shop")?;
+    Ok((label.to_owned(), value.to_owned()))
 }
 
 impl Alerts {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let Self::List { status, limit, json } = self;
-        let status = status.map(AlertStatus::try_from).transpose()?;
-        let alerts = wiring::store(&global.client_settings()?)?.alerts(AlertFilter { status, limit }).await?;
-        if json {
-            output::json_list(&alerts)?;
-        } else {
-            let header = ["seen", "severity", "status", "title", "times", "since"];
-            output::table(&header, alerts.iter().map(row).collect(), "no alerts");
+        let config = global.client_settings()?;
+        let (store, now) = (wiring::store(&config)?, Clock::system().now());
+        match self {
+            Self::List { status, service, limit, json } => {
+                let filter = AlertFilter { status, service, limit, ..AlertFilter::default() };
+                let alerts = store.alerts(&filter).await?;
+                if json {
+                    output::json_list(&alerts)?;
+                } else {
+                    let header = ["seen", "severity", "status", "title", "times", "since", "id"];
+                    output::table(&header, alerts.iter().map(row).collect(), "no alerts");
+                }
+            }
+            Self::Show { id, json } => {
+                let alert = store.alert(id).await?.with_context(|| format!("there is no alert {id}"))?;
+                let events = store.alert_events(id).await?;
+                let told =
+                    NotificationFilter { alert_id: Some(id), limit: 200, ..NotificationFilter::default() };
+                let told = store.notifications(&told).await?;
+                if json {
+                    output::json(
+                        &serde_json::json!({ "alert": alert, "events": events, "notifications": told }),
+                    )?;
+                } else {
+                    output::line(&format!("{} ({}, {})", alert.title, alert.severity, alert.status));
+                    output::line(&format!("{}\n", alert.description));
+                    let event = |event: &dogwatch_store::PastEvent| {
+                        vec![
+                            output::time(Some(event.occurred_at)),
+                            event.event.to_string(),
+                            event.value.map(|value| format!("{value:.1}")).unwrap_or_default(),
+                            event.actor.clone().unwrap_or_default(),
+                            event.note.clone().unwrap_or_default(),
+                        ]
+                    };
+                    output::table(
+                        &["at", "event", "value", "by", "note"],
+                        events.iter().map(event).collect(),
+                        "no events",
+                    );
+                    output::line("");
+                    super::notifications::print(&told);
+                }
+            }
+            Self::Acknowledge(Order { id, note, by }) => {
+                let alert =
+                    wiring::alerting(&config)?.acknowledge(&store, id, &by, note.as_deref(), now).await?;
+                output::line(&format!("acknowledged: {}", alert.title));
+            }
+            Self::Resolve(Order { id, note, by }) => {
+                let alert = wiring::alerting(&config)?.resolve(&store, id, &by, note.as_deref(), now).await?;
+                output::line(&format!("resolved: {}", alert.title));
+            }
+            Self::Silence(Silence { conditions, duration, comment, by }) => {
+                let length =
+                    TimeDelta::from_std(duration).ok().filter(|length| *length <= TimeDelta::days(366));
+                let length = length.ok_or_else(|| usage("--duration is longer than 366 days"))?;
+                let silence = StoredSilence {
+                    id: Uuid::now_v7(),
+                    matcher: Matcher::of(conditions),
+                    starts_at: now,
+                    ends_at: now + length,
+                    created_by: by,
+                    comment,
+                };
+                store.insert_silence(&silence).await?;
+                output::line(&silence.id.to_string());
+            }
+            Self::Silences { json } => {
+                let silences = store.silences(now).await?;
+                if json {
+                    output::json_list(&silences)?;
+                } else {
+                    let row = |silence: &StoredSilence| {
+                        vec![
+                            output::time(Some(silence.ends_at)),
+                            silence.matcher.to_string(),
+                            silence.created_by.clone(),
+                            silence.comment.clone(),
+                            silence.id.to_string(),
+                        ]
+                    };
+                    output::table(
+                        &["until", "match", "by", "comment", "id"],
+                        silences.iter().map(row).collect(),
+                        "no silences",
+                    );
+                }
+            }
+            Self::Unsilence { id } => {
+                anyhow::ensure!(store.end_silence(id, now).await?, "no silence {id} lasts");
+                output::line("ended");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn row(alert: &Alert) -> Vec<String> {
-    let colour = match alert.severity {
-        _ if alert.status == AlertStatus::Resolved => AnsiColor::Green,
-        Severity::Critical | Severity::High => AnsiColor::Red,
-        Severity::Medium | Severity::Low => AnsiColor::Yellow,
+    let colour = match (alert.status, alert.severity) {
+        (Status::Resolved, _) => AnsiColor::Green,
+        (_, Severity::Critical | Severity::High) => AnsiColor::Red,
+        (_, Severity::Medium | Severity::Low) => AnsiColor::Yellow,
     };
+    let status = if alert.is_flapping { "flapping" } else { alert.status.as_str() };
     vec![
         output::time(Some(alert.last_seen_at)),
         alert.severity.to_string(),
-        output::coloured(colour, alert.status.as_str()),
-        alert.title.clone(),
+        output::coloured(colour, status),
+        output::short(&alert.title, 80),
         alert.occurrences.to_string(),
         output::time(Some(alert.first_seen_at)),
+        alert.id.to_string(),
     ]
 }

@@ -71,7 +71,7 @@ pub(super) struct Enqueue {
     json: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
     parsed.map_err(|_| "write a number and its unit, such as 30s or 10m".to_owned())
 }
@@ -112,6 +112,28 @@ impl Enqueue {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        let job = wait(&wiring::inspector(&client), &enqueued.id).await?;
+        if self.json {
+            output::json(&job)?;
+        } else {
+            jobs::print(&job);
+        }
+        Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Run a job now, and wait for its end
+#[derive(Debug, clap::Args)]
+pub(super) struct RunNow {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunNow {
+    pub(super) async fn run(self, global: &Global, job: &str) -> anyhow::Result<ExitCode> {
+        let client = wiring::queue(&global.client_settings()?)?;
+        let enqueued = wiring::producer(&client).enqueue(NewJob::new(job, serde_json::json!({}))).await?;
         let job = wait(&wiring::inspector(&client), &enqueued.id).await?;
         if self.json {
             output::json(&job)?;

@@ -3,16 +3,19 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage.
 
 mod alerts;
+mod channels;
 mod cleanup;
 mod dead_letters;
 mod doctor;
 mod enqueue;
 mod jobs;
 mod metrics;
+mod notifications;
 pub mod output;
 mod queues;
 mod report;
 mod rollups;
+mod rules;
 mod running;
 mod schedules;
 mod serve;
@@ -101,9 +104,22 @@ enum Command {
     Cleanup(cleanup::Cleanup),
     /// Show how the checked services are
     Services(services::Services),
-    /// List alerts
+    /// List alerts, show one, acknowledge, resolve, silence
     #[command(subcommand)]
     Alerts(alerts::Alerts),
+    /// List rules, and try one on what is stored
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// List channels, and try one
+    #[command(subcommand)]
+    Channels(channels::Channels),
+    /// List who was told what, and what was not delivered
+    #[command(subcommand)]
+    Notifications(notifications::Notifications),
+    /// Evaluate all rules now
+    CheckThresholds(enqueue::RunNow),
+    /// Send now what waits
+    SendAlerts(enqueue::RunNow),
     /// Say what is wrong, and how to mend it
     Doctor(doctor::Doctor),
 }
@@ -131,6 +147,11 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Cleanup(cleanup) => cleanup.run(&global).await,
         Command::Services(services) => services.run(&global).await,
         Command::Alerts(alerts) => alerts.run(&global).await,
+        Command::Rules(rules) => rules.run(&global).await,
+        Command::Channels(channels) => channels.run(&global).await,
+        Command::Notifications(notifications) => notifications.run(&global).await,
+        Command::CheckThresholds(run) => run.run(&global, "check_performance_thresholds").await,
+        Command::SendAlerts(run) => run.run(&global, "send_performance_alerts").await,
         Command::Doctor(doctor) => doctor.run(&global).await,
     };
     ended.unwrap_or_else(|error| {

@@ -3,6 +3,7 @@
 //! Each crate owns its section; this file nests them. A wrong key or value is an error that names the place it came
 //! from (file and line, variable, flag), the key, the value and what would be right.
 
+mod alerting;
 mod environment;
 mod place;
 
@@ -39,6 +40,26 @@ pub struct Config {
     pub store: dogwatch_store::Settings,
     /// What the jobs go by.
     pub jobs: dogwatch_jobs::Settings,
+    /// How patient alerts are.
+    pub alerts: dogwatch_alerting::Settings,
+    /// What raises an alert, beside the thresholds.
+    #[serde(default)]
+    pub rules: Vec<dogwatch_alerting::RuleSettings>,
+    /// Objectives.
+    #[serde(default)]
+    pub slos: Vec<dogwatch_alerting::SloSettings>,
+    /// Who hears of an alert.
+    #[serde(default)]
+    pub routes: Vec<dogwatch_alerting::RouteSettings>,
+    /// Who does not, while something is worked on.
+    #[serde(default)]
+    pub maintenance: Vec<dogwatch_alerting::MaintenanceSettings>,
+    /// Who does not, at night.
+    #[serde(default)]
+    pub quiet_hours: Vec<dogwatch_alerting::QuietHoursSettings>,
+    /// What is not told while its cause is.
+    #[serde(default)]
+    pub inhibit: Vec<dogwatch_alerting::InhibitSettings>,
     /// Where alerts go.
     pub notify: dogwatch_notify::Settings,
     /// What is checked for its health.
@@ -168,7 +189,9 @@ impl Config {
         self.queue.validate().map_err(within("queue"))?;
         self.monitoring.validate().map_err(within("monitoring"))?;
         self.jobs.validate().map_err(within("jobs"))?;
+        self.alerts.validate().map_err(within("alerts"))?;
         self.notify.validate().map_err(|(key, reason)| (format!("notify.{key}"), reason))?;
+        self.alerting()?;
         if !self.api.listen.ip().is_loopback() {
             let reason = format!(
                 "`{}` can be reached from outside, and there are no API keys yet; write 127.0.0.1:{}",

@@ -4,10 +4,40 @@ use std::process::Command;
 
 use crate::support::Place;
 
-/// The blocks marked `sh`.
-fn examples(text: &str) -> Vec<&str> {
-    let blocks = text.split("```sh\n").skip(1);
+const TEXTS: [&str; 4] = [
+    include_str!("../../README.md"),
+    include_str!("../../docs/ENQUEUE.md"),
+    include_str!("../../docs/SERVICES.md"),
+    include_str!("../../docs/ALERTS.md"),
+];
+
+/// The blocks of a language.
+fn examples<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    let blocks = text.split(start.as_str()).skip(1);
     blocks.map(|block| block.split_once("```").unwrap().0).collect()
+}
+
+/// Settings that are copied into a dogwatch.toml have to be taken.
+#[test]
+fn the_settings_of_the_documents_are_valid() {
+    let channels = ["ops", "pager", "boss"]
+        .map(|name| format!("[[notify.webhooks]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:9\"\n"))
+        .concat();
+    let schedules = |text: &str| text.contains("[schedules.");
+    let mut seen = 0;
+    for example in TEXTS.iter().flat_map(|text| examples(text, "toml")).filter(|text| !schedules(text)) {
+        let place = Place::bare();
+        let routed = example.contains("[[routes]]");
+        place.write(
+            "dogwatch.toml",
+            &if routed { format!("{example}\n{channels}") } else { example.to_owned() },
+        );
+        let output = place.run(&["channels", "list"]);
+        assert!(output.status.success(), "{example}\n{}", String::from_utf8_lossy(&output.stderr));
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen}");
 }
 
 #[tokio::test]
@@ -20,12 +50,7 @@ async fn the_examples_of_the_readme_and_the_documents_work() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_dogwatch")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let mut printed = String::new();
-    let texts = [
-        include_str!("../../README.md"),
-        include_str!("../../docs/ENQUEUE.md"),
-        include_str!("../../docs/SERVICES.md"),
-    ];
-    for example in texts.iter().flat_map(|text| examples(text)) {
+    for example in TEXTS.iter().flat_map(|text| examples(text, "sh")) {
         let script = example.replace("http://127.0.0.1:8787", &api);
         let output = Command::new("sh")
             .args(["-e", "-c", &script])

@@ -157,7 +157,12 @@ async fn compare(app: &App, place: &Place, base: &str, requests: &[Asked]) {
     let calls = requests.iter().filter_map(|request| request.database_calls).sum::<i64>();
     let begun = Instant::now();
     while counted(place, app.service).await < calls {
-        assert!(begun.elapsed() < LONG, "not all queries are counted:\n{}\n{}", traces(place).await, app.said());
+        assert!(
+            begun.elapsed() < LONG,
+            "not all queries are counted:\n{}\n{}",
+            traces(place).await,
+            app.said()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(database.number(&stored).await, i64::try_from(all).unwrap());
@@ -184,8 +189,9 @@ async fn compare(app: &App, place: &Place, base: &str, requests: &[Asked]) {
 
 /// Queries that are counted into requests.
 async fn counted(place: &Place, service: &str) -> i64 {
-    let sum =
-        format!("SELECT coalesce(sum(db_query_count), 0) FROM performance_metrics WHERE service = '{service}'");
+    let sum = format!(
+        "SELECT coalesce(sum(db_query_count), 0) FROM performance_metrics WHERE service = '{service}'"
+    );
     place.database().number(&sum).await
 }
 

@@ -148,6 +148,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::disallowed_methods, reason = "a destructor cannot await")]
     fn drop(&mut self) {
         if self.has_servers && self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.signal("TERM");

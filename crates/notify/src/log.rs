@@ -1,8 +1,9 @@
 //! The channel that cannot fail: the log.
 
+use dogwatch_alerting::Severity;
 use serde::Deserialize;
 
-use crate::message::{Event, Message, Severity};
+use crate::message::{Event, Message, Told};
 
 /// `[notify.log]`
 #[derive(Clone, Debug, Deserialize)]
@@ -15,11 +16,16 @@ pub struct LogSettings {
 }
 
 pub(crate) fn write(message: &Message) {
-    let Message { alert_id, fingerprint, severity, title, description, .. } = message;
-    match message.event {
-        Event::Raised => {
-            tracing::warn!(alert.id = %alert_id, fingerprint, ?severity, description, "alert raised: {title}");
+    for Told { alert_id, fingerprint, severity, event, title, description, .. } in &message.alerts {
+        match event {
+            Event::Resolved => tracing::info!(alert.id = %alert_id, fingerprint, "alert resolved: {title}"),
+            event => {
+                let event = event.words();
+                tracing::warn!(alert.id = %alert_id, fingerprint, %severity, description, "alert {event}: {title}");
+            }
         }
-        Event::Resolved => tracing::info!(alert.id = %alert_id, fingerprint, "alert resolved: {title}"),
+    }
+    if message.omitted > 0 {
+        tracing::warn!(omitted = message.omitted, "{}", message.more());
     }
 }

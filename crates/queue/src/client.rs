@@ -154,17 +154,57 @@ fn from_value<T: redis::FromRedisValue>(value: redis::Value) -> redis::RedisResu
 ///
 /// # Errors
 /// A sentence for people.
-pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
+pub async fn probe(
+    url: &str,
+    max_lag_bytes: Option<i64>,
+    timeout: Duration,
+) -> Result<Option<String>, String> {
     let target = open(url).map_err(|error| error.to_string())?;
-    let ping = async {
+    let ask = async {
         let mut connection = target.connect(Duration::ZERO).await?;
-        redis::cmd("PING").query_async::<String>(&mut connection).await
+        redis::cmd("PING").query_async::<String>(&mut connection).await?;
+        match max_lag_bytes {
+            Some(_) => {
+                redis::cmd("INFO").arg("replication").query_async::<String>(&mut connection).await.map(Some)
+            }
+            None => Ok(None),
+        }
     };
-    match tokio::time::timeout(timeout, ping).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
+    let info = match tokio::time::timeout(timeout, ask).await {
+        Ok(Ok(info)) => info,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("no answer within {} ms", timeout.as_millis())),
+    };
+    let (Some(info), Some(most)) = (info, max_lag_bytes) else { return Ok(None) };
+    lag(&info, most)
+}
+
+/// What `INFO replication` says that is not as it should be.
+fn lag(info: &str, most: i64) -> Result<Option<String>, String> {
+    let value = |key: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+            .map(|value| value.trim().to_owned())
+    };
+    if value("role").as_deref() == Some("slave") {
+        if value("master_link_status").as_deref() != Some("up") {
+            return Err("the replica has lost its master".to_owned());
+        }
+        let number = |key: &str| value(key).and_then(|text| text.parse::<i64>().ok());
+        let behind =
+            number("slave_read_repl_offset").zip(number("slave_repl_offset")).map(|(read, done)| read - done);
+        return Ok(behind
+            .filter(|behind| *behind > most)
+            .map(|behind| format!("the replica is {behind} bytes behind")));
     }
+    let master: i64 = value("master_repl_offset").and_then(|text| text.parse().ok()).unwrap_or_default();
+    let behind = |line: &str| {
+        let (name, state) = line.strip_prefix("slave")?.split_once(':')?;
+        let offset: i64 =
+            state.split(',').find_map(|part| part.strip_prefix("offset="))?.trim().parse().ok()?;
+        (master - offset > most).then(|| format!("replica {name} is {} bytes behind", master - offset))
+    };
+    Ok(info.lines().find_map(behind))
 }
 
 fn open(url: &str) -> Result<Target, QueueError> {
@@ -187,6 +227,17 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replica_that_is_behind_or_alone_is_told() {
+        let master = "role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=900,lag=0\r\nmaster_repl_offset:1000\r\n";
+        assert_eq!(lag(master, 100), Ok(None));
+        assert_eq!(lag(master, 99), Ok(Some("replica 0 is 100 bytes behind".to_owned())));
+        let replica =
+            "role:slave\r\nmaster_link_status:up\r\nslave_read_repl_offset:10\r\nslave_repl_offset:4\r\n";
+        assert_eq!(lag(replica, 5), Ok(Some("the replica is 6 bytes behind".to_owned())));
+        assert!(lag(&replica.replace(":up", ":down"), 5).is_err());
+    }
 
     #[test]
     fn a_password_is_not_shown() {

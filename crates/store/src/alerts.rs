@@ -1,25 +1,33 @@
-//! `performance_alerts`: one open row per condition. What has to be told of a change is written with it.
+//! `performance_alerts`: one open row per condition. Whoever changes an alert has it alone for that time
+//! ([`AlertTurn`]); the change, its history and what has to be told of it are one transaction.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use dogwatch_alerting::{Life, Severity, Status};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
+use sqlx::types::Json;
+use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::words::{AlertStatus, NotificationEvent, Severity};
+use crate::notifications::{self, NewNotification};
+use crate::words::AlertEvent;
 
 /// Open alerts that one look returns; more than a person could read.
-const MAX_OPEN: i64 = 10_000;
+const MAX_OPEN: i64 = 20_000;
+/// Events of an alert that one look returns.
+const MAX_EVENTS: i64 = 1000;
 
 /// An alert.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Its identity.
     pub id: Uuid,
     /// Which condition.
     pub fingerprint: String,
-    /// Kind of condition.
+    /// Kind of condition: the name of a rule.
     pub alert_type: String,
     /// How bad it is.
     pub severity: Severity,
@@ -27,12 +35,16 @@ pub struct Alert {
     pub title: String,
     /// What was seen, with figures.
     pub description: String,
+    /// The tenant it is about.
+    pub tenant: Option<String>,
     /// The service it is about.
     pub service: Option<String>,
     /// The endpoint it is about.
     pub endpoint: Option<String>,
     /// The host it is about.
     pub host: Option<String>,
+    /// What routes and silences go by.
+    pub labels: BTreeMap<String, String>,
     /// What was measured last.
     pub value: Option<f64>,
     /// What it was compared with.
@@ -40,60 +52,113 @@ pub struct Alert {
     /// The unit of both.
     pub unit: Option<String>,
     /// Where it stands.
-    pub status: AlertStatus,
+    pub status: Status,
     /// How often the condition was seen.
     pub occurrences: i64,
     /// When first.
     pub first_seen_at: DateTime<Utc>,
     /// When last.
     pub last_seen_at: DateTime<Utc>,
+    /// When it was raised last; absent while it never was.
+    pub raised_at: Option<DateTime<Utc>>,
+    /// How often it came back.
+    pub reopened: i32,
+    /// It comes and goes, and is held open until it is calm.
+    pub is_flapping: bool,
     /// When someone said that they have seen it.
     pub acknowledged_at: Option<DateTime<Utc>>,
-    /// When the condition had cleared.
+    /// Who.
+    pub acknowledged_by: Option<String>,
+    /// What they said.
+    pub note: Option<String>,
+    /// When it was over.
     pub resolved_at: Option<DateTime<Utc>>,
+    /// Since when its condition holds, while it is pending.
+    #[serde(skip)]
+    pub pending_since: Option<DateTime<Utc>>,
+    /// Since when its condition is clear, while it is open.
+    #[serde(skip)]
+    pub calm_since: Option<DateTime<Utc>>,
+    /// When it ended and came back, the last times.
+    #[serde(skip)]
+    pub changes: Vec<DateTime<Utc>>,
 }
 
-/// A condition that holds.
+impl Alert {
+    /// What its next step goes by.
+    pub fn life(&self) -> Life {
+        Life {
+            status: self.status,
+            pending_since: self.pending_since,
+            calm_since: self.calm_since,
+            raised_at: self.raised_at,
+            resolved_at: self.resolved_at,
+            reopened: self.reopened,
+            changes: self.changes.clone(),
+            is_flapping: self.is_flapping,
+        }
+    }
+
+    /// After a step.
+    pub fn set_life(&mut self, life: Life) {
+        self.status = life.status;
+        self.pending_since = life.pending_since;
+        self.calm_since = life.calm_since;
+        self.raised_at = life.raised_at;
+        self.resolved_at = life.resolved_at;
+        self.reopened = life.reopened;
+        self.changes = life.changes;
+        self.is_flapping = life.is_flapping;
+    }
+}
+
+/// Something that happened to an alert.
 #[derive(Clone, Debug)]
-pub struct NewAlert {
-    /// Which condition.
-    pub fingerprint: String,
-    /// Kind of condition.
-    pub alert_type: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// One line.
-    pub title: String,
-    /// What was seen, with figures.
-    pub description: String,
-    /// The service it is about.
-    pub service: Option<String>,
-    /// The endpoint it is about.
-    pub endpoint: Option<String>,
-    /// The host it is about.
-    pub host: Option<String>,
-    /// What was measured.
+pub struct NewEvent {
+    /// What.
+    pub event: AlertEvent,
+    /// Who did it, where a person did.
+    pub actor: Option<String>,
+    /// What they said.
+    pub note: Option<String>,
+}
+
+impl From<AlertEvent> for NewEvent {
+    fn from(event: AlertEvent) -> Self {
+        Self { event, actor: None, note: None }
+    }
+}
+
+/// A line of an alert's history.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PastEvent {
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+    /// What.
+    pub event: AlertEvent,
+    /// The value then.
     pub value: Option<f64>,
-    /// What it was compared with.
-    pub threshold: Option<f64>,
-    /// The unit of both.
-    pub unit: Option<String>,
-}
-
-/// What raising has done.
-#[derive(Clone, Debug)]
-pub struct Raised {
-    /// The open alert.
-    pub alert: Alert,
-    /// False when it was open before: one more occurrence was counted.
-    pub is_new: bool,
+    /// Who did it, where a person did.
+    pub actor: Option<String>,
+    /// What they said.
+    pub note: Option<String>,
 }
 
 /// Which alerts to list.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AlertFilter {
-    /// Only with this status.
-    pub status: Option<AlertStatus>,
+    /// Only with this status; absent: all but those that are pending.
+    pub status: Option<Status>,
+    /// Only of this tenant.
+    pub tenant: Option<String>,
+    /// Only of this service.
+    pub service: Option<String>,
+    /// Only of this endpoint.
+    pub endpoint: Option<String>,
+    /// Only what was open at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Behind this one, in the order of the list.
+    pub behind: Option<(DateTime<Utc>, Uuid)>,
     /// At most so many.
     pub limit: u32,
 }
@@ -105,9 +170,11 @@ struct Row {
     severity: String,
     title: String,
     description: String,
+    tenant: Option<String>,
     service: Option<String>,
     endpoint: Option<String>,
     host: Option<String>,
+    labels: Json<BTreeMap<String, String>>,
     value: Option<f64>,
     threshold: Option<f64>,
     unit: Option<String>,
@@ -115,199 +182,273 @@ struct Row {
     occurrences: i64,
     first_seen_at: DateTime<Utc>,
     last_seen_at: DateTime<Utc>,
+    raised_at: Option<DateTime<Utc>>,
+    reopened: i32,
+    is_flapping: bool,
     acknowledged_at: Option<DateTime<Utc>>,
+    acknowledged_by: Option<String>,
+    note: Option<String>,
     resolved_at: Option<DateTime<Utc>>,
+    pending_since: Option<DateTime<Utc>>,
+    calm_since: Option<DateTime<Utc>>,
+    changes: Vec<DateTime<Utc>>,
+}
+
+/// A query for alerts; what follows their columns is told.
+macro_rules! alerts {
+    ($rest:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT id, fingerprint, alert_type, severity, title, description, tenant, service, endpoint, host,
+                    labels AS \"labels: Json<BTreeMap<String, String>>\", value, threshold, unit, status, occurrences,
+                    first_seen_at, last_seen_at, raised_at, reopened, is_flapping, acknowledged_at, acknowledged_by, note,
+                    resolved_at, pending_since, calm_since, changes
+             FROM performance_alerts " + $rest
+            $(, $argument)*
+        )
+    };
 }
 
 impl Row {
     fn read(self) -> Result<Alert, StoreError> {
+        let word = |what, word: String| move |_| StoreError::Word { what, word };
         Ok(Alert {
             id: self.id,
             fingerprint: self.fingerprint,
             alert_type: self.alert_type,
-            severity: self.severity.try_into()?,
+            severity: self.severity.parse().map_err(word("severity", self.severity))?,
             title: self.title,
             description: self.description,
+            tenant: self.tenant,
             service: self.service,
             endpoint: self.endpoint,
             host: self.host,
+            labels: self.labels.0,
             value: self.value,
             threshold: self.threshold,
             unit: self.unit,
-            status: self.status.try_into()?,
+            status: self.status.parse().map_err(word("status of an alert", self.status))?,
             occurrences: self.occurrences,
             first_seen_at: self.first_seen_at,
             last_seen_at: self.last_seen_at,
+            raised_at: self.raised_at,
+            reopened: self.reopened,
+            is_flapping: self.is_flapping,
             acknowledged_at: self.acknowledged_at,
+            acknowledged_by: self.acknowledged_by,
+            note: self.note,
             resolved_at: self.resolved_at,
+            pending_since: self.pending_since,
+            calm_since: self.calm_since,
+            changes: self.changes,
         })
     }
 }
 
-impl Store {
-    /// Raises an alert, or counts one more occurrence of the one that is open. It is to be told on `channels`, on each once.
-    /// However many raise the same condition at once, one row comes of it, and one notification per channel.
-    pub async fn raise_alert(
-        &self,
-        alert: &NewAlert,
-        channels: &[String],
+/// An alert in the hands of one caller: nobody else changes it until this is saved or dropped.
+#[derive(Debug)]
+pub struct AlertTurn {
+    transaction: Transaction<'static, Postgres>,
+    alert: Option<Alert>,
+}
+
+impl AlertTurn {
+    /// The open alert of the condition, or else the one that was resolved last.
+    pub fn alert(&self) -> Option<&Alert> {
+        self.alert.as_ref()
+    }
+
+    /// Writes the alert, what happened to it, and what has to be told of that: all of it or nothing. What was told before
+    /// is not told again.
+    pub async fn save(
+        mut self,
+        alert: &Alert,
+        event: Option<NewEvent>,
+        notifications: &[NewNotification],
         now: DateTime<Utc>,
-    ) -> Result<Raised, StoreError> {
-        let failed = || StoreError::query("raise an alert");
-        let mut transaction = self.pool.begin().await.map_err(failed())?;
-        let row = sqlx::query_as!(
-            Row,
+    ) -> Result<(), StoreError> {
+        let failed = || StoreError::query("store an alert");
+        sqlx::query!(
             r#"
             INSERT INTO performance_alerts (
-                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold,
-                unit, status, occurrences, first_seen_at, last_seen_at
+                id, fingerprint, alert_type, severity, title, description, tenant, service, endpoint, host, labels, value,
+                threshold, unit, status, occurrences, first_seen_at, last_seen_at, raised_at, reopened, is_flapping,
+                acknowledged_at, acknowledged_by, note, resolved_at, pending_since, calm_since, changes
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'active', 1, $13, $13)
-            ON CONFLICT (fingerprint) WHERE status <> 'resolved' DO UPDATE SET
-                occurrences = performance_alerts.occurrences + 1,
-                severity = excluded.severity,
-                title = excluded.title,
-                description = excluded.description,
-                value = excluded.value,
-                threshold = excluded.threshold,
-                last_seen_at = greatest(performance_alerts.last_seen_at, excluded.last_seen_at)
-            RETURNING
-                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
-                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+                    $24, $25, $26, $27, $28)
+            ON CONFLICT (id) DO UPDATE SET
+                severity = excluded.severity, title = excluded.title, description = excluded.description,
+                labels = excluded.labels, value = excluded.value, threshold = excluded.threshold, unit = excluded.unit,
+                status = excluded.status, occurrences = excluded.occurrences, last_seen_at = excluded.last_seen_at,
+                raised_at = excluded.raised_at, reopened = excluded.reopened, is_flapping = excluded.is_flapping,
+                acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
+                note = excluded.note, resolved_at = excluded.resolved_at, pending_since = excluded.pending_since,
+                calm_since = excluded.calm_since, changes = excluded.changes
             "#,
-            Uuid::now_v7(),
+            alert.id,
             alert.fingerprint,
             alert.alert_type,
             alert.severity.as_str(),
             alert.title,
             alert.description,
+            alert.tenant,
             alert.service,
             alert.endpoint,
             alert.host,
+            Json(&alert.labels) as Json<&BTreeMap<String, String>>,
             alert.value,
             alert.threshold,
             alert.unit,
-            now
+            alert.status.as_str(),
+            alert.occurrences,
+            alert.first_seen_at,
+            alert.last_seen_at,
+            alert.raised_at,
+            alert.reopened,
+            alert.is_flapping,
+            alert.acknowledged_at,
+            alert.acknowledged_by,
+            alert.note,
+            alert.resolved_at,
+            alert.pending_since,
+            alert.calm_since,
+            &alert.changes
         )
-        .fetch_one(&mut *transaction)
+        .execute(&mut *self.transaction)
         .await
         .map_err(failed())?;
-        let alert = row.read()?;
-        let is_new = alert.occurrences == 1;
-        // Also when it was open: a channel that hears of worse alerts only may want to know now. None is told twice.
-        note(&mut transaction, &alert, NotificationEvent::Raised, channels, now).await?;
-        transaction.commit().await.map_err(failed())?;
-        Ok(Raised { alert, is_new })
+        if let Some(NewEvent { event, actor, note }) = event {
+            let insert = sqlx::query!(
+                "INSERT INTO alert_events (alert_id, occurred_at, event, value, actor, note) VALUES ($1, $2, $3, $4, $5, $6)",
+                alert.id,
+                now,
+                event.as_str(),
+                alert.value,
+                actor,
+                note
+            );
+            insert.execute(&mut *self.transaction).await.map_err(failed())?;
+        }
+        notifications::note(&mut self.transaction, alert, notifications, now).await?;
+        self.transaction.commit().await.map_err(failed())
     }
 
-    /// Resolves the open alerts of these conditions; says which there were. It is told on the channels on which the
-    /// alert was told.
-    pub async fn resolve_alerts(
-        &self,
-        fingerprints: &[String],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Alert>, StoreError> {
-        let failed = || StoreError::query("resolve alerts");
-        let mut transaction = self.pool.begin().await.map_err(failed())?;
-        let rows = sqlx::query_as!(
-            Row,
-            r#"
-            UPDATE performance_alerts SET status = 'resolved', resolved_at = $2
-            WHERE fingerprint = ANY($1) AND status <> 'resolved'
-            RETURNING
-                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
-                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
-            "#,
-            fingerprints,
-            now
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(failed())?;
-        let alerts: Vec<Alert> = rows.into_iter().map(Row::read).collect::<Result<_, _>>()?;
-        for alert in &alerts {
-            let told = sqlx::query_scalar!(
-                "SELECT channel FROM notifications WHERE alert_id = $1 AND event = 'raised'",
+    /// Channels on which this alert was told, or is to be told, since it was raised last.
+    pub async fn told_on(&mut self, alert: &Alert) -> Result<Vec<(String, String)>, StoreError> {
+        let told = sqlx::query!(
+            "SELECT DISTINCT channel, group_key FROM notifications
+             WHERE alert_id = $1 AND event <> 'resolved' AND sequence = $2",
+            alert.id,
+            alert.reopened
+        );
+        let told =
+            told.fetch_all(&mut *self.transaction).await.map_err(StoreError::query("look who was told"))?;
+        Ok(told.into_iter().map(|row| (row.channel, row.group_key)).collect())
+    }
+
+    /// The alert as if it had not been: it was pending and never raised.
+    pub async fn forget(mut self) -> Result<(), StoreError> {
+        let failed = || StoreError::query("forget an alert");
+        if let Some(alert) = &self.alert {
+            let delete = sqlx::query!(
+                "DELETE FROM performance_alerts WHERE id = $1 AND status = 'pending' AND raised_at IS NULL",
                 alert.id
             );
-            let told = told.fetch_all(&mut *transaction).await.map_err(failed())?;
-            note(&mut transaction, alert, NotificationEvent::Resolved, &told, now).await?;
+            delete.execute(&mut *self.transaction).await.map_err(failed())?;
         }
-        transaction.commit().await.map_err(failed())?;
-        Ok(alerts)
+        self.transaction.commit().await.map_err(failed())
+    }
+}
+
+impl Store {
+    /// Waits until nobody else has the alert of this condition in hand.
+    pub async fn alert_turn(&self, fingerprint: &str) -> Result<AlertTurn, StoreError> {
+        let failed = || StoreError::query("take an alert in hand");
+        let mut transaction = self.pool.begin().await.map_err(failed())?;
+        let lock = sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))::text AS locked",
+            fingerprint
+        );
+        lock.fetch_one(&mut *transaction).await.map_err(failed())?;
+        let row = alerts!(
+            "WHERE fingerprint = $1 ORDER BY (status <> 'resolved') DESC, resolved_at DESC LIMIT 1",
+            fingerprint
+        );
+        let row = row.fetch_optional(&mut *transaction).await.map_err(failed())?;
+        Ok(AlertTurn { transaction, alert: row.map(Row::read).transpose()? })
     }
 
-    /// All alerts that are not resolved.
+    /// The alert with this id.
+    pub async fn alert(&self, id: Uuid) -> Result<Option<Alert>, StoreError> {
+        let row = alerts!("WHERE id = $1", id);
+        let row = row.fetch_optional(&self.pool).await.map_err(StoreError::query("read an alert"))?;
+        row.map(Row::read).transpose()
+    }
+
+    /// The open alert of this condition, or else the one that was resolved last.
+    pub async fn alert_of(&self, fingerprint: &str) -> Result<Option<Alert>, StoreError> {
+        let row = alerts!(
+            "WHERE fingerprint = $1 ORDER BY (status <> 'resolved') DESC, resolved_at DESC LIMIT 1",
+            fingerprint
+        );
+        let row = row.fetch_optional(&self.pool).await.map_err(StoreError::query("read an alert"))?;
+        row.map(Row::read).transpose()
+    }
+
+    /// What happened to it, in order; the last thousand.
+    pub async fn alert_events(&self, id: Uuid) -> Result<Vec<PastEvent>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT occurred_at, event, value, actor, note FROM
+                 (SELECT * FROM alert_events WHERE alert_id = $1 ORDER BY id DESC LIMIT $2) AS last
+             ORDER BY id",
+            id,
+            MAX_EVENTS
+        );
+        let rows =
+            rows.fetch_all(&self.pool).await.map_err(StoreError::query("read the history of an alert"))?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(PastEvent {
+                    occurred_at: row.occurred_at,
+                    event: row.event.try_into()?,
+                    value: row.value,
+                    actor: row.actor,
+                    note: row.note,
+                })
+            })
+            .collect()
+    }
+
+    /// All alerts that are not resolved, pending ones too.
     pub async fn open_alerts(&self) -> Result<Vec<Alert>, StoreError> {
-        let rows = sqlx::query_as!(
-            Row,
-            r#"
-            SELECT
-                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
-                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
-            FROM performance_alerts
-            WHERE status <> 'resolved'
-            ORDER BY first_seen_at
-            LIMIT $1
-            "#,
-            MAX_OPEN
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::query("read open alerts"))?;
+        let rows = alerts!("WHERE status <> 'resolved' ORDER BY first_seen_at LIMIT $1", MAX_OPEN);
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read open alerts"))?;
         rows.into_iter().map(Row::read).collect()
     }
 
     /// Alerts, those seen last first.
-    pub async fn alerts(&self, filter: AlertFilter) -> Result<Vec<Alert>, StoreError> {
-        let rows = sqlx::query_as!(
-            Row,
-            r#"
-            SELECT
-                id, fingerprint, alert_type, severity, title, description, service, endpoint, host, value, threshold, unit,
-                status, occurrences, first_seen_at, last_seen_at, acknowledged_at, resolved_at
-            FROM performance_alerts
-            WHERE $1::text IS NULL OR status = $1
-            ORDER BY last_seen_at DESC
-            LIMIT $2
-            "#,
-            filter.status.map(AlertStatus::as_str),
+    pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
+        let (behind_at, behind_id) = filter.behind.unzip();
+        let rows = alerts!(
+            "WHERE (status = $1 OR ($1::text IS NULL AND status <> 'pending'))
+               AND ($2::text IS NULL OR tenant = $2)
+               AND ($3::text IS NULL OR service = $3)
+               AND ($4::text IS NULL OR endpoint = $4)
+               AND ($5::timestamptz IS NULL OR resolved_at IS NULL OR resolved_at >= $5 OR status <> 'resolved')
+               AND ($6::timestamptz IS NULL OR (last_seen_at, id) < ($6, $7))
+             ORDER BY last_seen_at DESC, id DESC
+             LIMIT $8",
+            filter.status.map(Status::as_str),
+            filter.tenant,
+            filter.service,
+            filter.endpoint,
+            filter.since,
+            behind_at,
+            behind_id,
             i64::from(filter.limit)
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::query("read alerts"))?;
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read alerts"))?;
         rows.into_iter().map(Row::read).collect()
     }
-}
-
-/// Writes into the outbox what is to be told, in the transaction that changes the alert.
-async fn note(
-    connection: &mut PgConnection,
-    alert: &Alert,
-    event: NotificationEvent,
-    channels: &[String],
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let snapshot =
-        serde_json::to_value(alert).map_err(|source| StoreError::Document { what: "an alert", source })?;
-    for channel in channels {
-        sqlx::query!(
-            r#"
-            INSERT INTO notifications (id, alert_id, event, channel, snapshot, created_at, not_before)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)
-            ON CONFLICT (alert_id, event, channel) DO NOTHING
-            "#,
-            Uuid::now_v7(),
-            alert.id,
-            event.as_str(),
-            channel,
-            snapshot,
-            now
-        )
-        .execute(&mut *connection)
-        .await
-        .map_err(StoreError::query("note a notification"))?;
-    }
-    Ok(())
 }

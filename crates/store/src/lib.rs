@@ -7,8 +7,11 @@ mod alerts;
 mod batch;
 mod copy;
 mod database_spans;
+mod deliveries;
 mod error;
+mod figures;
 mod groups;
+mod heartbeats;
 mod host_metrics;
 mod intake;
 mod job_outbox;
@@ -18,13 +21,16 @@ mod open_traces;
 mod partitions;
 mod queries;
 mod query_statistics;
+mod recovery_attempts;
 mod reports;
 mod request_metrics;
 mod retention;
 mod rollups;
+mod rule_evaluations;
 mod series;
 mod service_health;
 mod settings;
+mod silences;
 mod sketch;
 mod slow_requests;
 mod traces;
@@ -39,31 +45,36 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-pub use self::alerts::{Alert, AlertFilter, NewAlert, Raised};
+pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, PastEvent};
 pub use self::batch::Batch;
 pub use self::database_spans::DatabaseCall;
 use self::database_spans::KnownQueries;
+pub use self::deliveries::{ChannelState, ChannelTurn, Delivery, Failure, OnChannel, Told, Waiting};
 pub use self::error::StoreError;
+pub use self::figures::Figures;
 pub use self::groups::GroupCursor;
 pub use self::host_metrics::{DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
 pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
-pub use self::notifications::Notification;
+pub use self::notifications::{NewNotification, NotificationFilter, NotificationRecord};
 pub use self::open_traces::Linked;
 pub use self::queries::{QueryExample, QueryTiming, QueryUser};
 pub use self::query_statistics::{ServerStatistics, StatementCounters, WatchError, read_statements};
+pub use self::recovery_attempts::RecoveryAttempt;
 pub use self::reports::StoredReport;
 pub use self::request_metrics::{OPERATION, RequestMetric, SpanKey};
 pub use self::retention::{Expired, KEPT_TABLES};
+pub use self::rule_evaluations::RuleEvaluation;
 use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
 pub use self::settings::Settings;
+pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trends::Trend;
 pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
-pub use self::words::{AlertStatus, HealthState, NotificationEvent, Severity, TrendDirection, TrendMetric};
+pub use self::words::{AlertEvent, HealthState, TrendDirection, TrendMetric};
 
 /// The handle on Postgres. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -111,19 +122,28 @@ impl Store {
     }
 }
 
-/// Checks any Postgres: connect and ask for a row within the time. The error carries no secret.
+/// Checks any Postgres: connect and ask for a row within the time; with a query, whose first value has to be true. The error
+/// carries no secret.
 ///
 /// # Errors
 /// A sentence for people.
-pub async fn probe(url: &str, timeout: Duration) -> Result<(), String> {
+pub async fn probe(url: &str, query: Option<&str>, timeout: Duration) -> Result<(), String> {
     let options = options(url).map_err(|error| error.to_string())?;
     let ask = async {
         let mut connection = options.connect().await?;
-        sqlx::query!(r#"SELECT 1 AS "one!""#).fetch_one(&mut connection).await?;
-        connection.close().await
+        let is_well = match query {
+            // From the configuration file alone.
+            Some(query) => {
+                sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_optional(&mut connection).await?
+            }
+            None => sqlx::query_scalar!(r#"SELECT true AS "well!""#).fetch_optional(&mut connection).await?,
+        };
+        connection.close().await?;
+        Ok::<Option<bool>, sqlx::Error>(is_well)
     };
     match tokio::time::timeout(timeout, ask).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(Some(true))) => Ok(()),
+        Ok(Ok(found)) => Err(format!("the query found {}", found.map_or("no row", |_| "false"))),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
     }

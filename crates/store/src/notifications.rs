@@ -1,151 +1,191 @@
-//! `notifications`: the outbox of what has to be told. Rows are written with the change of the alert (`alerts.rs`).
-
-use std::time::Duration;
+//! `notifications`: the outbox. What has to be told of an alert, on which channel: a row is written in the transaction that
+//! changes the alert, once for each event and channel. `deliveries.rs` makes messages of them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::alerts::Alert;
 use crate::error::StoreError;
-use crate::words::NotificationEvent;
+use crate::words::AlertEvent;
 
-/// One thing to tell on one channel.
+/// Something to tell on one channel.
 #[derive(Clone, Debug)]
-pub struct Notification {
-    /// Its identity, the same at each attempt.
+pub struct NewNotification {
+    /// Where.
+    pub channel: String,
+    /// What.
+    pub event: AlertEvent,
+    /// Which time it happened: the same event, number and channel of an alert is told once.
+    pub sequence: i32,
+    /// What has the same word here is told together.
+    pub group: String,
+    /// How long it waits for others.
+    pub wait: TimeDelta,
+    /// Nothing more of the group is told before so long after its last message.
+    pub group_interval: TimeDelta,
+}
+
+/// A line of the ledger: who was told what, or is to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct NotificationRecord {
+    /// Its identity.
     pub id: Uuid,
     /// The alert.
     pub alert_id: Uuid,
-    /// What happened to it.
-    pub event: NotificationEvent,
-    /// Where to tell it.
+    /// Its title at that time.
+    pub title: String,
+    /// What happened.
+    pub event: AlertEvent,
+    /// Where it is told.
     pub channel: String,
     /// When it happened.
     pub created_at: DateTime<Utc>,
-    /// Attempts, this one included.
-    pub attempts: u32,
-    /// The alert as it was then.
-    pub alert: Alert,
+    /// `waiting`, `held`, `sending`, `delivered`, `failed` or `suppressed`.
+    pub state: String,
+    /// The message that it was or is part of: `webhook-id`, `Message-ID`.
+    pub delivery_id: Option<Uuid>,
+    /// Attempts to send that message.
+    pub attempts: Option<i32>,
+    /// When it was delivered.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// Why it waits, or what went wrong.
+    pub reason: Option<String>,
+}
+
+/// Which lines of the ledger to list.
+#[derive(Clone, Debug, Default)]
+pub struct NotificationFilter {
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only on this channel.
+    pub channel: Option<String>,
+    /// Only of this alert.
+    pub alert_id: Option<Uuid>,
+    /// Before this one, in the order of the list.
+    pub behind: Option<Uuid>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 impl Store {
-    /// Takes what is to be told now, the oldest first, for this caller alone until `lease` is over.
-    /// The end of an alert is not told on a channel before its beginning.
-    pub async fn claim_notifications(
+    /// The ledger, the newest first.
+    pub async fn notifications(
         &self,
-        limit: u32,
-        lease: Duration,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Notification>, StoreError> {
-        let until = now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::minutes(1));
+        filter: &NotificationFilter,
+    ) -> Result<Vec<NotificationRecord>, StoreError> {
         let rows = sqlx::query!(
             r#"
-            -- Materialised: in a join, the planner may run it again, and then it would take more than the limit.
-            WITH due AS MATERIALIZED (
-                SELECT id FROM notifications AS waiting
-                WHERE delivered_at IS NULL AND abandoned_at IS NULL AND not_before <= $1
-                  -- Not by time or id: clocks of two machines may disagree about which event came first.
-                  AND NOT EXISTS (
-                      SELECT FROM notifications AS raised
-                      WHERE waiting.event = 'resolved'
-                        AND raised.alert_id = waiting.alert_id AND raised.event = 'raised'
-                        AND raised.channel = waiting.channel
-                        AND raised.delivered_at IS NULL AND raised.abandoned_at IS NULL
-                  )
-                ORDER BY id
-                LIMIT $3
-                FOR UPDATE SKIP LOCKED
-            )
-            UPDATE notifications SET attempts = attempts + 1, not_before = $2
-            FROM due
-            WHERE notifications.id = due.id
-            RETURNING notifications.id, alert_id, event, channel, created_at, attempts, snapshot
+            SELECT * FROM (
+                SELECT notification.id, alert_id, snapshot ->> 'title' AS "title!", event, notification.channel,
+                       notification.created_at,
+                       CASE
+                           WHEN notification.delivered_at IS NOT NULL THEN 'delivered'
+                           WHEN abandoned_at IS NOT NULL THEN 'failed'
+                           WHEN suppressed_at IS NOT NULL THEN 'suppressed'
+                           WHEN delivery_id IS NOT NULL THEN 'sending'
+                           WHEN held_by IS NOT NULL THEN 'held'
+                           ELSE 'waiting'
+                       END AS "state!",
+                       delivery_id, delivery.attempts AS "attempts?", notification.delivered_at,
+                       coalesce(held_by, notification.last_error, delivery.last_error) AS reason
+                FROM notifications AS notification LEFT JOIN deliveries AS delivery ON delivery.id = delivery_id
+                WHERE ($2::text IS NULL OR notification.channel = $2)
+                  AND ($3::uuid IS NULL OR alert_id = $3)
+                  AND ($4::uuid IS NULL OR notification.id < $4)
+            ) AS ledger
+            WHERE $1::text IS NULL OR "state!" = $1
+            ORDER BY id DESC
+            LIMIT $5
             "#,
-            now,
-            until,
-            i64::from(limit)
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(StoreError::query("claim notifications"))?;
-        let mut claimed = Vec::with_capacity(rows.len());
-        for row in rows {
-            let alert = match serde_json::from_value(row.snapshot) {
-                Ok(alert) => alert,
-                // Written by a later version, which may deliver it; the others are not to wait for that.
-                Err(error) => {
-                    tracing::error!(notification.id = %row.id, %error, "notification `{}` cannot be read", row.id);
-                    self.notification_failed(row.id, &format!("cannot be read: {error}"), until).await?;
-                    continue;
-                }
-            };
-            claimed.push(Notification {
-                id: row.id,
-                alert_id: row.alert_id,
-                event: row.event.try_into()?,
-                channel: row.channel,
-                created_at: row.created_at,
-                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-                alert,
-            });
-        }
-        claimed.sort_by_key(|notification| notification.id);
-        Ok(claimed)
-    }
-
-    /// Notes that the receiver has it. False when that was noted before.
-    pub async fn notification_delivered(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let updated = sqlx::query!(
-            "UPDATE notifications SET delivered_at = $2, last_error = NULL WHERE id = $1 AND delivered_at IS NULL",
-            id,
-            now
+            filter.state,
+            filter.channel,
+            filter.alert_id,
+            filter.behind,
+            i64::from(filter.limit)
         );
-        let updated = updated.execute(&self.pool).await.map_err(StoreError::query("note a delivery"))?;
-        Ok(updated.rows_affected() == 1)
-    }
-
-    /// Notes that an attempt failed; the next is not made before `not_before`.
-    pub async fn notification_failed(
-        &self,
-        id: Uuid,
-        error: &str,
-        not_before: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let updated = sqlx::query!(
-            "UPDATE notifications SET not_before = $2, last_error = $3 WHERE id = $1 AND delivered_at IS NULL",
-            id,
-            not_before,
-            error
-        );
-        let updated =
-            updated.execute(&self.pool).await.map_err(StoreError::query("note a failed delivery"))?;
-        Ok(updated.rows_affected() == 1)
-    }
-
-    /// Gives a notification up for good.
-    pub async fn notification_abandoned(
-        &self,
-        id: Uuid,
-        error: &str,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let updated = sqlx::query!(
-            "UPDATE notifications SET abandoned_at = $2, last_error = $3 WHERE id = $1 AND delivered_at IS NULL",
-            id,
-            now,
-            error
-        );
-        let updated =
-            updated.execute(&self.pool).await.map_err(StoreError::query("give a notification up"))?;
-        Ok(updated.rows_affected() == 1)
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read the ledger"))?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(NotificationRecord {
+                    id: row.id,
+                    alert_id: row.alert_id,
+                    title: row.title,
+                    event: row.event.try_into()?,
+                    channel: row.channel,
+                    created_at: row.created_at,
+                    state: row.state,
+                    delivery_id: row.delivery_id,
+                    attempts: row.attempts,
+                    delivered_at: row.delivered_at,
+                    reason: row.reason,
+                })
+            })
+            .collect()
     }
 
     /// How many wait to be delivered.
     pub async fn undelivered_notifications(&self) -> Result<i64, StoreError> {
         let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM notifications WHERE delivered_at IS NULL AND abandoned_at IS NULL"#
+            r#"SELECT count(*) AS "count!" FROM notifications
+               WHERE delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL"#
         );
         count.fetch_one(&self.pool).await.map_err(StoreError::query("count notifications"))
     }
+
+    /// Writes reminders and the like of an alert that has not changed. What was told before is not told again.
+    pub async fn note_notifications(
+        &self,
+        alert: &Alert,
+        notifications: &[NewNotification],
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let failed = || StoreError::query("note what is to be told");
+        let mut connection = self.pool.acquire().await.map_err(failed())?;
+        note(&mut connection, alert, notifications, now).await
+    }
+}
+
+/// Writes into the outbox what is to be told; says how much of it is new.
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    alert: &Alert,
+    notifications: &[NewNotification],
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    if notifications.is_empty() {
+        return Ok(0);
+    }
+    let snapshot =
+        serde_json::to_value(alert).map_err(|source| StoreError::Document { what: "an alert", source })?;
+    let each = |column: fn(&NewNotification) -> String| notifications.iter().map(column).collect::<Vec<_>>();
+    let milliseconds = |column: fn(&NewNotification) -> TimeDelta| -> Vec<i64> {
+        notifications.iter().map(|one| column(one).num_milliseconds()).collect()
+    };
+    let insert = sqlx::query!(
+        r#"
+        INSERT INTO notifications (
+            id, alert_id, event, sequence, channel, group_key, group_interval_ms, snapshot, created_at, not_before
+        )
+        SELECT id, $2, event, sequence, channel, group_key, interval_ms, $3, $4::timestamptz,
+               $4::timestamptz + wait_ms * interval '1 millisecond'
+        FROM unnest($1::uuid[], $5::text[], $6::integer[], $7::text[], $8::text[], $9::bigint[], $10::bigint[])
+             AS new (id, event, sequence, channel, group_key, interval_ms, wait_ms)
+        ON CONFLICT (alert_id, event, sequence, channel) DO NOTHING
+        "#,
+        &notifications.iter().map(|_| Uuid::now_v7()).collect::<Vec<_>>(),
+        alert.id,
+        snapshot,
+        now,
+        &each(|one| one.event.as_str().to_owned()),
+        &notifications.iter().map(|one| one.sequence).collect::<Vec<_>>(),
+        &each(|one| one.channel.clone()),
+        &each(|one| one.group.clone()),
+        &milliseconds(|one| one.group_interval),
+        &milliseconds(|one| one.wait)
+    );
+    let new = insert.execute(connection).await.map_err(StoreError::query("note a notification"))?;
+    Ok(new.rows_affected())
 }

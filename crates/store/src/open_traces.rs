@@ -140,7 +140,9 @@ impl Store {
         let mut linked = Linked::default();
         loop {
             // Whoever is at it may leave something that is not due yet.
-            let Some(tried) = self.link_group().await? else { return Ok(Linked { are_waiting: true, ..linked }) };
+            let Some(tried) = self.link_group().await? else {
+                return Ok(Linked { are_waiting: true, ..linked });
+            };
             linked.traces += tried;
             if tried < GROUP.unsigned_abs() {
                 let waiting = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM open_traces) AS "waiting!""#);

@@ -18,8 +18,19 @@ pub(crate) const MINUTES: &str = "rollups_minute";
 pub(crate) const HOSTS: &str = "host_metrics";
 pub(crate) const DISKS: &str = "host_disks";
 pub(crate) const HEALTH: &str = "service_health_checks";
-pub(crate) const TABLES: [&str; 9] =
-    [REQUESTS, DATABASE_SPANS, SLOW_QUERIES, REPEATED_QUERIES, MINUTES, HOSTS, DISKS, HEALTH, STATISTICS];
+pub(crate) const EVALUATIONS: &str = "rule_evaluations";
+pub(crate) const TABLES: [&str; 10] = [
+    REQUESTS,
+    DATABASE_SPANS,
+    SLOW_QUERIES,
+    REPEATED_QUERIES,
+    MINUTES,
+    HOSTS,
+    DISKS,
+    HEALTH,
+    STATISTICS,
+    EVALUATIONS,
+];
 /// Not partitioned by day.
 pub(crate) const HOURS: &str = "rollups_hour";
 

@@ -10,12 +10,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::{
-    DATABASE_SPANS, DISKS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES,
-    STATISTICS, TABLES,
+    DATABASE_SPANS, DISKS, EVALUATIONS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS,
+    SLOW_QUERIES, STATISTICS, TABLES,
 };
 
 /// Tables from which retention removes what is old.
-pub const KEPT_TABLES: [&str; 15] = [
+pub const KEPT_TABLES: [&str; 20] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
@@ -28,7 +28,12 @@ pub const KEPT_TABLES: [&str; 15] = [
     HOSTS,
     DISKS,
     HEALTH,
+    EVALUATIONS,
     "performance_alerts",
+    "deliveries",
+    "silences",
+    "service_uptime",
+    "recovery_attempts",
     "performance_reports",
     "performance_trends",
 ];
@@ -39,7 +44,12 @@ fn age_column(table: &str) -> &'static str {
         HOURS => "resolution = 60 AND subject IN ('request', 'query') AND bucket",
         "rollups_day" => "resolution = 1440 AND subject IN ('request', 'query') AND bucket",
         "query_texts" => "last_seen_at",
-        "performance_alerts" => "resolved_at",
+        // One that is resolved and pending again is not old.
+        "performance_alerts" => "status = 'resolved' AND resolved_at",
+        "deliveries" => "coalesce(delivered_at, failed_at, taken_apart_at)",
+        "silences" => "ends_at",
+        "service_uptime" => "hour",
+        "recovery_attempts" => "began_at",
         "performance_reports" => "created_at",
         _ => "found_at",
     }

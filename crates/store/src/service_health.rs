@@ -1,7 +1,9 @@
 //! `service_health` and its history `service_health_checks`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::Serialize;
+use sqlx::{Postgres, Transaction};
+use std::collections::HashMap;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -9,7 +11,7 @@ use crate::partitions::HEALTH;
 use crate::words::HealthState;
 
 /// Services that one look returns.
-const MAX_ROWS: i64 = 1000;
+const MAX_ROWS: i64 = 5000;
 
 /// What one check has found.
 #[derive(Clone, Debug)]
@@ -20,21 +22,25 @@ pub struct HealthCheck {
     pub kind: String,
     /// Its address for people.
     pub target: String,
-    /// Whether it is well.
+    /// Whether it answers as it should.
     pub ok: bool,
+    /// It does, and something is not as it should be: it is slow, its certificate ends soon.
+    pub is_degraded: bool,
     /// How long the check took.
     pub response_time_ms: f64,
     /// What is wrong.
     pub error: Option<String>,
 }
 
-/// How many findings in a row change the state.
+/// How many findings in a row change the state, and when the next check is due.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthRule {
     /// Failures until it is unhealthy.
     pub unhealthy_after: u32,
     /// Successes until it is healthy again. The very first success is enough for a service that is new.
     pub healthy_after: u32,
+    /// How long until it is checked again.
+    pub interval: TimeDelta,
 }
 
 /// How a service is.
@@ -145,11 +151,15 @@ impl Store {
                 consecutive_failures = CASE WHEN $4 THEN 0 ELSE consecutive_failures + 1 END,
                 consecutive_successes = CASE WHEN $4 THEN consecutive_successes + 1 ELSE 0 END,
                 state = CASE
-                    WHEN $4 AND (state = 'unknown' OR consecutive_successes + 1 >= $7) THEN 'healthy'
+                    WHEN $4 AND (state <> 'unhealthy' OR consecutive_successes + 1 >= $7)
+                        THEN CASE WHEN $10 THEN 'degraded' ELSE 'healthy' END
                     WHEN NOT $4 AND consecutive_failures + 1 >= $6 THEN 'unhealthy'
                     ELSE state
                 END,
                 last_checked_at = $5,
+                -- In its own time, also when this check came late.
+                next_check_at = greatest(coalesce(next_check_at, $5) + $11 * interval '1 millisecond',
+                                         $5 + $11 * interval '0.5 milliseconds'),
                 last_ok_at = CASE WHEN $4 THEN $5 ELSE last_ok_at END,
                 response_time_ms = $8,
                 error = $9
@@ -166,7 +176,9 @@ impl Store {
             limit(rule.unhealthy_after),
             limit(rule.healthy_after),
             check.response_time_ms,
-            check.error
+            check.error,
+            check.is_degraded,
+            rule.interval.num_milliseconds() as f64
         )
         .fetch_one(&mut *transaction)
         .await
@@ -180,23 +192,37 @@ impl Store {
                 .map_err(failed())?;
             health.state_since = now;
         }
-        sqlx::query!(
-            r#"
-            INSERT INTO service_health_checks (service, checked_at, ok, state, response_time_ms, error)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            "#,
-            check.service,
-            now,
-            check.ok,
-            health.state.as_str(),
-            check.response_time_ms,
-            check.error
-        )
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed())?;
+        remember(&mut transaction, check, health.state, now).await.map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(health)
+    }
+
+    /// Of these services those that are due: never checked, or not since their interval.
+    pub async fn services_due(
+        &self,
+        names: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<String>, StoreError> {
+        let due = sqlx::query_scalar!(
+            r#"SELECT name AS "name!" FROM unnest($1::text[]) AS configured (name)
+               LEFT JOIN service_health ON service = name
+               WHERE next_check_at IS NULL OR next_check_at <= $2"#,
+            names,
+            now
+        );
+        due.fetch_all(&self.pool).await.map_err(StoreError::query("look which services are due"))
+    }
+
+    /// How much of the time since then services were up, 0 to 1; absent is what was not checked.
+    pub async fn uptime(&self, since: DateTime<Utc>) -> Result<HashMap<String, f64>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT service, (sum(up)::double precision / greatest(sum(checks), 1)) AS "up!"
+               FROM service_uptime WHERE hour > $1::timestamptz - interval '1 hour' GROUP BY service"#,
+            since
+        );
+        let rows =
+            rows.fetch_all(&self.pool).await.map_err(StoreError::query("read how long services were up"))?;
+        Ok(rows.into_iter().map(|row| (row.service, row.up)).collect())
     }
 
     /// How all services are.
@@ -227,4 +253,37 @@ impl Store {
             .map_err(StoreError::query("forget services"))?;
         Ok(deleted.rows_affected())
     }
+}
+
+/// Adds a check to the history, and to the uptime.
+async fn remember(
+    transaction: &mut Transaction<'_, Postgres>,
+    check: &HealthCheck,
+    state: HealthState,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO service_health_checks (service, checked_at, ok, state, response_time_ms, error)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        "#,
+        check.service,
+        now,
+        check.ok,
+        state.as_str(),
+        check.response_time_ms,
+        check.error
+    )
+    .execute(&mut **transaction)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO service_uptime (service, hour, checks, up) VALUES ($1, $2, 1, $3)
+         ON CONFLICT (service, hour) DO UPDATE SET checks = service_uptime.checks + 1, up = service_uptime.up + $3",
+        check.service,
+        now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now),
+        i32::from(check.ok)
+    )
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }

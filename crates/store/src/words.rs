@@ -44,35 +44,23 @@ macro_rules! words {
 }
 
 words! {
-    /// How bad an alert is.
-    Severity, "severity" {
-        /// Good to know.
-        Low = "low",
-        /// To be looked at in working hours.
-        Medium = "medium",
-        /// To be looked at soon.
-        High = "high",
-        /// Users suffer now.
-        Critical = "critical",
-    }
-}
-words! {
-    /// Where an alert stands.
-    AlertStatus, "status of an alert" {
-        /// Its condition holds.
-        Active = "active",
-        /// Someone has seen it.
-        Acknowledged = "acknowledged",
-        /// Its condition has cleared.
-        Resolved = "resolved",
-    }
-}
-words! {
     /// What happened to an alert.
-    NotificationEvent, "event" {
+    AlertEvent, "event" {
+        /// Its condition holds, not yet long enough.
+        Pending = "pending",
         /// Its condition holds.
         Raised = "raised",
-        /// Its condition has cleared.
+        /// Its condition has come back.
+        Reopened = "reopened",
+        /// It comes and goes so often that it is held open.
+        Flapping = "flapping",
+        /// It is still active after a while.
+        Reminded = "reminded",
+        /// Nobody has acknowledged it.
+        Escalated = "escalated",
+        /// Someone has seen it.
+        Acknowledged = "acknowledged",
+        /// It is over.
         Resolved = "resolved",
     }
 }
@@ -83,6 +71,8 @@ words! {
         Unknown = "unknown",
         /// Well.
         Healthy = "healthy",
+        /// It answers, and something is not as it should be.
+        Degraded = "degraded",
         /// Failed too often in a row.
         Unhealthy = "unhealthy",
     }

@@ -2,7 +2,8 @@ use dogwatch_store::{HealthCheck, HealthRule, HealthState, Store};
 
 use crate::{store, time};
 
-const RULE: HealthRule = HealthRule { unhealthy_after: 3, healthy_after: 2 };
+const RULE: HealthRule =
+    HealthRule { unhealthy_after: 3, healthy_after: 2, interval: chrono::TimeDelta::seconds(30) };
 
 async fn check(store: &Store, ok: bool) -> (HealthState, bool) {
     let check = HealthCheck {
@@ -10,6 +11,7 @@ async fn check(store: &Store, ok: bool) -> (HealthState, bool) {
         kind: "http".to_owned(),
         target: "http://shop/".to_owned(),
         ok,
+        is_degraded: false,
         response_time_ms: 1.0,
         error: (!ok).then(|| "answered 500".to_owned()),
     };

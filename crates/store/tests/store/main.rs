@@ -3,17 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod alerts;
+mod deliveries;
 mod documents;
 mod health;
 mod metrics;
-mod notifications;
 mod partitions;
 mod rollups;
 mod server;
 
-use chrono::{DateTime, Utc};
-use dogwatch_store::{NewAlert, Settings, Severity, Store};
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_alerting::{Severity, Status};
+use dogwatch_store::{Alert, AlertEvent, NewNotification, Settings, Store, StoreError};
 use dogwatch_testing::TestDatabase;
+use uuid::Uuid;
 
 async fn store() -> (TestDatabase, Store) {
     let database = TestDatabase::new().await;
@@ -26,24 +28,79 @@ fn time(text: &str) -> DateTime<Utc> {
     format!("2026-05-20T{text}Z").parse().unwrap()
 }
 
-fn alert(fingerprint: &str) -> NewAlert {
-    NewAlert {
+/// An alert that is raised now.
+fn alert(fingerprint: &str, now: DateTime<Utc>) -> Alert {
+    Alert {
+        id: Uuid::now_v7(),
         fingerprint: fingerprint.to_owned(),
         alert_type: "error_rate".to_owned(),
         severity: Severity::High,
         title: "shop fails".to_owned(),
         description: "10 of 20".to_owned(),
+        tenant: None,
         service: Some("shop".to_owned()),
         endpoint: None,
         host: None,
+        labels: [("service".to_owned(), "shop".to_owned())].into(),
         value: Some(50.0),
         threshold: Some(5.0),
         unit: Some("%".to_owned()),
+        status: Status::Active,
+        occurrences: 1,
+        first_seen_at: now,
+        last_seen_at: now,
+        raised_at: Some(now),
+        reopened: 0,
+        is_flapping: false,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        note: None,
+        resolved_at: None,
+        pending_since: None,
+        calm_since: None,
+        changes: Vec::new(),
     }
 }
 
-fn channels(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn told(channels: &[&str], event: AlertEvent) -> Vec<NewNotification> {
+    let one = |channel: &&str| NewNotification {
+        channel: (*channel).to_owned(),
+        event,
+        sequence: 0,
+        group: "g".to_owned(),
+        wait: TimeDelta::zero(),
+        group_interval: TimeDelta::zero(),
+    };
+    channels.iter().map(one).collect()
+}
+
+/// Raises the alert of a condition, or counts one more occurrence.
+async fn raise(
+    store: &Store,
+    fingerprint: &str,
+    channels: &[&str],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let turn = store.alert_turn(fingerprint).await?;
+    let known = turn.alert().filter(|alert| alert.status != Status::Resolved).cloned();
+    let alert = match known {
+        Some(alert) => Alert { occurrences: alert.occurrences + 1, last_seen_at: now, ..alert },
+        None => alert(fingerprint, now),
+    };
+    let event = (alert.occurrences == 1).then(|| AlertEvent::Raised.into());
+    turn.save(&alert, event, &told(channels, AlertEvent::Raised), now).await
+}
+
+/// Resolves it, and tells those who were told.
+async fn resolve(store: &Store, fingerprint: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut turn = store.alert_turn(fingerprint).await?;
+    let Some(mut alert) = turn.alert().filter(|alert| alert.status != Status::Resolved).cloned() else {
+        return Ok(());
+    };
+    (alert.status, alert.resolved_at) = (Status::Resolved, Some(now));
+    let channels = turn.told_on(&alert).await?;
+    let channels: Vec<&str> = channels.iter().map(|(channel, _)| channel.as_str()).collect();
+    turn.save(&alert, Some(AlertEvent::Resolved.into()), &told(&channels, AlertEvent::Resolved), now).await
 }
 
 /// On a connection that keeps its transaction and its settings.

@@ -2,11 +2,11 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use dogwatch_store::{Expired, KEPT_TABLES, Store, StoreError};
 
 use crate::metrics::insert;
-use crate::{alert, channels, run, store, time};
+use crate::{raise, resolve, run, store, time};
 
 const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r' AND relname ~ '_[0-9]{8}$'";
 /// Tables that are partitioned by day.
-const TABLES: u32 = 9;
+const TABLES: u32 = 10;
 
 /// Drops all days before this one; says their names.
 async fn drop_before(store: &Store, day: NaiveDate) -> Result<Vec<String>, StoreError> {
@@ -69,12 +69,11 @@ async fn a_table_of_someone_else_with_a_similar_name_stays() {
 #[tokio::test]
 async fn what_ended_long_ago_is_deleted_and_what_is_open_stays() {
     let (database, store) = store().await;
-    let ops = channels(&["ops"]);
     for fingerprint in ["old", "open", "recent"] {
-        store.raise_alert(&alert(fingerprint), &ops, time("01:00:00")).await.unwrap();
+        raise(&store, fingerprint, &["ops"], time("01:00:00")).await.unwrap();
     }
-    store.resolve_alerts(&["old".to_owned()], time("02:00:00")).await.unwrap();
-    store.resolve_alerts(&["recent".to_owned()], time("11:00:00")).await.unwrap();
+    resolve(&store, "old", time("02:00:00")).await.unwrap();
+    resolve(&store, "recent", time("11:00:00")).await.unwrap();
     for (dry_run, rows) in [(true, 1), (false, 1), (false, 0)] {
         let expired = store.expire("performance_alerts", time("10:00:00"), dry_run).await.unwrap();
         assert_eq!(expired, Expired { rows, ..Expired::default() });

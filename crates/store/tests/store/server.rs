@@ -4,7 +4,7 @@ use std::time::Duration;
 use dogwatch_store::{AlertFilter, Settings, Store};
 use dogwatch_testing::TestDatabase;
 
-use crate::{alert, channels, store, time};
+use crate::{raise, resolve, store, time};
 
 fn quick() -> Settings {
     Settings { acquire_timeout: Duration::from_millis(300), ..Settings::for_tests() }
@@ -21,7 +21,8 @@ async fn a_server_that_is_away_is_told_from_a_fault_and_the_password_is_told_to_
     let database = TestDatabase::empty().await;
     let empty = Store::connect(&database.url(), &Settings::for_tests()).unwrap();
     assert!(!empty.open_alerts().await.unwrap_err().is_unavailable());
-    let said = dogwatch_store::probe("postgres://dogwatch:hush@127.0.0.1:1/x", Duration::from_secs(5)).await;
+    let said =
+        dogwatch_store::probe("postgres://dogwatch:hush@127.0.0.1:1/x", None, Duration::from_secs(5)).await;
     assert!(!said.unwrap_err().contains("hush"));
     assert!(
         Store::connect("postgres://dogwatch:hush@[/x", &quick())
@@ -84,11 +85,11 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
     let store =
         Store::connect(&database.url(), &Settings { max_connections: 1, ..Settings::for_tests() }).unwrap();
     let use_all = async || {
-        store.raise_alert(&alert("a"), &channels(&["ops"]), time("10:00:00")).await?;
+        raise(&store, "a", &["ops"], time("10:00:00")).await?;
         store.open_alerts().await?;
-        store.alerts(AlertFilter { status: None, limit: 9 }).await?;
-        store.claim_notifications(9, Duration::from_secs(1), time("10:00:00")).await?;
-        store.resolve_alerts(&["a".to_owned()], time("10:00:00")).await?;
+        store.alerts(&AlertFilter { limit: 9, ..AlertFilter::default() }).await?;
+        store.claim_deliveries(9, Duration::from_secs(1), time("10:00:00")).await?;
+        resolve(&store, "a", time("10:00:00")).await?;
         store.report(uuid::Uuid::nil()).await?;
         store.reports(9).await?;
         store.trends(time("10:00:00"), 9).await?;
@@ -97,10 +98,15 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
             kind: "http".to_owned(),
             target: "http://shop/".to_owned(),
             ok: true,
+            is_degraded: false,
             response_time_ms: 1.0,
             error: None,
         };
-        let rule = dogwatch_store::HealthRule { unhealthy_after: 3, healthy_after: 2 };
+        let rule = dogwatch_store::HealthRule {
+            unhealthy_after: 3,
+            healthy_after: 2,
+            interval: chrono::TimeDelta::seconds(30),
+        };
         store.record_health_check(&check, rule, time("10:00:00")).await?;
         store.service_health().await.map(drop)
     };

@@ -1,0 +1,102 @@
+//! Conditions on labels: who a route, a silence or an inhibition is about.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What is known of an alert: `alert_type`, `severity`, `service`, `endpoint`, `tenant`, `host` and the labels of its rule.
+pub type Labels = BTreeMap<String, String>;
+
+/// Conditions all of which have to hold: `{ severity = ["high", "critical"], service = "shop-*" }`. In a pattern `*`
+/// stands for anything. A label that an alert does not have is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Matcher(BTreeMap<String, Patterns>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Patterns {
+    One(String),
+    Any(Vec<String>),
+}
+
+impl Matcher {
+    /// Of exact conditions, such as `service=shop`.
+    pub fn of(conditions: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(conditions.into_iter().map(|(label, pattern)| (label, Patterns::One(pattern))).collect())
+    }
+
+    /// True when it has no condition: it is about everything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether these labels meet all conditions.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|(label, patterns)| {
+            let value = labels.get(label).map_or("", String::as_str);
+            match patterns {
+                Patterns::One(pattern) => is_like(value, pattern),
+                Patterns::Any(patterns) => patterns.iter().any(|pattern| is_like(value, pattern)),
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let condition = |(label, patterns): (&String, &Patterns)| match patterns {
+            Patterns::One(pattern) => format!("{label}={pattern}"),
+            Patterns::Any(patterns) => format!("{label}={}", patterns.join("|")),
+        };
+        f.write_str(&self.0.iter().map(condition).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Whether a text is like a pattern, in which `*` stands for anything.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return text == pattern };
+    let Some(mut left) = text.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let tail = parts.pop().unwrap_or_default();
+    // The first place for each part leaves most room for the next.
+    for part in parts {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.len() >= tail.len() && left.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (text, pattern, expected) in [
+            ("shop", "shop", true),
+            ("shop", "sho", false),
+            ("shop-eu", "shop-*", true),
+            ("shop", "*", true),
+            ("", "*", true),
+            ("GET /users/{id}", "GET *", true),
+            ("GET /users/{id}", "*/users/*", true),
+            ("aba", "ab*ba", false),
+            ("abcba", "ab*ba", true),
+            ("axbxc", "a*b*c", true),
+            ("axbx", "a*b*c", false),
+        ] {
+            assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
+        }
+    }
+
+    #[test]
+    fn all_conditions_have_to_hold_and_what_is_absent_is_empty() {
+        let labels = Labels::from([("service".to_owned(), "shop".to_owned())]);
+        let matches = |text: &str| toml::from_str::<Matcher>(text).unwrap().matches(&labels);
+        assert!(matches(""));
+        assert!(matches("service = ['pay', 'sh*']"));
+        assert!(!matches("service = 'shop'\nteam = 'a'"));
+        assert!(matches("team = ''"));
+    }
+}

@@ -1,0 +1,55 @@
+//! The `[alerts]` section of dogwatch.toml.
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+use crate::duration;
+use crate::life::Policy;
+use crate::rule::Rule;
+
+/// How patient alerts are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A condition that comes back within this time opens its alert again, instead of a new one.
+    #[serde(deserialize_with = "duration::required")]
+    pub reopen_within: TimeDelta,
+    /// An alert that has ended and come back so often …
+    pub flapping_changes: usize,
+    /// … within this time is held open until it is calm for as long.
+    #[serde(deserialize_with = "duration::required")]
+    pub flapping_within: TimeDelta,
+    /// A message that no channel has taken after so long is given up, and told on the others.
+    #[serde(deserialize_with = "duration::required")]
+    pub give_up_after: TimeDelta,
+}
+
+impl Settings {
+    /// Checks what the types cannot. The error names the key in this section and what would be right.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        if !(2..=30).contains(&self.flapping_changes) {
+            return Err(("flapping_changes", format!("`{}` is not between 2 and 30", self.flapping_changes)));
+        }
+        if self.give_up_after < TimeDelta::minutes(1) {
+            let given = duration::show(self.give_up_after);
+            return Err(("give_up_after", format!("`{given}` is shorter than 1m")));
+        }
+        Ok(())
+    }
+
+    /// How patient alerts of this rule are.
+    pub fn policy(&self, rule: &Rule) -> Policy {
+        Policy { hold: rule.hold, clear_for: rule.clear_for, ..self.at_once() }
+    }
+
+    /// For what somebody else has found: it holds when they say so, and ends when they say so.
+    pub fn at_once(&self) -> Policy {
+        Policy {
+            hold: TimeDelta::zero(),
+            clear_for: TimeDelta::zero(),
+            reopen_within: self.reopen_within,
+            flap_changes: self.flapping_changes,
+            flap_within: self.flapping_within,
+        }
+    }
+}

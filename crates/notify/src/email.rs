@@ -1,0 +1,264 @@
+//! Mail: text and HTML, with a picture of the figure, over SMTP.
+//!
+//! One connection is kept for a while. Each step of the conversation is bounded, and it is known how far it came: what was
+//! refused has not arrived, what was cut off after the text was sent may have. `Message-ID` is the same at each attempt.
+
+mod page;
+mod smtp;
+
+use std::time::{Duration, SystemTime};
+
+use dogwatch_alerting::Severity;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use secrecy::SecretString;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use self::smtp::Smtp;
+use crate::Document;
+use crate::error::SendError;
+use crate::limit::Limit;
+use crate::message::Message;
+use crate::settings::everything;
+
+/// The name of the picture within a mail.
+const PICTURE: &str = "chart";
+
+/// `[[notify.email]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmailSettings {
+    /// Its name among the channels.
+    pub name: String,
+    /// The server.
+    pub host: String,
+    /// Its port; default: 465 with `tls`, 587 with `starttls`, 25 with `none`.
+    pub port: Option<u16>,
+    /// How the connection is kept secret.
+    #[serde(default)]
+    pub security: Security,
+    /// A file with further certificates that are trusted, in PEM.
+    pub ca_file: Option<std::path::PathBuf>,
+    /// Who logs in.
+    pub username: Option<String>,
+    /// With which password.
+    pub password: Option<SecretString>,
+    /// From whom: `Dogwatch <dogwatch@example.com>`.
+    pub from: String,
+    /// To whom.
+    pub to: Vec<String>,
+    /// Who is answered.
+    pub reply_to: Option<String>,
+    /// The least severity that is sent.
+    #[serde(default = "everything")]
+    pub min_severity: Severity,
+    /// How long each step of the conversation may take.
+    #[serde(default = "twenty_seconds", with = "duration")]
+    pub timeout: Duration,
+    /// How many messages in which time.
+    #[serde(default = "Limit::usual")]
+    pub limit: Limit,
+}
+
+fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
+}
+
+/// How a connection is kept secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Security {
+    /// TLS from the beginning.
+    #[default]
+    Tls,
+    /// TLS after a greeting; without it nothing is sent.
+    Starttls,
+    /// Not at all; then there is no password either.
+    None,
+}
+
+impl EmailSettings {
+    pub(crate) fn validate(&self) -> Result<(), (String, String)> {
+        let wrong = |key: &str, reason: String| Err((key.to_owned(), reason));
+        let mailbox = |text: &str| {
+            text.parse::<Mailbox>()
+                .map_err(|_| format!("`{text}` is no address; write one such as `Ops <ops@example.com>`"))
+        };
+        if self.host.is_empty() {
+            return wrong("host", "is empty".to_owned());
+        }
+        if let Err(reason) = mailbox(&self.from) {
+            return wrong("from", reason);
+        }
+        if self.to.is_empty() {
+            return wrong("to", "is empty; write at least one address".to_owned());
+        }
+        for (index, address) in self.to.iter().enumerate() {
+            if let Err(reason) = mailbox(address) {
+                return wrong(&format!("to.{index}"), reason);
+            }
+        }
+        if let Some(Err(reason)) = self.reply_to.as_deref().map(mailbox) {
+            return wrong("reply_to", reason);
+        }
+        if self.username.is_some() != self.password.is_some() {
+            return wrong("password", "write both `username` and `password`, or none".to_owned());
+        }
+        if self.password.is_some() && self.security == Security::None {
+            return wrong("security", "a password needs `tls` or `starttls`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Email {
+    smtp: Smtp,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    reply_to: Option<Mailbox>,
+}
+
+/// What goes into a mail.
+struct Letter<'a> {
+    id: Uuid,
+    at: SystemTime,
+    to: &'a [Mailbox],
+    subject: &'a str,
+    text: String,
+    html: String,
+    picture: Option<Vec<u8>>,
+    thread: Option<Uuid>,
+}
+
+impl Email {
+    pub(crate) fn new(settings: &EmailSettings) -> Result<Self, String> {
+        let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|error| format!("{text}: {error}"));
+        Ok(Self {
+            smtp: Smtp::new(settings)?,
+            from: mailbox(&settings.from)?,
+            to: settings.to.iter().map(mailbox).collect::<Result<_, _>>()?,
+            reply_to: settings.reply_to.as_ref().map(mailbox).transpose()?,
+        })
+    }
+
+    /// What the server said to it.
+    pub(crate) async fn send(&self, message: &Message) -> Result<Option<String>, SendError> {
+        // Without a picture a mail is still a mail.
+        let picture = match message.chart.clone() {
+            Some(chart) => {
+                tokio::task::spawn_blocking(move || chart.line.png().ok()).await.unwrap_or_default()
+            }
+            None => None,
+        };
+        let letter = Letter {
+            id: message.id,
+            at: message.at.into(),
+            to: &self.to,
+            subject: &subject(message),
+            text: page::text(message),
+            html: page::html(message, picture.as_ref().map(|_| PICTURE))?,
+            picture,
+            thread: message.thread.as_ref().map(|(first, _)| *first),
+        };
+        self.post(letter).await
+    }
+
+    pub(crate) async fn send_document(&self, document: &Document<'_>) -> Result<(), SendError> {
+        let to: Vec<Mailbox> = document
+            .to
+            .iter()
+            .map(|text| text.parse().map_err(|_| SendError::permanent(format!("`{text}` is no address"))))
+            .collect::<Result<_, _>>()?;
+        let letter = Letter {
+            id: document.id,
+            at: document.at.into(),
+            to: if to.is_empty() { &self.to } else { &to },
+            subject: document.subject,
+            text: document.text.to_owned(),
+            html: document.html.to_owned(),
+            picture: None,
+            thread: None,
+        };
+        self.post(letter).await.map(drop)
+    }
+
+    async fn post(&self, letter: Letter<'_>) -> Result<Option<String>, SendError> {
+        let mail = self
+            .mail(letter)
+            .map_err(|error| SendError::permanent(format!("the mail cannot be written: {error}")))?;
+        self.smtp.send(mail.envelope(), &mail.formatted()).await.map(Some)
+    }
+
+    fn mail(&self, letter: Letter<'_>) -> Result<lettre::Message, Box<dyn std::error::Error + Send + Sync>> {
+        let header =
+            |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
+        let mut builder = lettre::Message::builder()
+            .from(self.from.clone())
+            .subject(letter.subject)
+            .message_id(Some(self.message_id(letter.id)))
+            .date(letter.at)
+            // No answer from a machine to a machine.
+            .raw_header(header("Auto-Submitted", "auto-generated"));
+        for to in letter.to {
+            builder = builder.to(to.clone());
+        }
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
+        if let Some(first) = letter.thread {
+            let first = self.message_id(first);
+            builder = builder.in_reply_to(first.clone()).references(first);
+        }
+        let html = SinglePart::html(letter.html);
+        let alternative = MultiPart::alternative().singlepart(SinglePart::plain(letter.text));
+        let body = match letter.picture {
+            Some(picture) => {
+                let picture = Attachment::new_inline(PICTURE.to_owned())
+                    .body(picture, ContentType::parse("image/png")?);
+                alternative.multipart(MultiPart::related().singlepart(html).singlepart(picture))
+            }
+            None => alternative.singlepart(html),
+        };
+        Ok(builder.multipart(body)?)
+    }
+
+    fn message_id(&self, id: Uuid) -> String {
+        format!("<{id}@{}>", self.from.email.domain())
+    }
+}
+
+/// One line, bounded: a title may hold what a service told.
+fn subject(message: &Message) -> String {
+    let line: String =
+        message.title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    if message.status == "resolved" { line } else { format!("[{}] {line}", message.severity) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_that_cannot_work_are_told_with_what_would_be_right() {
+        let valid = json!({"name": "m", "host": "mail.example.com", "from": "D <d@example.com>", "to": ["ops@example.com"]});
+        let check = |key: &str, value: serde_json::Value| {
+            let mut settings = valid.clone();
+            settings[key] = value;
+            serde_json::from_value::<EmailSettings>(settings).unwrap().validate()
+        };
+        assert_eq!(check("port", json!(2525)), Ok(()));
+        for (key, value, wrong, told) in [
+            ("from", json!("dogwatch"), "from", "is no address"),
+            ("to", json!([]), "to", "at least one"),
+            ("to", json!(["a@b.c", "x"]), "to.1", "is no address"),
+            ("username", json!("me"), "password", "both"),
+        ] {
+            let (at, reason) = check(key, value).unwrap_err();
+            assert!(at == wrong && reason.contains(told), "{at}: {reason}");
+        }
+    }
+}

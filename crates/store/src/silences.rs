@@ -1,0 +1,82 @@
+//! `silences`: what people do not want to hear of for a while.
+
+use chrono::{DateTime, Utc};
+use dogwatch_alerting::{Matcher, Silence};
+use serde::Serialize;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::Store;
+use crate::error::StoreError;
+
+/// Silences that one look returns.
+const MAX_ROWS: i64 = 1000;
+
+/// A silence.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoredSilence {
+    /// Its identity.
+    pub id: Uuid,
+    /// Which alerts.
+    pub matcher: Matcher,
+    /// From when.
+    pub starts_at: DateTime<Utc>,
+    /// To when.
+    pub ends_at: DateTime<Utc>,
+    /// Who has made it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+}
+
+impl From<StoredSilence> for Silence {
+    fn from(stored: StoredSilence) -> Self {
+        let StoredSilence { matcher, starts_at, ends_at, created_by, comment, .. } = stored;
+        Self { matcher, starts_at, ends_at, comment: format!("{created_by}: {comment}") }
+    }
+}
+
+impl Store {
+    /// Keeps a silence.
+    pub async fn insert_silence(&self, silence: &StoredSilence) -> Result<(), StoreError> {
+        let insert = sqlx::query!(
+            "INSERT INTO silences (id, matcher, starts_at, ends_at, created_by, comment) VALUES ($1, $2, $3, $4, $5, $6)",
+            silence.id,
+            Json(&silence.matcher) as Json<&Matcher>,
+            silence.starts_at,
+            silence.ends_at,
+            silence.created_by,
+            silence.comment
+        );
+        insert.execute(&self.pool).await.map(drop).map_err(StoreError::query("store a silence"))
+    }
+
+    /// Silences that are not over, the one that ends first first.
+    pub async fn silences(&self, now: DateTime<Utc>) -> Result<Vec<StoredSilence>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, matcher AS "matcher: Json<Matcher>", starts_at, ends_at, created_by, comment
+               FROM silences WHERE ends_at > $1 ORDER BY ends_at LIMIT $2"#,
+            now,
+            MAX_ROWS
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read silences"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| StoredSilence {
+                id: row.id,
+                matcher: row.matcher.0,
+                starts_at: row.starts_at,
+                ends_at: row.ends_at,
+                created_by: row.created_by,
+                comment: row.comment,
+            })
+            .collect())
+    }
+
+    /// Ends a silence now. False when there is none, or it is over.
+    pub async fn end_silence(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let end = sqlx::query!("UPDATE silences SET ends_at = $2 WHERE id = $1 AND ends_at > $2", id, now);
+        let ended = end.execute(&self.pool).await.map_err(StoreError::query("end a silence"))?;
+        Ok(ended.rows_affected() == 1)
+    }
+}

@@ -1,0 +1,367 @@
+//! `/api/v1/performance/alerts` and `/silences`: what is and was wrong, who has seen it, who was told.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_alerting::{Matcher, Severity, Status};
+use dogwatch_jobs::{Finding, OrderError};
+use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, StoredSilence};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ApiState;
+use super::body::{self, OneOrMany, Optional};
+use super::error::Problem;
+use crate::metrics::Page;
+
+const MAX_TEXT: usize = 4000;
+const MAX_LABELS: usize = 50;
+const MAX_LIMIT: u32 = 500;
+const DEFAULT_LIMIT: u32 = 50;
+/// Notifications that are shown with an alert.
+const MAX_TOLD: u32 = 200;
+/// What a silence lasts where nothing is said, and at the most.
+const USUAL_SILENCE: TimeDelta = TimeDelta::hours(1);
+const MAX_SILENCE: TimeDelta = TimeDelta::days(366);
+/// Labels that set an alert apart from others, as a silence of it has them.
+const SETS_APART: [&str; 7] = ["alert_type", "service", "endpoint", "tenant", "host", "mount", "queue"];
+
+/// Which alerts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    status: Option<Status>,
+    tenant: Option<String>,
+    service: Option<String>,
+    endpoint: Option<String>,
+    hours: Option<u32>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// An alert with everything that is known of it.
+#[derive(Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    alert: Alert,
+    events: Vec<PastEvent>,
+    notifications: Vec<NotificationRecord>,
+}
+
+/// Something that another service has found wrong, or well again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindingRequest {
+    alert_type: String,
+    title: Option<String>,
+    #[serde(default)]
+    description: String,
+    #[serde(default = "medium")]
+    severity: Severity,
+    service: Option<String>,
+    endpoint: Option<String>,
+    tenant: Option<String>,
+    host: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    value: Option<f64>,
+    threshold: Option<f64>,
+    unit: Option<String>,
+    #[serde(default = "active")]
+    status: Wanted,
+}
+
+/// Whether it is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wanted {
+    Active,
+    Resolved,
+}
+
+fn medium() -> Severity {
+    Severity::Medium
+}
+fn active() -> Wanted {
+    Wanted::Active
+}
+
+/// What a person says of an alert.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Said {
+    by: Option<String>,
+    note: Option<String>,
+}
+
+/// How long not to hear of an alert.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SilenceAlert {
+    by: Option<String>,
+    comment: Option<String>,
+    #[serde(deserialize_with = "body::duration")]
+    duration: Option<std::time::Duration>,
+}
+
+/// A silence by labels.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewSilence {
+    #[serde(rename = "match")]
+    matcher: Matcher,
+    by: Option<String>,
+    #[serde(default)]
+    comment: String,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+}
+
+/// `GET /performance/alerts`: those seen last first.
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Page<Alert>>, Problem> {
+    let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let Query(asked) = asked.map_err(|error| wrong(error.body_text()))?;
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(wrong(format!("limit: `{limit}` is not between 1 and {MAX_LIMIT}")));
+    }
+    let behind = asked.cursor.as_deref().map(|cursor| {
+        place(cursor).ok_or_else(|| {
+            wrong(format!("cursor: `{cursor}` is none; write the next_cursor of the page before"))
+        })
+    });
+    let filter = AlertFilter {
+        status: asked.status,
+        tenant: asked.tenant,
+        service: asked.service,
+        endpoint: asked.endpoint,
+        since: asked.hours.map(|hours| state.clock.now() - TimeDelta::hours(hours.min(24 * 3660).into())),
+        behind: behind.transpose()?,
+        limit: limit + 1,
+    };
+    let mut items = state.store.alerts(&filter).await?;
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next_cursor = items.last().filter(|_| has_more).map(cursor);
+    Ok(Json(Page { items, next_cursor }))
+}
+
+fn cursor(alert: &Alert) -> String {
+    format!("{:x}.{}", alert.last_seen_at.timestamp_micros(), alert.id.simple())
+}
+
+fn place(cursor: &str) -> Option<(DateTime<Utc>, Uuid)> {
+    let (micros, id) = cursor.split_once('.')?;
+    let at = DateTime::from_timestamp_micros(i64::from_str_radix(micros, 16).ok()?)?;
+    Some((at, Uuid::try_parse(id).ok()?))
+}
+
+/// `GET /performance/alerts/{id}`: with its history, and who was told.
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    Path(id): Path<Uuid>,
+) -> Result<Json<Whole>, Problem> {
+    let alert = state.store.alert(id).await?.ok_or_else(|| absent(id))?;
+    let told = NotificationFilter { alert_id: Some(id), limit: MAX_TOLD, ..NotificationFilter::default() };
+    Ok(Json(Whole {
+        alert,
+        events: state.store.alert_events(id).await?,
+        notifications: state.store.notifications(&told).await?,
+    }))
+}
+
+/// `POST /performance/alerts`: creates alerts or updates those that are open, by type and scope.
+pub(super) async fn create_or_update(
+    State(state): State<ApiState>,
+    body: OneOrMany<FindingRequest>,
+) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
+    let many = body.many;
+    let found: Vec<(Finding, bool)> =
+        body.into_items().map(|(pointer, found)| found.check(&pointer)).collect::<Result<_, _>>()?;
+    let mut alerts = Vec::with_capacity(found.len());
+    for (finding, is_over) in found {
+        let fingerprint = finding.fingerprint.clone();
+        state.alerting.create_or_update(&state.store, finding, is_over, state.clock.now()).await?;
+        alerts.push(serde_json::json!(state.store.alert_of(&fingerprint).await?));
+    }
+    let body = if many { serde_json::Value::Array(alerts) } else { alerts.pop().unwrap_or_default() };
+    Ok((StatusCode::OK, Json(body)))
+}
+
+impl FindingRequest {
+    fn check(self, pointer: &str) -> Result<(Finding, bool), Problem> {
+        let wrong = |field: &str, reason: String| Err(Problem::at(format!("{pointer}/{field}"), reason));
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if self.alert_type.is_empty() || self.alert_type.len() > 100 || !self.alert_type.bytes().all(is_word)
+        {
+            return wrong(
+                "alert_type",
+                format!("`{}` is no word; write letters, digits, `_`, `-` and `.`", self.alert_type),
+            );
+        }
+        let scope = [
+            ("tenant", &self.tenant),
+            ("service", &self.service),
+            ("endpoint", &self.endpoint),
+            ("host", &self.host),
+        ];
+        let texts = [
+            ("title", self.title.as_ref()),
+            ("description", Some(&self.description)),
+            ("unit", self.unit.as_ref()),
+        ];
+        let texts = texts.into_iter().chain(scope.iter().map(|(field, text)| (*field, text.as_ref())));
+        for (field, text) in texts.filter_map(|(field, text)| Some((field, text?))) {
+            if text.len() > MAX_TEXT || text.contains('\0') {
+                return wrong(
+                    field,
+                    format!("has {} bytes, or a zero byte; write up to {MAX_TEXT}", text.len()),
+                );
+            }
+        }
+        let is_long =
+            |(label, value): (&String, &String)| label.len() + value.len() > MAX_TEXT || value.contains('\0');
+        if self.labels.len() > MAX_LABELS || self.labels.iter().any(is_long) {
+            return wrong("labels", format!("write up to {MAX_LABELS}, of up to {MAX_TEXT} bytes"));
+        }
+        let mut labels = self.labels;
+        labels.extend(
+            scope.iter().filter_map(|(label, value)| Some(((*label).to_owned(), value.as_ref()?.clone()))),
+        );
+        let parts =
+            std::iter::once(Some(&self.alert_type)).chain(scope.iter().map(|(_, value)| value.as_ref()));
+        let finding = Finding {
+            // Never that of a rule.
+            fingerprint: format!("api:{}", parts.flatten().cloned().collect::<Vec<_>>().join(":")),
+            title: self.title.unwrap_or_else(|| self.alert_type.replace('_', " ")),
+            alert_type: self.alert_type,
+            severity: Some(self.severity),
+            description: self.description,
+            labels,
+            value: self.value,
+            threshold: self.threshold,
+            unit: self.unit,
+        };
+        Ok((finding, self.status == Wanted::Resolved))
+    }
+}
+
+/// `POST /performance/alerts/{id}/acknowledge`.
+pub(super) async fn acknowledge(
+    State(state): State<ApiState>,
+    Path(id): Path<Uuid>,
+    Optional(said): Optional<Said>,
+) -> Result<Json<Alert>, Problem> {
+    let (by, note) = (said.by.as_deref().unwrap_or("api"), said.note.as_deref());
+    Ok(Json(state.alerting.acknowledge(&state.store, id, by, note, state.clock.now()).await?))
+}
+
+/// `POST /performance/alerts/{id}/resolve`.
+pub(super) async fn resolve(
+    State(state): State<ApiState>,
+    Path(id): Path<Uuid>,
+    Optional(said): Optional<Said>,
+) -> Result<Json<Alert>, Problem> {
+    let (by, note) = (said.by.as_deref().unwrap_or("api"), said.note.as_deref());
+    Ok(Json(state.alerting.resolve(&state.store, id, by, note, state.clock.now()).await?))
+}
+
+/// `POST /performance/alerts/{id}/silence`: not to hear of it, and of others of its type and scope, for a while.
+pub(super) async fn silence(
+    State(state): State<ApiState>,
+    Path(id): Path<Uuid>,
+    Optional(asked): Optional<SilenceAlert>,
+) -> Result<(StatusCode, Json<StoredSilence>), Problem> {
+    let alert = state.store.alert(id).await?.ok_or_else(|| absent(id))?;
+    let now = state.clock.now();
+    let length = asked.duration.map_or(Ok(USUAL_SILENCE), TimeDelta::from_std);
+    let length = length.ok().filter(|length| *length <= MAX_SILENCE);
+    let length = length.ok_or_else(|| Problem::at("/duration", "is longer than 366 days"))?;
+    let apart =
+        SETS_APART.iter().filter_map(|label| Some(((*label).to_owned(), alert.labels.get(*label)?.clone())));
+    let silence = StoredSilence {
+        id: Uuid::now_v7(),
+        matcher: Matcher::of(apart),
+        starts_at: now,
+        ends_at: now + length,
+        created_by: asked.by.unwrap_or_else(|| "api".to_owned()),
+        comment: asked.comment.unwrap_or(alert.title),
+    };
+    state.store.insert_silence(&silence).await?;
+    Ok((StatusCode::CREATED, Json(silence)))
+}
+
+/// `GET /performance/silences`: those that are not over.
+pub(super) async fn silences(State(state): State<ApiState>) -> Result<Json<Page<StoredSilence>>, Problem> {
+    Ok(Json(Page { items: state.store.silences(state.clock.now()).await?, next_cursor: None }))
+}
+
+/// `POST /performance/silences`.
+pub(super) async fn new_silence(
+    State(state): State<ApiState>,
+    body: OneOrMany<NewSilence>,
+) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
+    let many = body.many;
+    let now = state.clock.now();
+    let mut made = Vec::new();
+    for (pointer, asked) in body.into_items() {
+        let starts_at = asked.starts_at.unwrap_or(now);
+        let ends_at = asked.ends_at.unwrap_or(starts_at + USUAL_SILENCE);
+        if ends_at <= starts_at.max(now) || ends_at - now > MAX_SILENCE {
+            return Err(Problem::at(
+                format!("{pointer}/ends_at"),
+                "is not after `starts_at` and now, within 366 days",
+            ));
+        }
+        if asked.matcher.is_empty() {
+            let right = "is empty; write labels, or { \"alert_type\": \"*\" } for everything";
+            return Err(Problem::at(format!("{pointer}/match"), right));
+        }
+        made.push(StoredSilence {
+            id: Uuid::now_v7(),
+            matcher: asked.matcher,
+            starts_at,
+            ends_at,
+            created_by: asked.by.unwrap_or_else(|| "api".to_owned()),
+            comment: asked.comment,
+        });
+    }
+    for silence in &made {
+        state.store.insert_silence(silence).await?;
+    }
+    let body = if many { serde_json::json!(made) } else { serde_json::json!(made.pop()) };
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// `DELETE /performance/silences/{id}`: ends it now.
+pub(super) async fn end_silence(
+    State(state): State<ApiState>,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    if state.store.end_silence(id, state.clock.now()).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::new(StatusCode::NOT_FOUND, format!("no silence `{id}` lasts")))
+    }
+}
+
+fn absent(id: Uuid) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no alert `{id}`"))
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Store(error) => error.into(),
+            OrderError::Unknown(id) => absent(id),
+            resolved @ OrderError::Resolved(_) => Self::new(StatusCode::CONFLICT, resolved.to_string()),
+        }
+    }
+}

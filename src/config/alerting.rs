@@ -1,0 +1,95 @@
+//! Rules, routes and mutes of the settings, checked together: a route names channels, a rule may stand for one that is
+//! always there.
+
+use std::collections::{BTreeSet, HashSet};
+
+use dogwatch_alerting::{InhibitSettings, Matcher, Routing, Rule};
+use dogwatch_jobs::{Alerting, ServiceTarget};
+use secrecy::ExposeSecret;
+
+use super::Config;
+
+impl Config {
+    /// What alerts go by.
+    ///
+    /// # Errors
+    /// The key that is wrong, and what would be right.
+    pub fn alerting(&self) -> Result<Alerting, (String, String)> {
+        for (index, maintenance) in self.maintenance.iter().enumerate() {
+            maintenance.validate().map_err(|(key, reason)| (format!("maintenance.{index}.{key}"), reason))?;
+        }
+        let channels = self.notify.min_severities();
+        let known = || channels.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        for (index, quiet) in self.quiet_hours.iter().enumerate() {
+            if let Some(unknown) = quiet.channels.iter().find(|name| !channels.contains_key(*name)) {
+                let reason = format!("no channel is named `{unknown}`; there are: {}", known());
+                return Err((format!("quiet_hours.{index}.channels"), reason));
+            }
+        }
+        let routing = Routing::new(self.routes.clone(), channels.clone());
+        if let Some((index, unknown)) = routing.unknown_channel() {
+            let reason = format!("no channel is named `{unknown}`; there are: {}", known());
+            return Err((format!("routes.{index}.channels"), reason));
+        }
+        Ok(Alerting {
+            settings: self.alerts.clone(),
+            rules: self.all_rules()?,
+            routing,
+            maintenance: self.maintenance.clone(),
+            quiet_hours: self.quiet_hours.clone(),
+            inhibitions: self.inhibit.iter().cloned().chain(self.needs()?).collect(),
+        })
+    }
+
+    /// A service that fails because of one that it needs is told with that one.
+    fn needs(&self) -> Result<Vec<InhibitSettings>, (String, String)> {
+        let health_of = |service: &str| {
+            Matcher::of(
+                [("alert_type", "service_health"), ("service", service)]
+                    .map(|(a, b)| (a.to_owned(), b.to_owned())),
+            )
+        };
+        let mut all = Vec::new();
+        for (index, service) in self.services.iter().enumerate() {
+            for needed in &service.needs {
+                let own = ["dogwatch-postgres", "dogwatch-redis"];
+                if self.services.iter().all(|other| other.name != *needed) && !own.contains(&needed.as_str())
+                {
+                    return Err((
+                        format!("services.{index}.needs"),
+                        format!("no service is named `{needed}`"),
+                    ));
+                }
+                let (source, target) = (health_of(needed), health_of(&service.name));
+                all.push(InhibitSettings { source, target, equal: Vec::new() });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Services that tell of themselves.
+    pub fn heartbeats(&self) -> HashSet<String> {
+        let tells = |service: &&ServiceTarget| service.url.expose_secret().starts_with("heartbeat:");
+        self.services.iter().filter(tells).map(|service| service.name.clone()).collect()
+    }
+
+    /// Those of the settings, and those that are always there and have no other in their place.
+    fn all_rules(&self) -> Result<Vec<Rule>, (String, String)> {
+        let thresholds = &self.jobs.thresholds;
+        let mut rules = thresholds.rules(thresholds.window_minutes);
+        rules.retain(|built_in| self.rules.iter().all(|rule| rule.name != built_in.name));
+        for (index, settings) in self.rules.iter().enumerate() {
+            let rule = settings.rule().map_err(|(key, reason)| (format!("rules.{index}.{key}"), reason))?;
+            rules.extend(rule);
+        }
+        for (index, settings) in self.slos.iter().enumerate() {
+            rules.extend(settings.rules().map_err(|(key, reason)| (format!("slos.{index}.{key}"), reason))?);
+        }
+        let mut names = BTreeSet::new();
+        let twice = rules.iter().find(|rule| !names.insert(&rule.name));
+        match twice {
+            Some(rule) => Err(("rules".to_owned(), format!("`{}` is there twice", rule.name))),
+            None => Ok(rules),
+        }
+    }
+}

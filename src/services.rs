@@ -1,0 +1,36 @@
+//! How the checked services are, for people and machines: the API and the command line give the same answer.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_store::{ServiceHealth, Store, StoreError};
+use serde::Serialize;
+
+/// A service, and how much of the time it was up, 0 to 1; absent is what was not checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// How it is.
+    #[serde(flatten)]
+    pub health: ServiceHealth,
+    /// In the last day.
+    pub uptime_24h: Option<f64>,
+    /// In the last week.
+    pub uptime_7d: Option<f64>,
+    /// In the last thirty days.
+    pub uptime_30d: Option<f64>,
+}
+
+/// All of them, by name.
+pub async fn services(store: &Store, now: DateTime<Utc>) -> Result<Vec<Service>, StoreError> {
+    let (health, day, week, month) = tokio::try_join!(
+        store.service_health(),
+        store.uptime(now - TimeDelta::hours(24)),
+        store.uptime(now - TimeDelta::days(7)),
+        store.uptime(now - TimeDelta::days(30))
+    )?;
+    let service = |health: ServiceHealth| Service {
+        uptime_24h: day.get(&health.service).copied(),
+        uptime_7d: week.get(&health.service).copied(),
+        uptime_30d: month.get(&health.service).copied(),
+        health,
+    };
+    Ok(health.into_iter().map(service).collect())
+}
