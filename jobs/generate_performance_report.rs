@@ -1,40 +1,49 @@
-//! Writes a report of the last hours: requests, endpoints, hosts, services, alerts. As JSON for programs and as text
-//! for people.
+//! Writes a report of a period (`report.rs`): stores it as data, as text and as a page, and sends it by mail to whom the
+//! arguments name.
 //!
-//! The report is built from what is in the database and stored there; `dogwatch report` builds the same one without
-//! storing it.
+//! `dogwatch report` builds the same one without storing it. Who gets which report stands in schedules.toml: a schedule
+//! for each.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
+use dogwatch_notify::{Document, SendError};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
-use dogwatch_store::{
-    Alert, AlertFilter, DiskUsage, EndpointTiming, HostUsage, MetricFilter, RequestSummary, ServiceHealth,
-    Store, StoreError, StoredReport, Window,
-};
+use dogwatch_store::StoredReport;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::report::{Report, ReportQuestion};
 use crate::services::Services;
 
-/// Endpoints in a report.
-const ENDPOINTS: usize = 10;
-/// Alerts in a report.
-const ALERTS: u32 = 50;
-
 /// Arguments.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratePerformanceReport {
-    /// Hours that the report covers.
-    pub hours: u32,
+    /// Hours that the report covers; default 24.
+    pub hours: Option<u32>,
+    /// Or a day, a week, a month of thirty days.
+    pub period: Option<Period>,
+    /// Of this tenant alone.
+    pub tenant: Option<String>,
+    /// Of this service alone.
+    pub service: Option<String>,
+    /// The channel of mail by which it is sent; absent: it is stored alone.
+    pub channel: Option<String>,
+    /// To whom; absent: to those of the channel.
+    pub to: Vec<String>,
 }
 
-impl Default for GeneratePerformanceReport {
-    fn default() -> Self {
-        Self { hours: 24 }
-    }
+/// A usual length.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// 24 hours.
+    Day,
+    /// 7 days.
+    Week,
+    /// 30 days.
+    Month,
 }
 
 /// Where the report is.
@@ -43,6 +52,7 @@ pub struct Generated {
     report_id: Uuid,
     requests: i64,
     alerts: usize,
+    is_sent: bool,
 }
 
 impl Job for GeneratePerformanceReport {
@@ -53,150 +63,67 @@ impl Job for GeneratePerformanceReport {
     type Outcome = Generated;
 
     async fn run(self, cx: &Run<Services>) -> Result<Generated, JobError> {
-        if !(1..=24 * 90).contains(&self.hours) {
-            return Err(JobError::discard(format!(
-                "argument /hours: `{}` is not between 1 and 2160",
-                self.hours
-            )));
-        }
-        let now = cx.clock.now();
-        let report = Report::build(&cx.store, now - TimeDelta::hours(self.hours.into()), now).await?;
+        let until = cx.clock.now();
+        let length = self.length().map_err(JobError::discard)?;
+        let question = ReportQuestion {
+            since: until - length,
+            until,
+            tenant: self.tenant.clone(),
+            service: self.service.clone(),
+        };
+        let report = Report::build(&cx.store, &question).await?;
         let stored = StoredReport {
-            id: Uuid::now_v7(),
-            created_at: now,
+            // A job that is tried again writes the same report, and a mail that comes twice is one.
+            id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("report of job {}", cx.id()).as_bytes()),
+            created_at: until,
             window_start: report.window_start,
             window_end: report.window_end,
             body: serde_json::to_value(&report).map_err(JobError::discard)?,
+            title: report.title.clone(),
             text: report.text(),
+            html: report.html().map_err(JobError::discard)?,
         };
         cx.store.insert_report(&stored).await?;
-        Ok(Generated { report_id: stored.id, requests: report.requests.count, alerts: report.alerts.len() })
-    }
-}
-
-/// What happened in a window.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Where the window begins.
-    pub window_start: DateTime<Utc>,
-    /// Where it ends.
-    pub window_end: DateTime<Utc>,
-    /// All requests.
-    pub requests: RequestSummary,
-    /// The endpoints with the highest p95, at most ten.
-    pub slowest_endpoints: Vec<EndpointTiming>,
-    /// CPU and memory.
-    pub hosts: Vec<HostUsage>,
-    /// Disks.
-    pub disks: Vec<DiskUsage>,
-    /// The services and how they are now.
-    pub services: Vec<ServiceHealth>,
-    /// Alerts that were open at some time in the window, at most fifty.
-    pub alerts: Vec<Alert>,
-}
-
-impl Report {
-    /// Reads everything.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn build(store: &Store, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<Self, StoreError> {
-        let (window, all) = (Window { since: start, until: Some(end) }, MetricFilter::default());
-        let mut slowest_endpoints = store.response_times(window, &all).await?;
-        slowest_endpoints.sort_by(|a, b| b.p95_ms.total_cmp(&a.p95_ms));
-        slowest_endpoints.truncate(ENDPOINTS);
-        let mut alerts = store.alerts(&AlertFilter { limit: ALERTS, ..AlertFilter::default() }).await?;
-        alerts.retain(|alert| alert.resolved_at.is_none_or(|at| at >= start) && alert.first_seen_at < end);
-        Ok(Self {
-            window_start: start,
-            window_end: end,
-            requests: store.request_summary(window, &all).await?,
-            slowest_endpoints,
-            hosts: store.host_usage(start, end).await?,
-            disks: store.disk_usage(start, end).await?,
-            services: store.service_health().await?,
-            alerts,
-        })
-    }
-
-    /// The report for people, in lines of at most 100 characters.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing into a String cannot fail.
-        let _ = self.write(&mut text);
-        text
-    }
-
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
-        writeln!(
-            out,
-            "Performance report, {} to {} UTC",
-            minute(self.window_start),
-            minute(self.window_end)
-        )?;
-        self.write_requests(out)?;
-        writeln!(out, "\nHosts")?;
-        if self.hosts.is_empty() {
-            writeln!(out, "  no samples")?;
-        }
-        for host in &self.hosts {
-            let HostUsage { cpu_percent_mean, cpu_percent_max, memory_percent_mean, .. } = host;
-            writeln!(
-                out,
-                "  {:<24} CPU {cpu_percent_mean:.0} % (max {cpu_percent_max:.0} %), memory {memory_percent_mean:.0} %",
-                host.host
-            )?;
-        }
-        for disk in &self.disks {
-            let gigabytes = disk.total_bytes as f64 / 1e9;
-            writeln!(
-                out,
-                "  {:<24} {} {:.0} % of {gigabytes:.0} GB",
-                disk.host, disk.mount, disk.used_percent
-            )?;
-        }
-        writeln!(out, "\nServices")?;
-        if self.services.is_empty() {
-            writeln!(out, "  none checked")?;
-        }
-        for service in &self.services {
-            let took = service.response_time_ms.map(|ms| format!("{ms:.0} ms")).unwrap_or_default();
-            let why = service.error.as_deref().unwrap_or_default();
-            writeln!(out, "  {:<24} {:<10} {took} {why}", service.service, service.state.to_string())?;
-        }
-        writeln!(out, "\nAlerts")?;
-        if self.alerts.is_empty() {
-            writeln!(out, "  none")?;
-        }
-        for alert in &self.alerts {
-            let (severity, status) = (alert.severity.to_string(), alert.status.to_string());
-            writeln!(
-                out,
-                "  {severity:<8} {status:<12} {} ({}x, since {})",
-                alert.title,
-                alert.occurrences,
-                minute(alert.first_seen_at)
-            )?;
-        }
-        Ok(())
-    }
-
-    fn write_requests(&self, out: &mut String) -> std::fmt::Result {
-        let requests = &self.requests;
-        writeln!(out, "\nRequests")?;
-        let (Some(p50), Some(p95), Some(p99)) = (requests.p50_ms, requests.p95_ms, requests.p99_ms) else {
-            return writeln!(out, "  none");
+        let is_sent = match &self.channel {
+            Some(channel) => self.send(cx, channel, &stored).await.map(|()| true)?,
+            None => false,
         };
-        let share = 100.0 * requests.errors as f64 / requests.count as f64;
-        writeln!(out, "  {} requests, {} failed ({share:.2} %)", requests.count, requests.errors)?;
-        writeln!(out, "  p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms")?;
-        writeln!(out, "\nSlowest endpoints\n  {:>8} {:>8} {:>9}  endpoint", "p95 ms", "count", "errors")?;
-        for timing in &self.slowest_endpoints {
-            let EndpointTiming { service, method, endpoint, count, errors, p95_ms, .. } = timing;
-            writeln!(out, "  {p95_ms:>8.0} {count:>8} {errors:>9}  {service} {method} {endpoint}")?;
+        let (requests, alerts) = (report.requests.count, report.alerts.len());
+        Ok(Generated { report_id: stored.id, requests, alerts, is_sent })
+    }
+}
+
+impl GeneratePerformanceReport {
+    fn length(&self) -> Result<TimeDelta, String> {
+        let hours = match (self.hours, self.period) {
+            (Some(_), Some(_)) => {
+                return Err("argument /period: stands beside `hours`; write one of them".to_owned());
+            }
+            (None, Some(Period::Day) | None) => 24,
+            (None, Some(Period::Week)) => 168,
+            (None, Some(Period::Month)) => 720,
+            (Some(hours), None) => hours,
+        };
+        if (1..=24 * 400).contains(&hours) {
+            Ok(TimeDelta::hours(hours.into()))
+        } else {
+            Err(format!("argument /hours: `{hours}` is not between 1 and 9600"))
         }
-        Ok(())
+    }
+
+    async fn send(&self, cx: &Services, channel: &str, stored: &StoredReport) -> Result<(), JobError> {
+        let document = Document {
+            id: stored.id,
+            at: stored.created_at,
+            to: &self.to,
+            subject: &stored.title,
+            text: &stored.text,
+            html: &stored.html,
+        };
+        cx.notifier.send_document(channel, &document).await.map_err(|error| match error {
+            SendError::NoSuchChannel(_) | SendError::Permanent { .. } => JobError::discard(error),
+            error => error.into(),
+        })
     }
 }
 
@@ -204,44 +131,110 @@ impl Report {
 mod tests {
     use super::*;
     use crate::tests_support::Bench;
+    use dogwatch_testing::SmtpPeer;
 
-    #[tokio::test]
-    async fn a_report_is_stored_as_a_document_and_as_text() {
+    async fn filled() -> Bench {
         let bench = Bench::new("").await;
         let at = bench.clock.now() - TimeDelta::hours(1);
         bench.requests(at, 98, 200, 20.0).await;
         bench.requests(at, 2, 503, 900.0).await;
+        bench.requests(at - TimeDelta::hours(24), 50, 200, 10.0).await;
+        bench
+    }
+
+    #[tokio::test]
+    async fn a_report_is_stored_as_data_as_text_and_as_a_page() {
+        let bench = filled().await;
         let generated = GeneratePerformanceReport::default().run(&bench.cx).await.unwrap();
-        assert_eq!((generated.requests, generated.alerts), (100, 0));
+        assert_eq!((generated.requests, generated.alerts, generated.is_sent), (100, 0, false));
         let report = bench.cx.store.report(generated.report_id).await.unwrap().unwrap();
         assert_eq!(report.body["requests"]["errors"], 2);
         insta::assert_snapshot!(report.text, @r"
-        Performance report, 2026-05-19 12:00 to 2026-05-20 12:00 UTC
+        Performance of a day, 2026-05-19 12:00 to 2026-05-20 12:00 UTC
 
         Requests
-          100 requests, 2 failed (2.00 %)
-          p50 20 ms, p95 20 ms, p99 900 ms
+                                now       before    change
+          requests              100           50    +100 %
+          failed, %            2.00         0.00
+          p50, ms                20           10    +101 %
+          p95, ms                20           10    +101 %
+          p99, ms               900           10   +8900 %
+
+          requests     ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█▁
+          failed                                                     █
+          p95                                                        █
 
         Slowest endpoints
-            p95 ms    count    errors  endpoint
-                20      100         2  shop POST /pay
-
-        Hosts
-          no samples
+            p95 ms  requests   failed  endpoint
+                20       100        2  shop POST /pay
 
         Services
           none checked
 
         Alerts
           none
+
+        Machines
+          no samples
         ");
+        for part in ["<h1>Performance of a day</h1>", "<svg", "shop <code>POST /pay</code>"] {
+            assert!(report.html.contains(part), "{part}");
+        }
+        for elsewhere in ["src=", "href=", "url(", "@import"] {
+            assert!(!report.html.contains(elsewhere), "{elsewhere}: a page that stands alone");
+        }
+        // Tried again, it is the same report.
+        assert_eq!(
+            GeneratePerformanceReport::default().run(&bench.cx).await.unwrap().report_id,
+            generated.report_id
+        );
+        assert_eq!(bench.cx.store.reports(9).await.unwrap().len(), 1);
     }
 
     #[tokio::test]
     async fn an_empty_database_has_a_report_too() {
         let bench = Bench::new("").await;
-        let generated = GeneratePerformanceReport { hours: 1 }.run(&bench.cx).await.unwrap();
+        let job = GeneratePerformanceReport { hours: Some(1), ..Default::default() };
+        let generated = job.run(&bench.cx).await.unwrap();
         let report = bench.cx.store.report(generated.report_id).await.unwrap().unwrap();
         assert!(report.text.contains("Requests\n  none"), "{}", report.text);
+        assert!(report.html.contains("There were no requests"));
+    }
+
+    #[tokio::test]
+    async fn a_report_is_sent_to_whom_it_is_for() {
+        let peer = SmtpPeer::start().await;
+        let notify = serde_json::json!({
+            "log": {"enabled": true, "min_severity": "low"},
+            "email": [{"name": "mail", "host": "127.0.0.1", "port": peer.port(), "security": "none",
+                       "from": "dogwatch@example.com", "to": ["ops@example.com"]}],
+        });
+        let bench = Bench::with(serde_json::from_value(notify).unwrap()).await;
+        let job = |channel: &str, to: &[&str]| GeneratePerformanceReport {
+            period: Some(Period::Week),
+            channel: Some(channel.to_owned()),
+            to: to.iter().map(|to| (*to).to_owned()).collect(),
+            ..Default::default()
+        };
+        assert!(job("mail", &[]).run(&bench.cx).await.unwrap().is_sent);
+        assert!(job("mail", &["boss@example.com"]).run(&bench.cx).await.unwrap().is_sent);
+        let mails = peer.mails();
+        assert_eq!((mails[0].to.len(), mails[1].to.len()), (1, 1));
+        assert!(mails[0].to[0].contains("ops@") && mails[1].to[0].contains("boss@"));
+        assert_eq!(mails[0].header("Subject"), "Performance of a week");
+        assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
+        let error = job("log", &[]).run(&bench.cx).await.unwrap_err();
+        assert_eq!(error.next(), dogwatch_queue::NextStep::Discard);
+    }
+
+    #[test]
+    fn arguments_of_yesterday_are_understood() {
+        for args in ["{}", r#"{"hours": 24}"#, r#"{"period": "month", "service": "shop"}"#] {
+            let job: GeneratePerformanceReport = serde_json::from_str(args).unwrap();
+            assert!(job.length().is_ok(), "{args}");
+        }
+        let both =
+            GeneratePerformanceReport { hours: Some(1), period: Some(Period::Day), ..Default::default() };
+        assert!(both.length().is_err());
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Labels, Severity};
-use dogwatch_notify::{MAX_TIMEOUT, SendError};
+use dogwatch_notify::{Message, SendError};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{Delivery, Failure, StoreError};
 use futures_util::StreamExt;
@@ -25,12 +25,14 @@ use crate::services::Services;
 
 /// Messages that are sent at the same time: one a channel.
 const CONCURRENT: u32 = 20;
-/// How long a claimed message is this run's: longer than all steps of a channel can take.
-const CLAIM: Duration = Duration::from_secs(MAX_TIMEOUT.as_secs() * 6);
+/// How long a claimed message is this run's without a sign of life; after a crash another sends it then.
+const CLAIM: Duration = secs(30);
+/// How often that sign is given.
+const RENEW: Duration = secs(10);
 /// Rounds of one run; the rest follows in the next.
 const MAX_ROUNDS: u32 = 100;
 /// Pauses of a channel that is down.
-const BACK_OFF: Retry = Retry::exponential(u32::MAX, secs(4), mins(5));
+const BACK_OFF: Retry = Retry::exponential(u32::MAX, secs(2), mins(1));
 /// The alert about a channel that does not take what is sent.
 const CHANNEL_FAILED: &str = "channel_failed";
 /// Failures in a row that are one.
@@ -68,27 +70,7 @@ impl Job for SendPerformanceAlerts {
 
     async fn run(self, cx: &Run<Services>) -> Result<Sent, JobError> {
         cx.alerting.remind(&cx.store, cx.clock.now()).await?;
-        let mut sent = Sent::default();
-        let mut failures = Vec::new();
-        for _ in 0..MAX_ROUNDS {
-            put_together(cx).await?;
-            let claimed = cx.store.claim_deliveries(CONCURRENT, CLAIM, cx.clock.now()).await?;
-            if claimed.is_empty() {
-                break;
-            }
-            let mut deliveries = Vec::with_capacity(claimed.len());
-            for delivery in &claimed {
-                deliveries.push(deliver(cx, delivery));
-            }
-            let mut deliveries = futures_util::stream::iter(deliveries).buffer_unordered(CONCURRENT as usize);
-            while let Some(delivery) = deliveries.next().await {
-                match delivery? {
-                    Outcome::Delivered => sent.delivered += 1,
-                    Outcome::GivenUp => sent.given_up += 1,
-                    Outcome::Failed { error, again_in } => failures.push((error, again_in)),
-                }
-            }
-        }
+        let Round { sent, mut failures } = send_waiting(cx).await?;
         let Some(again_in) = failures.iter().map(|(_, again_in)| *again_in).min() else {
             return Ok(sent);
         };
@@ -97,6 +79,44 @@ impl Job for SendPerformanceAlerts {
         let tried = failed + sent.delivered + sent.given_up;
         Err(JobError::retry_after(again_in, NotDelivered { failed, tried, last }))
     }
+}
+
+/// What one round has come to.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// What arrived, and what was given up.
+    sent: Sent,
+    /// What did not arrive, and when it is tried again.
+    failures: Vec<(SendError, Duration)>,
+}
+
+/// Sends everything that waits and may be told now. Also for who does not wait for the job.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn send_waiting(cx: &Services) -> Result<Round, StoreError> {
+    let mut sent = Sent::default();
+    let mut failures = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        put_together(cx).await?;
+        let claimed = cx.store.claim_deliveries(CONCURRENT, CLAIM, cx.clock.now()).await?;
+        if claimed.is_empty() {
+            break;
+        }
+        let mut deliveries = Vec::with_capacity(claimed.len());
+        for delivery in &claimed {
+            deliveries.push(deliver(cx, delivery));
+        }
+        let mut deliveries = futures_util::stream::iter(deliveries).buffer_unordered(CONCURRENT as usize);
+        while let Some(delivery) = deliveries.next().await {
+            match delivery? {
+                Outcome::Delivered => sent.delivered += 1,
+                Outcome::GivenUp => sent.given_up += 1,
+                Outcome::Failed { error, again_in } => failures.push((error, again_in)),
+            }
+        }
+    }
+    Ok(Round { sent, failures })
 }
 
 /// Makes messages of what waits on each channel, as far as nobody else is at it.
@@ -133,7 +153,7 @@ enum Outcome {
 
 async fn deliver(cx: &Services, delivery: &Delivery) -> Result<Outcome, StoreError> {
     let message = message(cx, delivery).await?;
-    let error = match cx.notifier.send(&delivery.channel, &message, cx.clock.now()).await {
+    let error = match send(cx, delivery, &message).await {
         Ok(receipt) => {
             let now = cx.clock.now();
             let before = cx.store.delivered(delivery, receipt.as_deref(), now).await?;
@@ -161,6 +181,20 @@ async fn deliver(cx: &Services, delivery: &Delivery) -> Result<Outcome, StoreErr
         channel_fails(cx, delivery, &error, now).await?;
     }
     if failure == Failure::Permanent { Ok(Outcome::GivenUp) } else { Ok(Outcome::Failed { error, again_in }) }
+}
+
+/// Sends it, and keeps the claim meanwhile.
+async fn send(cx: &Services, delivery: &Delivery, message: &Message) -> Result<Option<String>, SendError> {
+    let mut sending = std::pin::pin!(cx.notifier.send(&delivery.channel, message, cx.clock.now()));
+    loop {
+        if let Ok(sent) = tokio::time::timeout(RENEW, &mut sending).await {
+            return sent;
+        }
+        let until = cx.clock.now() + TimeDelta::from_std(CLAIM).unwrap_or(TimeDelta::seconds(30));
+        if let Err(error) = cx.store.renew_claim(delivery, until).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a claim could not be renewed");
+        }
+    }
 }
 
 /// Full jitter could be nothing; a receiver that is down deserves a moment.

@@ -13,4 +13,5 @@ pub mod otlp;
 pub mod relay;
 pub mod services;
 pub mod telemetry;
+pub mod watchdog;
 pub mod wiring;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::relay::Relay;
+use crate::watchdog::Watchdog;
 
 const NO_REDIS: &str = "no Redis is configured: set REDIS_URL or `url` in [queue] of dogwatch.toml, \
                         or start `dogwatch up` in this folder";
@@ -53,9 +54,9 @@ pub fn control(client: &Client) -> Control {
     Control::new(client.clone(), dogwatch_jobs::registry().catalog())
 }
 
-/// Who runs jobs.
-pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
-    let services = Services {
+/// What jobs use.
+pub fn services(config: &Config) -> anyhow::Result<Services> {
+    Ok(Services {
         store: store(config)?,
         alerting: alerting(config)?,
         notifier: notifier(config)?,
@@ -70,16 +71,25 @@ pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
         targets: targets(config),
         watched_databases: config.watched_databases.clone(),
         settings: config.jobs.clone(),
-    };
+    })
+}
+
+/// Who runs jobs.
+pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
     let registry = dogwatch_jobs::registry();
     let settings = dogwatch_queue::Settings { celery: config.celery.clone(), ..config.queue.clone() };
-    Ok(Worker::new(queue(config)?, registry, services, settings, &host_name()))
+    Ok(Worker::new(queue(config)?, registry, services(config)?, settings, &host_name()))
 }
 
 /// Who enqueues what is due.
 pub fn scheduler(config: &Config, schedules: &Path) -> anyhow::Result<Scheduler> {
     let catalog = dogwatch_jobs::registry().catalog();
     Ok(Scheduler::new(queue(config)?, catalog, schedules.to_owned())?)
+}
+
+/// Who watches over the schedules.
+pub fn watchdog(config: &Config, schedules: &Path) -> anyhow::Result<Watchdog> {
+    Ok(Watchdog::new(services(config)?, dogwatch_jobs::registry().catalog(), schedules.to_owned()))
 }
 
 /// Who brings jobs from the outbox in Postgres to Redis.

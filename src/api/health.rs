@@ -6,16 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dogwatch_queue::scheduler::Schedules;
 use dogwatch_queue::{Inspector, Pulse, QueueCounts};
 use serde::Serialize;
 
 use super::ApiState;
+use crate::watchdog::{self, Watched};
 
 /// What a process that can work says.
 #[derive(Serialize)]
 struct Ready {
     postgres: &'static str,
     redis: &'static str,
+    /// Schedules whose job should have succeeded by now and has not. An API can work all the same.
+    overdue: Vec<Watched>,
 }
 
 /// A worker that has free slots and asks for no job for so long is stuck.
@@ -45,11 +49,26 @@ async fn liveness(pulse: Option<&Pulse>, inspector: &Inspector) -> (StatusCode, 
     (StatusCode::OK, "ok\n")
 }
 
-/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer, else 503 that says which does not.
+/// How the schedules fare; empty when there is no file of them here, or nobody can say.
+pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
+    let path = state.schedules.clone();
+    let catalog = dogwatch_jobs::registry().catalog();
+    let read = tokio::task::spawn_blocking(move || Schedules::read(&path, &catalog)).await;
+    let (Ok(Ok(schedules)), Ok(successes)) = (read, state.inspector.last_successes().await) else {
+        return Vec::new();
+    };
+    watchdog::watched(&schedules, &successes, state.since, state.clock.now())
+}
+
+/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer, else 503 that says which does not. Names the schedules
+/// that stand still.
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
-    let (postgres, redis) = tokio::join!(state.store.ping(), state.inspector.queues());
+    let (postgres, redis, mut overdue) =
+        tokio::join!(state.store.ping(), state.inspector.queues(), watched(&state));
+    overdue.retain(|watched| watched.is_overdue);
     let word = |ok: bool| if ok { "ok" } else { "away" };
     let code =
         if postgres.is_ok() && redis.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Ready { postgres: word(postgres.is_ok()), redis: word(redis.is_ok()) })).into_response()
+    (code, Json(Ready { postgres: word(postgres.is_ok()), redis: word(redis.is_ok()), overdue }))
+        .into_response()
 }

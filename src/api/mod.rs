@@ -3,16 +3,19 @@
 mod alerts;
 mod body;
 mod error;
+mod exposition;
 mod health;
 mod jobs;
 mod metric_windows;
 mod performance_metrics;
 mod queues;
+mod reports;
 mod services;
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
+use chrono::{DateTime, Utc};
 use dogwatch_jobs::Alerting;
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
 use dogwatch_store::{Intake, Store};
@@ -59,13 +63,17 @@ pub struct ApiState {
     pub control: Control,
     /// The time.
     pub clock: Clock,
+    /// Where the schedules stand, if they stand here.
+    pub schedules: PathBuf,
+    /// When this process began.
+    pub since: DateTime<Utc>,
     /// Whether the worker of this process goes on, where it has one.
     pub pulse: Option<Pulse>,
 }
 
 impl ApiState {
     /// From the settings. Has to be called inside a Tokio runtime.
-    pub fn new(config: &Config, pulse: Option<Pulse>) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, schedules: &Path, pulse: Option<Pulse>) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
         let (store, clock) = (wiring::store(config)?, Clock::system());
         let intake = Intake::start(store.clone());
@@ -79,6 +87,8 @@ impl ApiState {
             producer: wiring::producer(&client),
             inspector: wiring::inspector(&client),
             control: wiring::control(&client),
+            schedules: schedules.to_owned(),
+            since: clock.now(),
             clock,
             pulse,
         })
@@ -102,6 +112,8 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .route("/performance/metrics/endpoints", get(metric_windows::endpoints))
         .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests))
         .route("/performance/metrics/slow-queries", get(metric_windows::slow_queries))
+        .route("/performance/reports", get(reports::list))
+        .route("/performance/reports/{id}", get(reports::show))
         .route("/performance/services/health", get(services::health))
         .route("/heartbeats/{name}", post(services::beat))
         .route("/performance/alerts", get(alerts::list).post(alerts::create_or_update))
@@ -115,6 +127,7 @@ pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
         .nest("/api/v1", v1)
         .merge(otlp::router(state.otlp.clone()))
         .route("/livez", get(health::live))
+        .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(health::ready))
         .route("/readyz", get(health::ready))
         .fallback(error::not_found)

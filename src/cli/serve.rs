@@ -46,7 +46,7 @@ impl Api {
         let config = global.server_settings(flags.into_iter().collect())?;
         let stop = lifecycle::stop_on_signals()?;
         let mut roles = Roles::default();
-        start_api(&config, None, &stop, &mut roles).await?;
+        start_api(&config, global, None, &stop, &mut roles).await?;
         Ok(roles.finish(&stop).await)
     }
 }
@@ -72,6 +72,7 @@ impl Worker {
         }
         start_worker(worker, &config, &stop, &mut roles);
         start_relay(&config, &stop, &mut roles)?;
+        start_watchdog(&config, global, &stop, &mut roles)?;
         Ok(roles.finish(&stop).await)
     }
 }
@@ -81,11 +82,15 @@ pub(super) async fn scheduler(global: &Global) -> anyhow::Result<ExitCode> {
     let stop = lifecycle::stop_on_signals()?;
     let mut roles = Roles::default();
     start_scheduler(&config, global, &stop, &mut roles)?;
+    if config.store.url.is_some() {
+        start_watchdog(&config, global, &stop, &mut roles)?;
+    }
     Ok(roles.finish(&stop).await)
 }
 
 pub(super) async fn start_api(
     config: &Config,
+    global: &Global,
     pulse: Option<Pulse>,
     stop: &Stop,
     roles: &mut Roles,
@@ -93,7 +98,7 @@ pub(super) async fn start_api(
     let listener = api::bind(config.api.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!("the API listens on {url}");
-    let state = ApiState::new(config, pulse)?;
+    let state = ApiState::new(config, &global.schedules, pulse)?;
     for address in &config.otlp.listen {
         start_otlp(*address, &state, stop, roles).await?;
     }
@@ -133,6 +138,21 @@ pub(super) fn start_worker(
         worker.run(stop).await;
         Ok(())
     });
+}
+
+pub(super) fn start_watchdog(
+    config: &Config,
+    global: &Global,
+    stop: &Stop,
+    roles: &mut Roles,
+) -> anyhow::Result<()> {
+    let watchdog = wiring::watchdog(config, &global.schedules)?;
+    let stop = stop.clone();
+    roles.start("watchdog", async move {
+        watchdog.run(stop).await;
+        Ok(())
+    });
+    Ok(())
 }
 
 pub(super) fn start_relay(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use dogwatch_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::running::Running;
-use super::serve::{start_api, start_relay, start_scheduler, start_worker};
+use super::serve::{start_api, start_relay, start_scheduler, start_watchdog, start_worker};
 use super::{Global, flag, output, schedules};
 use crate::config::Config;
 use crate::lifecycle::{self, Roles};
@@ -77,7 +77,7 @@ async fn start(
 
     let mut roles = Roles::default();
     let worker = wiring::worker(config)?;
-    let api_url = start_api(config, Some(worker.pulse()), stop, &mut roles).await?;
+    let api_url = start_api(config, global, Some(worker.pulse()), stop, &mut roles).await?;
     let url = |secret: &Option<SecretString>| {
         secret.as_ref().map(|url| url.expose_secret().to_owned()).unwrap_or_default()
     };
@@ -95,6 +95,7 @@ async fn start(
     start_worker(worker, config, stop, &mut roles);
     start_relay(config, stop, &mut roles)?;
     start_scheduler(config, global, stop, &mut roles)?;
+    start_watchdog(config, global, stop, &mut roles)?;
     Ok(Some((roles, announcement)))
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod command_line;
 mod crash;
 mod database_spans;
+mod delivery;
 mod documentation;
 mod first_run;
 mod instrumented_apps;

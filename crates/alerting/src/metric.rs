@@ -138,10 +138,10 @@ impl Metric {
         }
     }
 
-    /// What it says, for people, such as "of requests fail".
+    /// What it is called.
     pub fn words(self) -> &'static str {
         match self {
-            Self::ErrorRate => "of requests fail",
+            Self::ErrorRate => "error rate",
             Self::ResponseTimeMs => "response time",
             Self::RequestRate => "requests",
             Self::CpuPercent => "CPU",

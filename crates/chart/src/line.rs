@@ -5,11 +5,10 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use resvg::{tiny_skia, usvg};
 
-/// Room at the edges for labels, in pixels.
+/// Room at the edges, in pixels; of the left and the lower one for labels, where there are any.
 const LEFT: f64 = 52.0;
-const RIGHT: f64 = 10.0;
-const TOP: f64 = 10.0;
 const BOTTOM: f64 = 22.0;
+const EDGE: f64 = 10.0;
 /// Of the picture in a mail, which may be shown on a screen with small pixels.
 const SCALE: f32 = 2.0;
 
@@ -44,19 +43,20 @@ struct Scales {
     begin_ms: f64,
     length_ms: f64,
     most: f64,
-    width: f64,
-    height: f64,
+    left: f64,
+    right: f64,
+    bottom: f64,
 }
 
 impl Scales {
     fn x(&self, at: DateTime<Utc>) -> f64 {
         let part = (at.timestamp_millis() as f64 - self.begin_ms) / self.length_ms;
-        LEFT + part * (self.width - LEFT - RIGHT)
+        self.left + part * (self.right - self.left)
     }
 
     fn y(&self, value: f64) -> f64 {
         let part = (value / self.most).clamp(0.0, 1.0);
-        self.height - BOTTOM - part * (self.height - TOP - BOTTOM)
+        self.bottom - part * (self.bottom - EDGE)
     }
 }
 
@@ -86,7 +86,7 @@ impl LineChart {
         self.points.iter().filter_map(|point| point.value).filter(|value| value.is_finite()).reduce(f64::max)
     }
 
-    fn scales(&self) -> Scales {
+    fn scales(&self, with_text: bool) -> Scales {
         let begin = self.points.first().map_or(0.0, |point| point.at.timestamp_millis() as f64);
         let end = self.points.last().map_or(1.0, |point| point.at.timestamp_millis() as f64);
         let values =
@@ -96,13 +96,14 @@ impl LineChart {
             begin_ms: begin,
             length_ms: (end - begin).max(1.0),
             most: round_up(most),
-            width: f64::from(self.width),
-            height: f64::from(self.height),
+            left: if with_text { LEFT } else { EDGE },
+            right: f64::from(self.width) - EDGE,
+            bottom: f64::from(self.height) - if with_text { BOTTOM } else { EDGE },
         }
     }
 
     fn draw(&self, with_text: bool) -> String {
-        let scales = self.scales();
+        let scales = self.scales(with_text);
         let (grid, line, alarm, before) = if with_text {
             ("currentColor", "var(--accent, #2563eb)", "var(--alarm, #dc2626)", "currentColor")
         } else {
@@ -120,14 +121,14 @@ impl LineChart {
             let (y, value) = (scales.y(scales.most * part), scales.most * part);
             let _ = write!(
                 svg,
-                r#"<line x1="{LEFT}" y1="{y:.1}" x2="{:.1}" y2="{y:.1}" stroke="{grid}" stroke-opacity="0.25"/>"#,
-                scales.width - RIGHT
+                r#"<line x1="{:.1}" y1="{y:.1}" x2="{:.1}" y2="{y:.1}" stroke="{grid}" stroke-opacity="0.25"/>"#,
+                scales.left, scales.right
             );
             if with_text {
                 let _ = write!(
                     svg,
                     r#"<text x="{:.1}" y="{:.1}" font-size="11" text-anchor="end" fill="currentColor" fill-opacity="0.7">{}</text>"#,
-                    LEFT - 6.0,
+                    scales.left - 6.0,
                     y + 4.0,
                     label(value, &self.unit)
                 );
@@ -144,8 +145,8 @@ impl LineChart {
             let y = scales.y(threshold);
             let _ = write!(
                 svg,
-                r#"<line x1="{LEFT}" y1="{y:.1}" x2="{:.1}" y2="{y:.1}" stroke="{alarm}" stroke-dasharray="5 4"/>"#,
-                scales.width - RIGHT
+                r#"<line x1="{:.1}" y1="{y:.1}" x2="{:.1}" y2="{y:.1}" stroke="{alarm}" stroke-dasharray="5 4"/>"#,
+                scales.left, scales.right
             );
         }
         svg.push_str("</svg>");
@@ -161,7 +162,7 @@ impl LineChart {
                 svg,
                 r#"<text x="{:.1}" y="{:.1}" font-size="11" text-anchor="{anchor}" fill="currentColor" fill-opacity="0.7">{}</text>"#,
                 scales.x(point.at),
-                scales.height - 6.0,
+                f64::from(self.height) - 6.0,
                 point.at.format(format)
             );
         }

@@ -240,7 +240,79 @@ fn subject(message: &Message) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests_support::message;
+    use dogwatch_testing::{SmtpFault, SmtpPeer};
     use serde_json::json;
+
+    fn email(port: u16, more: &serde_json::Value) -> Email {
+        crate::tests_support::tls();
+        let mut settings = json!({
+            "name": "m", "host": "127.0.0.1", "port": port, "security": "none", "timeout": "500ms",
+            "from": "Dogwatch <dogwatch@example.com>", "to": ["Ops <ops@example.com>", "boss@example.com"],
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            settings[key] = value.clone();
+        }
+        Email::new(&serde_json::from_value(settings).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_mail_has_text_html_and_a_picture_and_belongs_to_its_thread() {
+        let peer = SmtpPeer::start().await;
+        let email = email(peer.port(), &json!({"reply_to": "team@example.com"}));
+        let first = message(1, 0);
+        assert_eq!(email.send(&first).await.unwrap().as_deref(), Some("kept"));
+        let later = Message { id: Uuid::from_u128(0x18), thread: Some((first.id, None)), ..message(0, 1) };
+        email.send(&later).await.unwrap();
+        let mails = peer.mails();
+        let id = format!("<{}@example.com>", first.id);
+        assert_eq!((mails[0].header("Message-ID"), mails[0].to.len()), (id.clone(), 2));
+        assert_eq!(mails[0].header("Subject"), "[high] shop: 50.0 % of requests fail");
+        assert_eq!(mails[0].header("Date"), "Wed, 20 May 2026 12:17:00 +0000");
+        assert_eq!(
+            (mails[0].header("Reply-To"), mails[0].header("Auto-Submitted")),
+            ("team@example.com".into(), "auto-generated".into())
+        );
+        assert_eq!((mails[1].header("In-Reply-To"), mails[1].header("References")), (id.clone(), id));
+        for part in ["multipart/alternative", "text/plain", "text/html", "image/png", "Content-ID: <chart>"] {
+            assert!(mails[0].text.contains(part), "{part}");
+        }
+    }
+
+    #[tokio::test]
+    async fn how_far_a_mail_came_is_known() {
+        let peer = SmtpPeer::start().await;
+        let email = email(peer.port(), &json!({}));
+        let send = async || email.send(&message(1, 0)).await.unwrap_err();
+        peer.fail(SmtpFault::Busy);
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
+        peer.fail(SmtpFault::Recipient(451));
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
+        peer.fail(SmtpFault::Recipient(550));
+        let refused = send().await;
+        assert!(
+            matches!(refused, SendError::Permanent { .. }) && refused.to_string().contains("550"),
+            "{refused}"
+        );
+        peer.fail(SmtpFault::Text(452));
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
+        peer.fail(SmtpFault::Slow(Duration::from_secs(5)));
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
+        assert!(peer.mails().is_empty());
+        peer.fail(SmtpFault::HangUpAfterText);
+        assert!(matches!(send().await, SendError::Unknown { .. }), "it may have arrived");
+        assert_eq!(peer.mails().len(), 1);
+        peer.pause().await;
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
+        peer.resume().await;
+        peer.fail(SmtpFault::None);
+        // A connection that is gone is made anew.
+        email.send(&message(1, 0)).await.unwrap();
+        peer.pause().await;
+        peer.resume().await;
+        email.send(&message(1, 0)).await.unwrap();
+        assert_eq!(peer.mails().len(), 3);
+    }
 
     #[test]
     fn settings_that_cannot_work_are_told_with_what_would_be_right() {

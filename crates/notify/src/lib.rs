@@ -28,7 +28,7 @@ pub use self::limit::Limit;
 pub use self::log::LogSettings;
 pub use self::message::{Chart, Event, MAX_NAMED, Message, Told};
 pub use self::pagerduty::PagerdutySettings;
-pub use self::settings::{MAX_TIMEOUT, Settings};
+pub use self::settings::Settings;
 pub use self::slack::SlackSettings;
 pub use self::teams::TeamsSettings;
 pub use self::webhook::WebhookSettings;

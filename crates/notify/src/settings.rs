@@ -44,8 +44,8 @@ pub(crate) fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
 
-/// The longest that a receiver may take: a message is claimed for a little longer.
-pub const MAX_TIMEOUT: Duration = Duration::from_mins(1);
+/// The longest that a receiver may take.
+const MAX_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What all channels have, and what else their settings find wrong.
 struct Checked<'a> {

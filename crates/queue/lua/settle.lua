@@ -8,6 +8,7 @@
 -- Cost: O(log n) a claim.
 -- Invariant: of the claims of a job, only the last one is accepted, and once.
 local answers, settled, records, done, counts, ids, some_dead = {}, {}, {}, {}, {}, {}, false
+local succeeded = {}
 for i = 3, #ARGV, 9 do ids[#ids + 1] = ARGV[i] end
 local runs, places = call('HMGET', RUN, unpack(ids)), call('HMGET', Q .. ':place', unpack(ids))
 local cancels = call('HMGET', Q .. ':cancel', unpack(ids))
@@ -63,6 +64,7 @@ for n, id in ipairs(ids) do
       records[#records + 1] = id
       records[#records + 1] = text
       count(job .. ':' .. outcome, 1)
+      if outcome == 'succeeded' then succeeded[job] = true end
       if run_ms ~= '' then
         count(job .. ':ms', run_ms)
         count(job .. ':b' .. ARGV[i + 7], 1)
@@ -94,4 +96,5 @@ end
 local stats = Q .. ':stats:' .. int(math.floor(now / 60000))
 for field, n in pairs(counts) do call('HINCRBY', stats, field, int(n)) end
 call('EXPIRE', stats, 90000)
+for job in pairs(succeeded) do call('HSET', Q .. ':last_success', job, now_text) end
 return answers

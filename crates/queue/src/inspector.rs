@@ -1,8 +1,9 @@
 //! Reads what is in the queues. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::client::Client;
@@ -201,6 +202,23 @@ impl Inspector {
             all.extend(history::read(&self.client, &queue, minutes.max(1)).await?);
         }
         Ok(all)
+    }
+
+    /// When each job succeeded last, whatever the queue.
+    pub async fn last_successes(&self) -> Result<BTreeMap<String, DateTime<Utc>>, QueueError> {
+        let mut last: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
+        for queue in self.queues().await? {
+            let times: HashMap<String, i64> = redis::cmd("HGETALL")
+                .arg(self.client.queue(&queue).family("last_success"))
+                .query_async(&mut self.client.connection())
+                .await
+                .map_err(QueueError::redis("read when jobs succeeded last"))?;
+            for (job, ms) in times {
+                let Some(at) = DateTime::from_timestamp_millis(ms) else { continue };
+                last.entry(job).and_modify(|known| *known = (*known).max(at)).or_insert(at);
+            }
+        }
+        Ok(last)
     }
 
     /// The workers that live.

@@ -240,6 +240,18 @@ impl Store {
         Ok(deliveries)
     }
 
+    /// Keeps a message for this caller until then, while it is being sent. False when it is no longer this caller's.
+    pub async fn renew_claim(&self, delivery: &Delivery, until: DateTime<Utc>) -> Result<bool, StoreError> {
+        let renew = sqlx::query!(
+            "UPDATE deliveries SET not_before = $3 WHERE id = $1 AND claim = $2 AND delivered_at IS NULL",
+            delivery.id,
+            delivery.claim,
+            until
+        );
+        let renewed = renew.execute(&self.pool).await.map_err(StoreError::query("renew a claim"))?;
+        Ok(renewed.rows_affected() == 1)
+    }
+
     /// Notes that the receiver has it, whoever finds that out; says how its channel was before.
     pub async fn delivered(
         &self,

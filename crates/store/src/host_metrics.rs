@@ -96,6 +96,19 @@ pub struct DiskUsage {
     pub sampled_at: DateTime<Utc>,
 }
 
+/// How a disk fills.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiskGrowth {
+    /// The machine.
+    pub host: String,
+    /// Where it is mounted.
+    pub mount: String,
+    /// How much more is in use from day to day, by a line through the samples (least squares).
+    pub bytes_per_day: f64,
+    /// Days until it is full at that pace; absent when it does not fill.
+    pub full_in_days: Option<f64>,
+}
+
 /// A host at a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct HostNow {
@@ -252,5 +265,46 @@ impl Store {
             MAX_ROWS
         );
         disks.fetch_all(&self.pool).await.map_err(StoreError::query("read disks"))
+    }
+
+    /// How each disk fills, by the samples in `[since, until)`; of those that were sampled for six hours at least.
+    pub async fn disk_growth(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<DiskGrowth>, StoreError> {
+        let rows = sqlx::query!(
+            r#"
+            SELECT host, mount,
+                   86400 * regr_slope(used_bytes::double precision, extract(epoch FROM sampled_at)::double precision) AS per_day,
+                   max(total_bytes) AS "total!",
+                   (array_agg(used_bytes ORDER BY sampled_at DESC))[1] AS "used!"
+            FROM host_disks
+            WHERE sampled_at >= $1 AND sampled_at < $2
+            GROUP BY host, mount
+            HAVING max(sampled_at) - min(sampled_at) >= interval '6 hours'
+            ORDER BY host, mount
+            LIMIT $3
+            "#,
+            since,
+            until,
+            MAX_ROWS
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read how disks fill"))?;
+        let growth = |row: (String, String, Option<f64>, i64, i64)| {
+            let (host, mount, per_day, total, used) = row;
+            let bytes_per_day = per_day.unwrap_or_default();
+            let left = (total - used).max(0) as f64;
+            DiskGrowth {
+                host,
+                mount,
+                bytes_per_day,
+                full_in_days: (bytes_per_day > 1.0).then(|| left / bytes_per_day),
+            }
+        };
+        Ok(rows
+            .into_iter()
+            .map(|row| growth((row.host, row.mount, row.per_day, row.total, row.used)))
+            .collect())
     }
 }

@@ -55,7 +55,7 @@ pub use self::deliveries::{ChannelState, ChannelTurn, Delivery, Failure, OnChann
 pub use self::error::StoreError;
 pub use self::figures::Figures;
 pub use self::groups::GroupCursor;
-pub use self::host_metrics::{DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
+pub use self::host_metrics::{DiskGrowth, DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
 pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::{NewNotification, NotificationFilter, NotificationRecord};
@@ -63,7 +63,7 @@ pub use self::open_traces::Linked;
 pub use self::queries::{QueryExample, QueryTiming, QueryUser};
 pub use self::query_statistics::{ServerStatistics, StatementCounters, WatchError, read_statements};
 pub use self::recovery_attempts::RecoveryAttempt;
-pub use self::reports::StoredReport;
+pub use self::reports::{ReportHead, StoredReport};
 pub use self::request_metrics::{OPERATION, RequestMetric, SpanKey};
 pub use self::retention::{Expired, KEPT_TABLES};
 pub use self::rule_evaluations::RuleEvaluation;

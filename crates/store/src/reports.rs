@@ -21,24 +21,48 @@ pub struct StoredReport {
     pub window_end: DateTime<Utc>,
     /// For programs.
     pub body: Value,
-    /// For people.
+    /// One line.
+    pub title: String,
+    /// For terminals.
     pub text: String,
+    /// A page that stands alone.
+    pub html: String,
+}
+
+/// A report in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportHead {
+    /// Its identity.
+    pub id: Uuid,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Where its window begins.
+    pub window_start: DateTime<Utc>,
+    /// Where its window ends.
+    pub window_end: DateTime<Utc>,
+    /// One line.
+    pub title: String,
 }
 
 impl Store {
-    /// Stores a report.
+    /// Stores a report, in the place of the one with the same id.
     pub async fn insert_report(&self, report: &StoredReport) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
-            INSERT INTO performance_reports (id, created_at, window_start, window_end, body, text)
-            VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO performance_reports (id, created_at, window_start, window_end, body, title, text, html)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (id) DO UPDATE SET
+                created_at = excluded.created_at, window_start = excluded.window_start, window_end = excluded.window_end,
+                body = excluded.body, title = excluded.title, text = excluded.text, html = excluded.html
             "#,
             report.id,
             report.created_at,
             report.window_start,
             report.window_end,
             report.body,
-            report.text
+            report.title,
+            report.text,
+            report.html
         )
         .execute(&self.pool)
         .await
@@ -51,7 +75,7 @@ impl Store {
         sqlx::query_as!(
             StoredReport,
             r#"
-            SELECT id, created_at, window_start, window_end, body, text
+            SELECT id, created_at, window_start, window_end, body, title, text, html
             FROM performance_reports
             WHERE id = $1
             "#,
@@ -63,11 +87,11 @@ impl Store {
     }
 
     /// The newest reports first.
-    pub async fn reports(&self, limit: u32) -> Result<Vec<StoredReport>, StoreError> {
+    pub async fn reports(&self, limit: u32) -> Result<Vec<ReportHead>, StoreError> {
         sqlx::query_as!(
-            StoredReport,
+            ReportHead,
             r#"
-            SELECT id, created_at, window_start, window_end, body, text
+            SELECT id, created_at, window_start, window_end, title
             FROM performance_reports
             ORDER BY created_at DESC
             LIMIT $1

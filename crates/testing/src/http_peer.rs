@@ -24,6 +24,8 @@ pub struct Request {
     pub body: String,
     /// The body as it came.
     pub bytes: Vec<u8>,
+    /// Whether it was not refused: it is answered with success, perhaps late, or the connection was cut after it came.
+    pub is_kept: bool,
 }
 
 #[derive(Clone)]
@@ -153,7 +155,8 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     stream.read_exact(&mut bytes).await.ok()?;
     let answer = lock(state).answer.clone();
     let body = String::from_utf8_lossy(&bytes).into_owned();
-    lock(state).requests.push(Request { method, path, headers, body, bytes });
+    let is_kept = answer.hang_up || (200..300).contains(&answer.status);
+    lock(state).requests.push(Request { method, path, headers, body, bytes, is_kept });
     tokio::time::sleep(answer.delay).await;
     if answer.hang_up {
         return None;

@@ -19,6 +19,7 @@ mod http_peer;
 mod packages;
 mod redis;
 mod servers;
+mod smtp_peer;
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ pub use self::http_peer::{HttpPeer, Request};
 pub use self::packages::{install, made_once, python_with};
 pub use self::redis::{PrivateRedis, TestRedis};
 pub use self::servers::{POSTGRES_URL, REDIS_URL, Servers};
+pub use self::smtp_peer::{Mail, SmtpFault, SmtpPeer};
 
 /// Waits until the condition holds.
 ///

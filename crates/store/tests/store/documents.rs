@@ -31,6 +31,8 @@ fn report(created_at: DateTime<Utc>) -> StoredReport {
         window_start: created_at - TimeDelta::days(1),
         window_end: created_at,
         body: serde_json::json!({ "requests": 1 }),
+        title: "Report".to_owned(),
+        html: String::new(),
         text: "one request".to_owned(),
     }
 }

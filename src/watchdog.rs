@@ -1,0 +1,195 @@
+//! Watches over the schedules themselves: a job that should have succeeded by now and has not is an alert. It runs beside
+//! every role, asks Redis and Postgres itself, and, when it is the sending of alerts that stands still, sends them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_alerting::Severity;
+use dogwatch_jobs::{Finding, Services, send_waiting};
+use dogwatch_queue::scheduler::{Cadence, Schedules};
+use dogwatch_queue::{Catalog, Stop, error_chain};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_secs(15);
+/// What a run may be late: its interval twice, within these.
+const LEAST_GRACE: TimeDelta = TimeDelta::minutes(1);
+const MOST_GRACE: TimeDelta = TimeDelta::minutes(15);
+/// The kind of its alerts.
+const OVERDUE: &str = "schedule_overdue";
+/// What its alert about the queue itself is about.
+const REDIS: &str = "redis";
+/// The job that this does not wait for.
+const SENDING: &str = "send_performance_alerts";
+
+/// How a schedule fares.
+#[derive(Clone, Debug, Serialize)]
+pub struct Watched {
+    /// Its name.
+    pub schedule: String,
+    /// Its job.
+    pub job: String,
+    /// When that succeeded last; absent: not since anybody remembers.
+    pub last_success_at: Option<DateTime<Utc>>,
+    /// When it should have succeeded at the latest.
+    pub expected_by: DateTime<Utc>,
+    /// Whether that is over.
+    pub is_overdue: bool,
+}
+
+/// How the enabled schedules fare. One whose job never succeeded is counted from `since` on.
+pub fn watched(
+    schedules: &Schedules,
+    successes: &BTreeMap<String, DateTime<Utc>>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Vec<Watched> {
+    let look = |schedule: &dogwatch_queue::scheduler::Schedule| {
+        let last_success_at = successes.get(&schedule.job).copied();
+        let expected_by = expected_by(&schedule.cadence, last_success_at.unwrap_or(since))?;
+        Some(Watched {
+            schedule: schedule.name.clone(),
+            job: schedule.job.clone(),
+            last_success_at,
+            expected_by,
+            is_overdue: now > expected_by,
+        })
+    };
+    schedules.enabled().filter_map(look).collect()
+}
+
+/// The first time due after a success, and some grace; `None`: never again.
+fn expected_by(cadence: &Cadence, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let next = cadence.next_after(Timestamp::from_millisecond(last.timestamp_millis()).ok()?)?;
+    let after = cadence.next_after(next)?;
+    let interval = TimeDelta::milliseconds(after.as_millisecond() - next.as_millisecond());
+    let grace = (interval * 2).clamp(LEAST_GRACE, MOST_GRACE);
+    Some(DateTime::from_timestamp_millis(next.as_millisecond())? + grace)
+}
+
+/// The one who watches.
+pub struct Watchdog {
+    services: Services,
+    catalog: Catalog,
+    /// Without the file there is nothing to watch over.
+    schedules: PathBuf,
+    /// When this process began.
+    since: DateTime<Utc>,
+    /// Since when Redis does not answer.
+    redis_away_since: Option<DateTime<Utc>>,
+}
+
+impl std::fmt::Debug for Watchdog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watchdog").field("schedules", &self.schedules).finish_non_exhaustive()
+    }
+}
+
+impl Watchdog {
+    /// Over the schedules of a file.
+    pub fn new(services: Services, catalog: Catalog, schedules: PathBuf) -> Self {
+        let since = services.clock.now();
+        Self { services, catalog, schedules, since, redis_away_since: None }
+    }
+
+    /// Watches until it is told to stop.
+    pub async fn run(mut self, stop: Stop) {
+        while stop.drain.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+            if let Err(error) = self.look().await {
+                // Whatever it is, the roles beside tell of it too.
+                tracing::debug!(error = %error, "the schedules could not be watched");
+            }
+        }
+    }
+
+    /// One look.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn look(&mut self) -> anyhow::Result<()> {
+        let now = self.services.clock.now();
+        let Ok(schedules) = Schedules::read(&self.schedules, &self.catalog) else { return Ok(()) };
+        let successes = match self.services.inspector.last_successes().await {
+            Ok(successes) => successes,
+            Err(error) => {
+                let since = *self.redis_away_since.get_or_insert(now);
+                return self.tell(REDIS, Some(error_chain(&error)), now - since < LEAST_GRACE, now).await;
+            }
+        };
+        self.redis_away_since = None;
+        self.tell(REDIS, None, true, now).await?;
+        let mut sends = true;
+        for watched in watched(&schedules, &successes, self.since, now) {
+            let last = watched.last_success_at.map_or("never".to_owned(), |at| at.to_rfc3339());
+            let why = format!(
+                "its job `{}` should have succeeded by {}; last: {last}",
+                watched.job,
+                watched.expected_by.to_rfc3339()
+            );
+            self.tell(&watched.schedule, Some(why), !watched.is_overdue, now).await?;
+            sends &= watched.job != SENDING || !watched.is_overdue;
+        }
+        if !sends {
+            send_waiting(&self.services).await?;
+        }
+        Ok(())
+    }
+
+    /// Raises an alert about a schedule, or ends it.
+    async fn tell(
+        &self,
+        what: &str,
+        why: Option<String>,
+        is_well: bool,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let fingerprint = format!("{OVERDUE}:{what}");
+        let services = &self.services;
+        let known = services.store.alert_of(&fingerprint).await?;
+        if is_well && known.is_none_or(|alert| !alert.life().is_open()) {
+            return Ok(());
+        }
+        let title = if what == REDIS {
+            "the queue does not answer".to_owned()
+        } else {
+            format!("schedule {what} stands still")
+        };
+        let finding = Finding {
+            fingerprint,
+            alert_type: OVERDUE.to_owned(),
+            severity: Some(Severity::High),
+            title,
+            description: why.unwrap_or_default(),
+            labels: [("schedule".to_owned(), what.to_owned())].into(),
+            ..Finding::default()
+        };
+        services.alerting.create_or_update(&services.store, finding, is_well, now).await?;
+        if !is_well && what == REDIS {
+            // Then no job can.
+            send_waiting(services).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-05-20T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_may_be_late_by_its_interval_twice_within_bounds() {
+        let every = |seconds| Cadence::Every(Duration::from_secs(seconds));
+        assert_eq!(expected_by(&every(5), at("10:00:01")), Some(at("10:01:05")));
+        assert_eq!(expected_by(&every(300), at("10:01:00")), Some(at("10:15:00")));
+        let daily = Cadence::cron("30 3 * * *", TimeZone::UTC).unwrap();
+        assert_eq!(expected_by(&daily, at("03:30:02")).unwrap().to_rfc3339(), "2026-05-21T03:45:00+00:00");
+    }
+}
