@@ -168,9 +168,10 @@ impl Report {
             slower_endpoints: slower(&endpoints, &endpoints_before),
             slowest_endpoints: slowest(endpoints),
             costly_queries: store.query_timings(now, &filter, 0.0, None, TOP).await?,
-            hosts: store.host_usage(since, until).await?,
-            disks: store.disk_usage(since, until).await?,
-            disk_growth: store.disk_growth(until - GROWTH, until).await?,
+            // What was sampled in the minute that is under way too.
+            hosts: store.host_usage(since, question.until).await?,
+            disks: store.disk_usage(since, question.until).await?,
+            disk_growth: store.disk_growth(until - GROWTH, question.until).await?,
             services: services
                 .into_iter()
                 .map(|health| ServiceInPeriod { uptime: uptime.get(&health.service).copied(), health })
@@ -191,6 +192,7 @@ fn title(question: &ReportQuestion) -> String {
         24 => "of a day".to_owned(),
         168 => "of a week".to_owned(),
         _ if hours % 24 == 0 => format!("of {} days", hours / 24),
+        1 => "of an hour".to_owned(),
         _ => format!("of {hours} hours"),
     };
     let whose = [("service", &question.service), ("tenant", &question.tenant)];

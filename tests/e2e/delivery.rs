@@ -189,7 +189,7 @@ async fn each_alert_arrives_once_on_each_channel_whatever_fails_and_whoever_is_k
         let twice = came - ids.len();
         println!("{channel:<8} {told:>13} {messages:>9} {came:>9} {twice:>11}");
         // Two events of each alert, and what the channels had to tell of each other.
-        assert!(told >= 2 * ALERTS as i64, "{channel}: {told}");
+        assert!(usize::try_from(told).unwrap() >= 2 * ALERTS, "{channel}: {told}");
     }
     // Every message that is noted as delivered came, under its id; and none came under two.
     let mut connection = database.connection().await;

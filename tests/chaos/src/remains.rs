@@ -20,6 +20,9 @@ const BY_KEY: [&str; 9] =
 /// Workers that were there shortly before the end, all starts counted.
 const WORKERS_SEEN: u64 = 12;
 
+/// Names of jobs that succeed here.
+const JOB_NAMES: u64 = 5;
+
 /// How many entries a family may have.
 fn most(family: &str, minutes: u64) -> u64 {
     let kept = u64::from(KEEP_LITTLE.count);
@@ -29,6 +32,7 @@ fn most(family: &str, minutes: u64) -> u64 {
         // A counter, and whether it is paused.
         "control" => 2,
         "slots" => World::slot_fields(),
+        "last_success" => JOB_NAMES,
         "stats" => minutes + 2,
         // And the idle one.
         "queues" => QUEUES.len() as u64 + 1,
