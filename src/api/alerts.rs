@@ -240,7 +240,7 @@ impl FindingRequest {
         let finding = Finding {
             // Never that of a rule.
             fingerprint: format!("api:{}", parts.flatten().cloned().collect::<Vec<_>>().join(":")),
-            title: self.title.unwrap_or_else(|| self.alert_type.replace('_', " ")),
+            title: self.title.unwrap_or_else(|| title(&self.alert_type, &scope)),
             alert_type: self.alert_type,
             severity: Some(self.severity),
             description: self.description,
@@ -251,6 +251,13 @@ impl FindingRequest {
         };
         Ok((finding, self.status == Wanted::Resolved))
     }
+}
+
+/// Of an alert that has none: `shop POST /pay: payment provider`.
+fn title(alert_type: &str, scope: &[(&str, &Option<String>)]) -> String {
+    let subject = scope.iter().filter_map(|(_, value)| value.as_deref()).collect::<Vec<_>>().join(" ");
+    let kind = alert_type.replace('_', " ");
+    if subject.is_empty() { kind } else { format!("{subject}: {kind}") }
 }
 
 /// `POST /performance/alerts/{id}/acknowledge`.
