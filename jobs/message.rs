@@ -1,11 +1,13 @@
 //! A delivery in the words of the channels: what happened to each alert, the worst first, and how the figure was around it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_alerting::{Condition, Dimension, Reading, Rule, Scope, Severity, Source};
 use dogwatch_chart::{LineChart, Point};
 use dogwatch_notify::{Chart, Event, MAX_NAMED, Message};
+use dogwatch_queue::{error_chain, secs};
 use dogwatch_store::{Alert, AlertEvent, Delivery, HealthState, StoreError, Told};
 use uuid::Uuid;
 
@@ -17,12 +19,25 @@ const LATE: TimeDelta = TimeDelta::minutes(5);
 /// How much of the figure a picture shows, and in how many steps.
 const PICTURE: TimeDelta = TimeDelta::minutes(60);
 const STEPS: i32 = 30;
+/// How long the picture may take: the message is claimed meanwhile.
+const PICTURE_LIMIT: Duration = secs(5);
 
 /// The message that a delivery is.
 pub(crate) async fn message(cx: &Services, delivery: &Delivery) -> Result<Message, StoreError> {
     let mut message = words(delivery);
     name_dependents(cx, &mut message).await?;
-    message.chart = chart(cx, delivery).await?;
+    // Without a picture a message is still a message.
+    message.chart = match tokio::time::timeout(PICTURE_LIMIT, chart(cx, delivery)).await {
+        Ok(Ok(chart)) => chart,
+        Ok(Err(error)) => {
+            tracing::warn!(error = error_chain(&error), "a message goes without its picture");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("a message goes without its picture, which took too long");
+            None
+        }
+    };
     Ok(message)
 }
 

@@ -101,7 +101,9 @@ impl Plan {
             match found {
                 None => told.push(one),
                 Some(mute) if one.is_over && !is_end => {
-                    unsaid.insert((alert.id, one.sequence));
+                    if matches!(one.event, AlertEvent::Raised | AlertEvent::Reopened | AlertEvent::Flapping) {
+                        unsaid.insert((alert.id, one.sequence));
+                    }
                     self.suppressed.push((vec![one.id], mute.reason));
                 }
                 Some(mute) => {

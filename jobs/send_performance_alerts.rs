@@ -167,6 +167,10 @@ async fn deliver(cx: &Services, delivery: &Delivery) -> Result<Outcome, StoreErr
     let now = cx.clock.now();
     let (failure, again_in) = match &error {
         SendError::NoSuchChannel(_) | SendError::Permanent { .. } => (Failure::Permanent, Duration::ZERO),
+        // An attempt before this one may have arrived: only the same id lets the receiver tell.
+        SendError::NotReceived { retry_after, .. } if delivery.attempts > 1 => {
+            (Failure::Unknown, pause(delivery, *retry_after))
+        }
         SendError::NotReceived { retry_after, .. } => (Failure::NotReceived, pause(delivery, *retry_after)),
         SendError::Unknown { .. } => (Failure::Unknown, pause(delivery, None)),
     };
@@ -335,6 +339,24 @@ mod tests {
         let ids: Vec<_> =
             peer.requests().iter().map(|request| request.headers["webhook-id"].clone()).collect();
         assert!(ids.len() == 3 && ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
+    }
+
+    #[tokio::test]
+    async fn what_may_have_arrived_keeps_its_id_also_when_it_is_refused_afterwards() {
+        let peer = HttpPeer::start().await;
+        peer.hang_up();
+        let bench = bench(&peer).await;
+        set(&bench, "a", false).await;
+        SendPerformanceAlerts {}.run(&bench.cx).await.unwrap_err();
+        peer.answer(503, "busy");
+        bench.clock.advance(mins(2));
+        SendPerformanceAlerts {}.run(&bench.cx).await.unwrap_err();
+        peer.answer(200, "ok");
+        bench.clock.advance(mins(2));
+        while send(&bench).await != Sent::default() {}
+        let ids: Vec<_> =
+            peer.requests().iter().map(|request| request.headers["webhook-id"].clone()).collect();
+        assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 
     #[tokio::test]

@@ -116,13 +116,21 @@ impl Watchdog {
             Ok(successes) => successes,
             Err(error) => {
                 let since = *self.redis_away_since.get_or_insert(now);
-                return self.tell(REDIS, Some(error_chain(&error)), now - since < LEAST_GRACE, now).await;
+                // Not long enough to say so, and not well either: another process may know more.
+                if now - since < LEAST_GRACE {
+                    return Ok(());
+                }
+                return self.tell(REDIS, Some(error_chain(&error)), false, now).await;
             }
         };
         self.redis_away_since = None;
         self.tell(REDIS, None, true, now).await?;
         let mut sends = true;
         for watched in watched(&schedules, &successes, self.since, now) {
+            // Nobody remembers a success: that it is not overdue yet does not make it well.
+            if !watched.is_overdue && watched.last_success_at.is_none() {
+                continue;
+            }
             let last = watched.last_success_at.map_or("never".to_owned(), |at| at.to_rfc3339());
             let why = format!(
                 "its job `{}` should have succeeded by {}; last: {last}",

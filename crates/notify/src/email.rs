@@ -296,6 +296,9 @@ mod tests {
         );
         peer.fail(SmtpFault::Text(452));
         assert!(matches!(send().await, SendError::NotReceived { .. }));
+        // Late, but not refused: the conversation is not to go on a reply behind.
+        peer.fail(SmtpFault::SlowRecipient(Duration::from_millis(700)));
+        assert!(matches!(send().await, SendError::NotReceived { .. }));
         peer.fail(SmtpFault::Slow(Duration::from_secs(5)));
         assert!(matches!(send().await, SendError::NotReceived { .. }));
         assert!(peer.mails().is_empty());

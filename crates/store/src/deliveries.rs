@@ -153,14 +153,22 @@ impl Store {
     ) -> Result<Option<ChannelTurn>, StoreError> {
         let failed = || StoreError::query("take a channel in hand");
         let mut transaction = self.pool.begin().await.map_err(failed())?;
-        let is_free = sqlx::query_scalar!(
-            r#"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 8)) AND NOT EXISTS (
-                   SELECT FROM deliveries WHERE channel = $1
-                   AND delivered_at IS NULL AND failed_at IS NULL AND taken_apart_at IS NULL
-               ) AS "is_free!""#,
+        let alone = sqlx::query_scalar!(
+            r#"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 8)) AS "alone!""#,
             channel
         );
-        if !is_free.fetch_one(&mut *transaction).await.map_err(failed())? {
+        if !alone.fetch_one(&mut *transaction).await.map_err(failed())? {
+            return Ok(None);
+        }
+        // A statement of its own: it sees what whoever had the lock before has committed.
+        let is_busy = sqlx::query_scalar!(
+            r#"SELECT EXISTS (
+                   SELECT FROM deliveries WHERE channel = $1
+                   AND delivered_at IS NULL AND failed_at IS NULL AND taken_apart_at IS NULL
+               ) AS "is_busy!""#,
+            channel
+        );
+        if is_busy.fetch_one(&mut *transaction).await.map_err(failed())? {
             return Ok(None);
         }
         let waiting = waiting(&mut transaction, channel, now).await?;
@@ -199,6 +207,8 @@ impl Store {
             WITH due AS MATERIALIZED (
                 SELECT id FROM deliveries AS due
                 WHERE delivered_at IS NULL AND failed_at IS NULL AND taken_apart_at IS NULL AND not_before <= $1
+                  AND NOT EXISTS (SELECT FROM channel_states AS state
+                                  WHERE state.channel = due.channel AND state.not_before > $1)
                   AND NOT EXISTS (
                       SELECT FROM deliveries AS earlier
                       WHERE earlier.channel = due.channel
@@ -453,7 +463,7 @@ async fn waiting(
     let rows = sqlx::query!(
         r#"
         SELECT waiting.id, event, sequence, group_key, not_before, group_interval_ms, snapshot,
-               (alert.status = 'resolved' OR alert.reopened > sequence) AS "is_over!"
+               (alert.status IN ('resolved', 'pending') OR alert.reopened > sequence) AS "is_over!"
         FROM notifications AS waiting JOIN performance_alerts AS alert ON alert.id = alert_id
         WHERE channel = $1
           AND delivery_id IS NULL AND delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL

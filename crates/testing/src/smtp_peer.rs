@@ -40,6 +40,8 @@ pub enum SmtpFault {
     Busy,
     /// Answers each recipient with this.
     Recipient(u16),
+    /// Takes so long to answer each recipient.
+    SlowRecipient(Duration),
     /// Answers the text with this, and does not keep it.
     Text(u16),
     /// Keeps the text, and hangs up instead of an answer.
@@ -144,6 +146,9 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
                 "250 ok".to_owned()
             }
             "RCPT" => {
+                if let SmtpFault::SlowRecipient(pause) = fault(state) {
+                    tokio::time::sleep(pause).await;
+                }
                 if let SmtpFault::Recipient(code) = fault(state) {
                     format!("{code} no")
                 } else {

@@ -123,16 +123,19 @@ impl Smtp {
         self.step(Phase::Before, connection.command(Mail::new(envelope.from().cloned(), options))).await?;
         let (mut refused, mut last) = (0, None);
         for recipient in envelope.to() {
-            match self.step(Phase::Before, connection.command(Rcpt::new(recipient.clone(), Vec::new()))).await
-            {
-                Ok(_) => {}
-                Err(error) if connection.has_broken() => return Err(error),
-                Err(error) => {
-                    tracing::warn!(reason = %error, "the mail server refuses a recipient");
-                    refused += 1;
-                    last = Some(error);
-                }
+            let asking = connection.command(Rcpt::new(recipient.clone(), Vec::new()));
+            // Without an answer the conversation would go on a reply behind, and end before the server has judged the text.
+            let Ok(answer) = tokio::time::timeout(self.limit, asking).await else {
+                return Err(self.late(Phase::Before));
+            };
+            let Err(error) = answer else { continue };
+            let failed = failure(Phase::Before, &error);
+            if error.status().is_none() {
+                return Err(failed);
             }
+            tracing::warn!(reason = %failed, "the mail server refuses a recipient");
+            refused += 1;
+            last = Some(failed);
         }
         if let Some(error) = last
             && refused == envelope.to().len()
@@ -152,12 +155,12 @@ impl Smtp {
         if let Ok(done) = tokio::time::timeout(self.limit, work).await {
             return done.map_err(|error| failure(phase, &error));
         }
+        Err(self.late(phase))
+    }
+
+    fn late(&self, phase: Phase) -> SendError {
         let reason = format!("the mail server did not answer within {} ms", self.limit.as_millis());
-        Err(if phase == Phase::Content {
-            SendError::Unknown { reason }
-        } else {
-            SendError::not_received(reason)
-        })
+        if phase == Phase::Content { SendError::Unknown { reason } } else { SendError::not_received(reason) }
     }
 }
 
