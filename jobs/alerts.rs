@@ -302,30 +302,56 @@ impl Alerting {
     /// Reminds of what is still active, and tells others of what nobody has acknowledged; says how much that was.
     pub async fn remind(&self, store: &Store, now: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut noted = 0;
+        let mut due: Vec<(Alert, Vec<NewNotification>)> = Vec::new();
         for alert in store.open_alerts().await? {
-            let Some(raised_at) = alert.raised_at.filter(|_| alert.status == Status::Active) else {
+            let told = self.due(&alert, now);
+            if !told.is_empty() {
+                due.push((alert, told));
+            }
+        }
+        let ids: Vec<Uuid> = due.iter().map(|(alert, _)| alert.id).collect();
+        let reminders = store.last_reminders(&ids).await?;
+        for (alert, mut told) in due {
+            told.retain(|one| {
+                let last = reminders.get(&(alert.id, one.event, one.channel.clone()));
+                // While one waits to be told, another would tell nothing more.
+                last.is_none_or(|last| last.sequence < one.sequence && !last.is_waiting)
+            });
+            if told.is_empty() {
                 continue;
+            }
+            // By now it may be over, acknowledged, or open anew.
+            let turn = store.alert_turn(&alert.fingerprint).await?;
+            let is_as_it_was = |now: &&Alert| {
+                now.id == alert.id && now.status == Status::Active && now.reopened == alert.reopened
             };
-            let open_for = now - raised_at;
-            let mut told = Vec::new();
-            for route in self.routing.routes(&alert.labels, alert.severity) {
-                if let Some(times) = route.repeat.and_then(|repeat| times(open_for, repeat)) {
-                    // Reminders of one return are not those of another.
-                    let sequence = alert.reopened.saturating_mul(10_000).saturating_add(times);
-                    told.push(NewNotification {
-                        sequence,
-                        ..notification(AlertEvent::Reminded, &alert, route)
-                    });
-                }
+            if let Some(alert) = turn.alert().filter(is_as_it_was).cloned() {
+                noted += turn.remind(&alert, &told, now).await?;
             }
-            for (after, route) in self.routing.escalations(&alert.labels, alert.severity) {
-                if open_for >= after {
-                    told.push(notification(AlertEvent::Escalated, &alert, route));
-                }
-            }
-            noted += store.note_notifications(&alert, &told, now).await?;
         }
         Ok(noted)
+    }
+
+    /// What is to be told of an alert because time has passed; also what was told already.
+    fn due(&self, alert: &Alert, now: DateTime<Utc>) -> Vec<NewNotification> {
+        let Some(raised_at) = alert.raised_at.filter(|_| alert.status == Status::Active) else {
+            return Vec::new();
+        };
+        let open_for = now - raised_at;
+        let mut told = Vec::new();
+        for route in self.routing.routes(&alert.labels, alert.severity) {
+            if let Some(times) = route.repeat.and_then(|repeat| times(open_for, repeat)) {
+                // Reminders of one return are not those of another.
+                let sequence = alert.reopened.saturating_mul(10_000).saturating_add(times);
+                told.push(NewNotification { sequence, ..notification(AlertEvent::Reminded, alert, route) });
+            }
+        }
+        for (after, route) in self.routing.escalations(&alert.labels, alert.severity) {
+            if open_for >= after {
+                told.push(notification(AlertEvent::Escalated, alert, route));
+            }
+        }
+        told
     }
 
     /// Ends alerts of rules, and of services, that are no longer there; says how many.

@@ -23,9 +23,11 @@ const STEPS: i32 = 30;
 const PICTURE_LIMIT: Duration = secs(5);
 
 /// The message that a delivery is.
-pub(crate) async fn message(cx: &Services, delivery: &Delivery) -> Result<Message, StoreError> {
+pub(crate) async fn message(cx: &Services, delivery: &Delivery) -> Message {
     let mut message = words(delivery);
-    name_dependents(cx, &mut message).await?;
+    if let Err(error) = name_dependents(cx, &mut message).await {
+        tracing::warn!(error = error_chain(&error), "a message does not say what fails with a service");
+    }
     // Without a picture a message is still a message.
     message.chart = match tokio::time::timeout(PICTURE_LIMIT, chart(cx, delivery)).await {
         Ok(Ok(chart)) => chart,
@@ -38,7 +40,7 @@ pub(crate) async fn message(cx: &Services, delivery: &Delivery) -> Result<Messag
             None
         }
     };
-    Ok(message)
+    message
 }
 
 /// Says of a service that fails which of those that need it fail too: of them nobody is told otherwise.
@@ -93,6 +95,8 @@ fn words(delivery: &Delivery) -> Message {
         alerts,
         late: late(delivery),
         thread: delivery.thread.clone(),
+        has_beginnings: delivery.told.iter().any(|told| told.event != AlertEvent::Resolved),
+        recipients: delivery.recipients.clone(),
         chart: None,
     }
 }
@@ -142,7 +146,7 @@ fn told(told: &Told) -> dogwatch_notify::Told {
 
 /// The figure of the first alert, around the event; absent where it is no figure that is kept, or a digest.
 async fn chart(cx: &Services, delivery: &Delivery) -> Result<Option<Chart>, StoreError> {
-    let Some(told) = delivery.told.first().filter(|_| delivery.group.is_some()) else { return Ok(None) };
+    let Some(told) = delivery.told.first().filter(|_| !delivery.is_digest) else { return Ok(None) };
     let rule = cx.alerting.rules.iter().find(|rule| rule.name == told.alert.alert_type);
     let Some(rule) = rule.filter(|rule| is_kept(rule)) else { return Ok(None) };
     let scope = scope(rule, &told.alert);
@@ -231,7 +235,7 @@ pub fn test_message(now: DateTime<Utc>) -> Message {
     Message {
         id: Uuid::now_v7(),
         at: now,
-        group: Some("test".to_owned()),
+        group: "test".to_owned(),
         title: alert.title.clone(),
         status: "resolved",
         total: 1,
@@ -242,6 +246,8 @@ pub fn test_message(now: DateTime<Utc>) -> Message {
         omitted: 0,
         late: None,
         thread: None,
+        has_beginnings: true,
+        recipients: None,
         chart: None,
     }
 }

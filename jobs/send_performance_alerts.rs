@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Labels, Severity};
-use dogwatch_notify::{Message, SendError};
+use dogwatch_notify::{Message, Receipt, SendError};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{Delivery, Failure, StoreError};
 use futures_util::StreamExt;
@@ -33,9 +33,16 @@ const RENEW: Duration = secs(10);
 const MAX_ROUNDS: u32 = 100;
 /// Pauses of a channel that is down.
 const BACK_OFF: Retry = Retry::exponential(u32::MAX, secs(2), mins(1));
+/// Pauses for recipients who cannot have a message yet that others have: a mailbox that is full, a server that wants to see
+/// us come back.
+const MAILBOX_BACK_OFF: Retry = Retry::exponential(u32::MAX, mins(1), mins(60));
+/// When a channel that is not configured here is looked for again.
+const UNKNOWN_CHANNEL: Duration = mins(1);
 /// The alert about a channel that does not take what is sent.
 const CHANNEL_FAILED: &str = "channel_failed";
-/// Failures in a row that are one.
+/// The alert about recipients who do not get what others get.
+const RECIPIENT_REFUSED: &str = "recipient_refused";
+/// Failures in a row that are a channel that has failed.
 const FAILURES: u32 = 5;
 
 /// No arguments.
@@ -108,12 +115,19 @@ pub async fn send_waiting(cx: &Services) -> Result<Round, StoreError> {
             deliveries.push(deliver(cx, delivery));
         }
         let mut deliveries = futures_util::stream::iter(deliveries).buffer_unordered(CONCURRENT as usize);
+        let mut unnoted = None;
         while let Some(delivery) = deliveries.next().await {
-            match delivery? {
-                Outcome::Delivered => sent.delivered += 1,
-                Outcome::GivenUp => sent.given_up += 1,
-                Outcome::Failed { error, again_in } => failures.push((error, again_in)),
+            match delivery {
+                Ok(Outcome::Delivered) => sent.delivered += 1,
+                Ok(Outcome::GivenUp) => sent.given_up += 1,
+                Ok(Outcome::Waits) => {}
+                Ok(Outcome::Failed { error, again_in }) => failures.push((error, again_in)),
+                // The others are on their way: their outcome is to be noted first.
+                Err(error) => unnoted = Some(error),
             }
+        }
+        if let Some(error) = unnoted {
+            return Err(error);
         }
     }
     Ok(Round { sent, failures })
@@ -128,7 +142,7 @@ async fn put_together(cx: &Services) -> Result<(), StoreError> {
     }
     let mutes = cx.alerting.mutes(&cx.store, now).await?;
     for channel in channels {
-        let limits = Limits::of(cx.notifier.limit(&channel));
+        let limits = Limits::of(cx.notifier.limit(&channel), cx.notifier.keeps_incidents(&channel));
         let Some(mut turn) = cx.store.channel_turn(&channel, limits.per, now).await? else { continue };
         let Plan { messages, held, suppressed } = plan(&channel, turn.on_channel(), &mutes, &limits, now);
         for (group, ids) in messages {
@@ -148,47 +162,90 @@ async fn put_together(cx: &Services) -> Result<(), StoreError> {
 enum Outcome {
     Delivered,
     GivenUp,
-    Failed { error: SendError, again_in: Duration },
+    Failed {
+        error: SendError,
+        again_in: Duration,
+    },
+    /// This process does not know the channel.
+    Waits,
 }
 
 async fn deliver(cx: &Services, delivery: &Delivery) -> Result<Outcome, StoreError> {
-    let message = message(cx, delivery).await?;
-    let error = match send(cx, delivery, &message).await {
-        Ok(receipt) => {
-            let now = cx.clock.now();
-            let before = cx.store.delivered(delivery, receipt.as_deref(), now).await?;
-            if before.failures > 0 {
-                channel_works(cx, &delivery.channel, now).await?;
-            }
-            return Ok(Outcome::Delivered);
-        }
-        Err(error) => error,
-    };
+    let message = message(cx, delivery).await;
+    match send(cx, delivery, &message).await {
+        Ok(receipt) => arrived(cx, delivery, receipt).await,
+        Err(error) => failed(cx, delivery, error).await,
+    }
+}
+
+async fn arrived(cx: &Services, delivery: &Delivery, receipt: Receipt) -> Result<Outcome, StoreError> {
     let now = cx.clock.now();
-    let (failure, again_in) = match &error {
-        SendError::NoSuchChannel(_) | SendError::Permanent { .. } => (Failure::Permanent, Duration::ZERO),
-        // An attempt before this one may have arrived: only the same id lets the receiver tell.
-        SendError::NotReceived { retry_after, .. } if delivery.attempts > 1 => {
-            (Failure::Unknown, pause(delivery, *retry_after))
-        }
-        SendError::NotReceived { retry_after, .. } => (Failure::NotReceived, pause(delivery, *retry_after)),
-        SendError::Unknown { .. } => (Failure::Unknown, pause(delivery, None)),
-    };
+    let before = cx.store.delivered(delivery, receipt.name.as_deref(), now).await?;
+    if before.failures > 0 {
+        channel_works(cx, &delivery.channel, now).await?;
+    }
+    // Of the others a mail to a few says nothing.
+    if delivery.recipients.is_none() || receipt.refused.is_some() {
+        recipients_refused(cx, &delivery.channel, receipt.refused, now).await?;
+    }
+    Ok(Outcome::Delivered)
+}
+
+async fn failed(cx: &Services, delivery: &Delivery, error: SendError) -> Result<Outcome, StoreError> {
+    let now = cx.clock.now();
+    let (failure, again_in) = judge(delivery, &error);
     let next_at = now + TimeDelta::from_std(again_in).unwrap_or(TimeDelta::minutes(5));
     let give_up_before = now - cx.alerting.settings.give_up_after;
-    let given_up =
-        cx.store.not_delivered(delivery, failure, &error.to_string(), next_at, give_up_before, now).await?;
+    let told = error.to_string();
+    let given_up = cx.store.not_delivered(delivery, &failure, &told, next_at, give_up_before, now).await?;
     if given_up > 0 {
         tracing::error!(channel = delivery.channel, notifications = given_up, %error, "notifications given up");
     }
-    if given_up > 0 || delivery.state.failures + 1 >= FAILURES {
+    let is_first_partly = matches!(failure, Failure::Partly(_)) && delivery.recipients.is_none();
+    if is_first_partly && delivery.state.failures > 0 {
+        channel_works(cx, &delivery.channel, now).await?;
+    }
+    let is_of_some = is_first_partly || delivery.recipients.is_some();
+    if is_of_some && given_up > 0 {
+        recipients_refused(cx, &delivery.channel, Some(told), now).await?;
+    } else if given_up == 0 && matches!(error, SendError::NoSuchChannel(_)) {
+        tracing::warn!(
+            channel = delivery.channel,
+            "notifications wait for a channel that is not configured here"
+        );
+        return Ok(Outcome::Waits);
+    } else if !is_of_some && (given_up > 0 || delivery.state.failures + 1 >= FAILURES) {
         channel_fails(cx, delivery, &error, now).await?;
     }
-    if failure == Failure::Permanent { Ok(Outcome::GivenUp) } else { Ok(Outcome::Failed { error, again_in }) }
+    if failure == Failure::Permanent || given_up > 0 {
+        Ok(Outcome::GivenUp)
+    } else {
+        Ok(Outcome::Failed { error, again_in })
+    }
+}
+
+/// What an error means for the message, and when it is tried again.
+fn judge(delivery: &Delivery, error: &SendError) -> (Failure, Duration) {
+    let asked = match error {
+        SendError::Permanent { .. } => return (Failure::Permanent, Duration::ZERO),
+        SendError::Partly { recipients, .. } => {
+            return (Failure::Partly(recipients.clone()), mailbox_pause(delivery));
+        }
+        SendError::NotReceived { retry_after, .. } => *retry_after,
+        SendError::NoSuchChannel(_) => Some(UNKNOWN_CHANNEL),
+        SendError::Unknown { .. } => None,
+    };
+    if let Some(recipients) = &delivery.recipients {
+        return (Failure::Partly(recipients.clone()), mailbox_pause(delivery));
+    }
+    // An attempt before this one may have arrived: only the same id lets the receiver tell.
+    let may_have_arrived = delivery.attempts > 1 || matches!(error, SendError::Unknown { .. });
+    let failure = if may_have_arrived { Failure::Unknown } else { Failure::NotReceived };
+    (failure, pause(delivery, asked))
 }
 
 /// Sends it, and keeps the claim meanwhile.
-async fn send(cx: &Services, delivery: &Delivery, message: &Message) -> Result<Option<String>, SendError> {
+async fn send(cx: &Services, delivery: &Delivery, message: &Message) -> Result<Receipt, SendError> {
     let mut sending = std::pin::pin!(cx.notifier.send(&delivery.channel, message, cx.clock.now()));
     loop {
         if let Ok(sent) = tokio::time::timeout(RENEW, &mut sending).await {
@@ -207,17 +264,25 @@ fn pause(delivery: &Delivery, asked: Option<Duration>) -> Duration {
     pause.max(asked.unwrap_or_default())
 }
 
-fn finding(channel: &str) -> Finding {
+fn mailbox_pause(delivery: &Delivery) -> Duration {
+    MAILBOX_BACK_OFF.pause.after(delivery.attempts) + secs(1)
+}
+
+fn finding(alert_type: &str, title: String, channel: &str) -> Finding {
     let labels: Labels =
         [("channel", channel)].map(|(label, value)| (label.to_owned(), value.to_owned())).into();
     Finding {
-        fingerprint: format!("{CHANNEL_FAILED}:{channel}"),
-        alert_type: CHANNEL_FAILED.to_owned(),
+        fingerprint: format!("{alert_type}:{channel}"),
+        alert_type: alert_type.to_owned(),
         severity: Some(Severity::High),
-        title: format!("channel {channel} does not take alerts"),
+        title,
         labels,
         ..Finding::default()
     }
+}
+
+fn channel_finding(channel: &str) -> Finding {
+    finding(CHANNEL_FAILED, format!("channel {channel} does not take alerts"), channel)
 }
 
 /// An alert on the other channels; it waits on this one too, and is told there when it is over.
@@ -227,12 +292,26 @@ async fn channel_fails(
     error: &SendError,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let failed = Finding { description: error.to_string(), ..finding(&delivery.channel) };
+    let failed = Finding { description: error.to_string(), ..channel_finding(&delivery.channel) };
     cx.alerting.create_or_update(&cx.store, failed, false, now).await.map(drop)
 }
 
 async fn channel_works(cx: &Services, channel: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-    cx.alerting.create_or_update(&cx.store, finding(channel), true, now).await.map(drop)
+    cx.alerting.create_or_update(&cx.store, channel_finding(channel), true, now).await.map(drop)
+}
+
+/// Somebody who should hear of alerts does not: an alert, which the others hear of; over, when everybody is taken again.
+async fn recipients_refused(
+    cx: &Services,
+    channel: &str,
+    refused: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let is_over = refused.is_none();
+    let title = format!("channel {channel} does not reach all its recipients");
+    let finding =
+        Finding { description: refused.unwrap_or_default(), ..finding(RECIPIENT_REFUSED, title, channel) };
+    cx.alerting.create_or_update(&cx.store, finding, is_over, now).await.map(drop)
 }
 
 #[cfg(test)]
@@ -482,8 +561,120 @@ mod tests {
         });
         set(&bench, "a", false).await;
         bench.clock.advance(secs(10));
-        let sent = send(&bench).await;
-        assert_eq!((sent.delivered >= 1, sent.given_up >= 1), (true, true), "{sent:?}");
+        assert_eq!(send(&bench).await, Sent { delivered: 1, given_up: 0 });
         assert_eq!(bodies(&peer)[0]["title"], "a fails");
+        // During a restart another process may know it; a day later none does.
+        bench.clock.advance(mins(60));
+        assert_eq!(send(&bench).await, Sent::default());
+        for pause in [mins(24 * 60), mins(1)] {
+            bench.clock.advance(pause);
+            while send(&bench).await != Sent::default() {}
+        }
+        let titles: Vec<_> = bodies(&peer).iter().map(|body| body["title"].clone()).collect();
+        assert_eq!(titles, ["a fails", "channel pager does not take alerts"]);
+    }
+
+    async fn pager() -> (HttpPeer, Bench) {
+        let peer = HttpPeer::start().await;
+        peer.answer(202, r#"{"status": "success"}"#);
+        let settings = serde_json::json!({
+            "log": {"enabled": false, "min_severity": "low"},
+            "pagerduty": [{"name": "pager", "url": peer.url(), "routing_key": "R"}],
+        });
+        let bench = Bench::with(serde_json::from_value(settings).unwrap()).await;
+        (peer, bench)
+    }
+
+    fn incidents(peer: &HttpPeer) -> Vec<(String, String)> {
+        let text = |body: &Value, key: &str| body[key].as_str().unwrap().to_owned();
+        bodies(peer).iter().map(|body| (text(body, "event_action"), text(body, "dedup_key"))).collect()
+    }
+
+    #[tokio::test]
+    async fn an_incident_that_a_digest_opened_is_closed_when_all_of_it_is_over() {
+        let (peer, bench) = pager().await;
+        let services: Vec<String> = (0..7).map(|n| format!("service-{n}")).collect();
+        for service in &services {
+            set(&bench, service, false).await;
+        }
+        send(&bench).await;
+        for service in &services {
+            bench.clock.advance(mins(2));
+            set(&bench, service, true).await;
+            send(&bench).await;
+        }
+        let told = incidents(&peer);
+        assert!(told.iter().all(|(_, key)| *key == told[0].1), "{told:?}");
+        let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
+        assert_eq!(actions, [["trigger"; 7].as_slice(), &["resolve"]].concat());
+    }
+
+    #[tokio::test]
+    async fn what_was_silenced_keeps_no_incident_open() {
+        let (peer, bench) = pager().await;
+        let now = bench.clock.now();
+        set(&bench, "a", false).await;
+        send(&bench).await;
+        let silence = dogwatch_store::StoredSilence {
+            id: uuid::Uuid::now_v7(),
+            matcher: dogwatch_alerting::Matcher::of([("service".to_owned(), "b".to_owned())]),
+            starts_at: now,
+            ends_at: now + TimeDelta::hours(1),
+            created_by: "bob".to_owned(),
+            comment: "known".to_owned(),
+        };
+        bench.cx.store.insert_silence(&silence).await.unwrap();
+        set(&bench, "b", false).await;
+        send(&bench).await;
+        set(&bench, "a", true).await;
+        send(&bench).await;
+        let actions: Vec<_> = incidents(&peer).into_iter().map(|(action, _)| action).collect();
+        assert_eq!(actions, ["trigger", "resolve"]);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_reminded_of_what_has_just_ended() {
+        let peer = HttpPeer::start().await;
+        let mut bench = bench(&peer).await;
+        let route = r#"{"channels": ["ops"], "repeat": "1h"}"#;
+        let channels = [("ops".to_owned(), Severity::Low)].into();
+        let routing = dogwatch_alerting::Routing::new(vec![serde_json::from_str(route).unwrap()], channels);
+        bench.change(|services| services.alerting.routing = routing);
+        set(&bench, "a", false).await;
+        bench.clock.advance(mins(90));
+        let now = bench.clock.now();
+        let turn = bench.cx.store.alert_turn("test:a").await.unwrap();
+        let mut alert = turn.alert().unwrap().clone();
+        let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let end_it = async {
+            let is_waiting = async || bench.database.number(waits).await == 1;
+            dogwatch_testing::eventually(secs(10), "it waits for the alert", is_waiting).await;
+            (alert.status, alert.resolved_at) = (dogwatch_alerting::Status::Resolved, Some(now));
+            turn.save(&alert, None, &[], now).await.unwrap();
+        };
+        let (reminded, ()) = tokio::join!(bench.cx.alerting.remind(&bench.cx.store, now), end_it);
+        assert_eq!(reminded.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_reached_is_an_alert_for_the_others() {
+        let peer = dogwatch_testing::SmtpPeer::start().await;
+        peer.fail(dogwatch_testing::SmtpFault::RecipientOf("gone", 550));
+        let settings = serde_json::json!({
+            "log": {"enabled": false, "min_severity": "low"},
+            "email": [{"name": "mail", "host": "127.0.0.1", "port": peer.port(), "security": "none",
+                       "from": "d@example.com", "to": ["here@example.com", "gone@example.com"]}],
+        });
+        let bench = Bench::with(serde_json::from_value(settings).unwrap()).await;
+        set(&bench, "a", false).await;
+        while send(&bench).await != Sent::default() {}
+        let subjects: Vec<_> = peer.mails().iter().map(|mail| mail.header("Subject")).collect();
+        assert_eq!(subjects, ["[high] a fails", "[high] channel mail does not reach all its recipients"]);
+        peer.fail(dogwatch_testing::SmtpFault::None);
+        bench.clock.advance(mins(5));
+        set(&bench, "a", true).await;
+        while send(&bench).await != Sent::default() {}
+        assert!(peer.mails().last().unwrap().header("Subject").starts_with("Resolved: channel mail"));
     }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use dogwatch_alerting::Severity;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use lettre::Address;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use secrecy::SecretString;
@@ -17,11 +19,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use self::smtp::Smtp;
-use crate::Document;
 use crate::error::SendError;
 use crate::limit::Limit;
 use crate::message::Message;
 use crate::settings::everything;
+use crate::{Document, Receipt};
 
 /// The name of the picture within a mail.
 const PICTURE: &str = "chart";
@@ -126,6 +128,8 @@ struct Letter<'a> {
     id: Uuid,
     at: SystemTime,
     to: &'a [Mailbox],
+    /// Of them, those who do not have it yet.
+    only: Option<&'a [String]>,
     subject: &'a str,
     text: String,
     html: String,
@@ -144,8 +148,7 @@ impl Email {
         })
     }
 
-    /// What the server said to it.
-    pub(crate) async fn send(&self, message: &Message) -> Result<Option<String>, SendError> {
+    pub(crate) async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         // Without a picture a mail is still a mail.
         let picture = match message.chart.clone() {
             Some(chart) => {
@@ -157,6 +160,7 @@ impl Email {
             id: message.id,
             at: message.at.into(),
             to: &self.to,
+            only: message.recipients.as_deref(),
             subject: &subject(message),
             text: page::text(message),
             html: page::html(message, picture.as_ref().map(|_| PICTURE))?,
@@ -176,6 +180,7 @@ impl Email {
             id: document.id,
             at: document.at.into(),
             to: if to.is_empty() { &self.to } else { &to },
+            only: None,
             subject: document.subject,
             text: document.text.to_owned(),
             html: document.html.to_owned(),
@@ -185,11 +190,20 @@ impl Email {
         self.post(letter).await.map(drop)
     }
 
-    async fn post(&self, letter: Letter<'_>) -> Result<Option<String>, SendError> {
-        let mail = self
-            .mail(letter)
-            .map_err(|error| SendError::permanent(format!("the mail cannot be written: {error}")))?;
-        self.smtp.send(mail.envelope(), &mail.formatted()).await.map(Some)
+    async fn post(&self, letter: Letter<'_>) -> Result<Receipt, SendError> {
+        let unwritten = |error: &dyn std::error::Error| {
+            SendError::permanent(format!("the mail cannot be written: {error}"))
+        };
+        let is_meant = |to: &&Mailbox| {
+            letter.only.is_none_or(|only| only.iter().any(|address| *address == to.email.to_string()))
+        };
+        let to: Vec<Address> = letter.to.iter().filter(is_meant).map(|to| to.email.clone()).collect();
+        if to.is_empty() {
+            return Err(SendError::permanent("none of its recipients is configured any more"));
+        }
+        let envelope = Envelope::new(Some(self.from.email.clone()), to).map_err(|error| unwritten(&error))?;
+        let mail = self.mail(letter).map_err(|error| unwritten(error.as_ref()))?;
+        self.smtp.send(&envelope, &mail.formatted()).await
     }
 
     fn mail(&self, letter: Letter<'_>) -> Result<lettre::Message, Box<dyn std::error::Error + Send + Sync>> {
@@ -261,7 +275,7 @@ mod tests {
         let peer = SmtpPeer::start().await;
         let email = email(peer.port(), &json!({"reply_to": "team@example.com"}));
         let first = message(1, 0);
-        assert_eq!(email.send(&first).await.unwrap().as_deref(), Some("kept"));
+        assert_eq!(email.send(&first).await.unwrap().name.as_deref(), Some("kept"));
         let later = Message { id: Uuid::from_u128(0x18), thread: Some((first.id, None)), ..message(0, 1) };
         email.send(&later).await.unwrap();
         let mails = peer.mails();
@@ -315,6 +329,29 @@ mod tests {
         peer.resume().await;
         email.send(&message(1, 0)).await.unwrap();
         assert_eq!(peer.mails().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_beside_others_is_told_apart() {
+        let peer = SmtpPeer::start().await;
+        let email = email(peer.port(), &json!({}));
+        peer.fail(SmtpFault::RecipientOf("boss", 452));
+        let SendError::Partly { reason, recipients } = email.send(&message(1, 0)).await.unwrap_err() else {
+            panic!("not for some")
+        };
+        assert!(recipients == ["boss@example.com"] && reason.contains("452"), "{reason}");
+        // To them alone, with the others still named in it.
+        peer.fail(SmtpFault::None);
+        let again = Message { recipients: Some(recipients), ..message(1, 0) };
+        email.send(&again).await.unwrap();
+        let mails = peer.mails();
+        assert!(mails[0].to.len() == 1 && mails[0].to[0].contains("ops@"), "{:?}", mails[0].to);
+        assert!(mails[1].to.len() == 1 && mails[1].to[0].contains("boss@"), "{:?}", mails[1].to);
+        assert!(mails[1].header("To").contains("ops@example.com"));
+        // For good: the others have it, and it is said.
+        peer.fail(SmtpFault::RecipientOf("boss", 550));
+        let refused = email.send(&message(1, 0)).await.unwrap().refused.unwrap();
+        assert!(refused.starts_with("boss@example.com") && refused.contains("550"), "{refused}");
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub enum SendError {
         /// What happened.
         reason: String,
     },
+    /// Some of its recipients have it; these do not, and may the next time.
+    #[error("{reason}")]
+    Partly {
+        /// What happened.
+        reason: String,
+        /// Who.
+        recipients: Vec<String>,
+    },
     /// It will never be taken as it is.
     #[error("{reason}")]
     Permanent {

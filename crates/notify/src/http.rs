@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::error::SendError;
 
-/// How much of an answer is read.
-const MAX_ANSWER: usize = 8192;
+/// How much of an answer is read: Slack repeats the message in its own.
+const MAX_ANSWER: usize = 256 * 1024;
 /// How much of it goes into an error.
 const MAX_ERROR: usize = 300;
 /// Longer than this no receiver makes us wait.

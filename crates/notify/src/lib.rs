@@ -61,6 +61,21 @@ enum Channel {
     Teams(Teams),
 }
 
+/// What is known of a message that its receiver has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the receiver calls it, where it says so.
+    pub name: Option<String>,
+    /// Who of its recipients will never have it, and why.
+    pub refused: Option<String>,
+}
+
+impl Receipt {
+    fn named(name: Option<String>) -> Self {
+        Self { name, refused: None }
+    }
+}
+
 /// Why the channels cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up channel `{channel}`: {reason}")]
@@ -103,32 +118,36 @@ impl Notifier {
         Ok(Self { channels })
     }
 
+    /// Whether a group is an incident there, which is open until its end is told.
+    pub fn keeps_incidents(&self, channel: &str) -> bool {
+        matches!(self.channels.get(channel), Some(Configured { channel: Channel::Pagerduty(_), .. }))
+    }
+
     /// How many messages a channel takes in which time; `None`: any number, or it is not there.
     pub fn limit(&self, channel: &str) -> Option<Limit> {
         self.channels.get(channel)?.limit
     }
 
-    /// Delivers a message. When this returns `Ok`, the receiver has it; the text is what it calls the message, where it
-    /// says so. Bounded in time by the channel's timeout.
+    /// Delivers a message. When this returns `Ok`, the receiver has it. Bounded in time by the channel's timeout.
     pub async fn send(
         &self,
         channel: &str,
         message: &Message,
         now: DateTime<Utc>,
-    ) -> Result<Option<String>, SendError> {
+    ) -> Result<Receipt, SendError> {
         let Some(configured) = self.channels.get(channel) else {
             return Err(SendError::NoSuchChannel(channel.to_owned()));
         };
         match &configured.channel {
             Channel::Log => {
                 log::write(message);
-                Ok(None)
+                Ok(Receipt::default())
             }
             Channel::Email(email) => email.send(message).await,
-            Channel::Slack(slack) => slack.send(message).await,
-            Channel::Webhook(webhook) => webhook.send(message, now).await.map(|()| None),
-            Channel::Pagerduty(pagerduty) => pagerduty.send(message).await,
-            Channel::Teams(teams) => teams.send(message).await.map(|()| None),
+            Channel::Slack(slack) => slack.send(message).await.map(Receipt::named),
+            Channel::Webhook(webhook) => webhook.send(message, now).await.map(|()| Receipt::default()),
+            Channel::Pagerduty(pagerduty) => pagerduty.send(message).await.map(Receipt::named),
+            Channel::Teams(teams) => teams.send(message).await.map(|()| Receipt::default()),
         }
     }
 

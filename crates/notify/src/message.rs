@@ -50,8 +50,9 @@ pub struct Message {
     pub id: Uuid,
     /// When it was put together.
     pub at: DateTime<Utc>,
-    /// What its alerts have in common, the same for later messages about it; absent: a digest of everything that waited.
-    pub group: Option<String>,
+    /// What its alerts have in common, the same for later messages about it. A digest of everything that waited is a group
+    /// of its own.
+    pub group: String,
     /// One line.
     pub title: String,
     /// `raised` as long as something of the group is open, else `resolved`.
@@ -73,6 +74,12 @@ pub struct Message {
     /// The first message about the group, and what its receiver calls it.
     #[serde(skip)]
     pub thread: Option<(Uuid, Option<String>)>,
+    /// It tells of more than ends.
+    #[serde(skip)]
+    pub has_beginnings: bool,
+    /// To whom alone it goes, where the others have it.
+    #[serde(skip)]
+    pub recipients: Option<Vec<String>>,
     /// The figure around the event.
     #[serde(skip)]
     pub chart: Option<Chart>,

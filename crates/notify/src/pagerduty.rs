@@ -1,5 +1,5 @@
-//! `PagerDuty`, by its Events API v2. What is told together is one incident there: its `dedup_key` is the group, so that
-//! an attempt that comes twice opens nothing twice, and the end of all its alerts resolves it.
+//! `PagerDuty`, by its Events API v2. A group is one incident there: its `dedup_key` is the group, so that an attempt that
+//! comes twice opens nothing twice, and the end of all its alerts resolves it.
 
 use std::time::Duration;
 
@@ -68,14 +68,24 @@ impl Pagerduty {
     }
 
     pub(crate) async fn send(&self, message: &Message) -> Result<Option<String>, SendError> {
-        let body = payload(message, self.routing_key.expose_secret());
-        let answer = http::send(self.http.post(self.url.expose_secret()).json(&body)).await?;
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-        Ok(answer["dedup_key"].as_str().map(str::to_owned))
+        // The end of what was never opened there is dropped: what began and ended meanwhile is opened first.
+        let actions: &[&str] = match (message.status, message.has_beginnings) {
+            ("resolved", true) => &["trigger", "resolve"],
+            ("resolved", false) => &["resolve"],
+            _ => &["trigger"],
+        };
+        let mut key = None;
+        for action in actions {
+            let body = payload(message, action, self.routing_key.expose_secret());
+            let answer = http::send(self.http.post(self.url.expose_secret()).json(&body)).await?;
+            let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+            key = answer["dedup_key"].as_str().map(str::to_owned);
+        }
+        Ok(key)
     }
 }
 
-fn payload(message: &Message, routing_key: &str) -> Value {
+fn payload(message: &Message, action: &str, routing_key: &str) -> Value {
     let told = message.alerts.first();
     let severity = match message.severity {
         Severity::Critical => "critical",
@@ -83,9 +93,7 @@ fn payload(message: &Message, routing_key: &str) -> Value {
         Severity::Medium => "warning",
         Severity::Low => "info",
     };
-    // A digest is an incident of its own.
-    let group = message.group.clone().unwrap_or_else(|| message.id.to_string());
-    let key = URL_SAFE_NO_PAD.encode(Sha256::digest(group.as_bytes()));
+    let key = URL_SAFE_NO_PAD.encode(Sha256::digest(message.group.as_bytes()));
     let source = told.and_then(|told| told.service.clone().or_else(|| told.host.clone()));
     let lines = message
         .alerts
@@ -93,7 +101,7 @@ fn payload(message: &Message, routing_key: &str) -> Value {
         .map(|told| format!("{}: {}. {}", told.event.words(), told.title, told.description));
     json!({
         "routing_key": routing_key,
-        "event_action": if message.status == "resolved" { "resolve" } else { "trigger" },
+        "event_action": action,
         "dedup_key": format!("dogwatch-{key}"),
         "client": "Dogwatch",
         "payload": {
@@ -127,10 +135,13 @@ mod tests {
         let settings = json!({"name": "p", "routing_key": "R", "url": peer.url()});
         let pagerduty = Pagerduty::new(&serde_json::from_value(settings).unwrap()).unwrap();
         assert_eq!(pagerduty.send(&message(1, 0)).await.unwrap().as_deref(), Some("k"));
+        pagerduty.send(&Message { has_beginnings: false, ..message(0, 1) }).await.unwrap();
+        // It was never opened there.
         pagerduty.send(&message(0, 1)).await.unwrap();
         let bodies: Vec<Value> =
             peer.requests().iter().map(|request| serde_json::from_str(&request.body).unwrap()).collect();
-        assert_eq!([&bodies[0]["event_action"], &bodies[1]["event_action"]], ["trigger", "resolve"]);
+        let actions: Vec<_> = bodies.iter().map(|body| &body["event_action"]).collect();
+        assert_eq!(actions, ["trigger", "resolve", "trigger", "resolve"]);
         assert_eq!(bodies[0]["dedup_key"], bodies[1]["dedup_key"]);
         assert_eq!(
             (&bodies[0]["payload"]["severity"], &bodies[0]["routing_key"]),

@@ -116,11 +116,13 @@ impl Slack {
 
 /// Slack's API answers 200 whatever became of it.
 fn read(answer: &str) -> Result<Option<String>, SendError> {
-    let answer: Value = serde_json::from_str(answer).unwrap_or_default();
+    let Ok(answer) = serde_json::from_str::<Value>(answer) else {
+        return Err(SendError::Unknown { reason: "Slack answered with no JSON".to_owned() });
+    };
     if answer["ok"] == true {
         return Ok(answer["ts"].as_str().map(str::to_owned));
     }
-    let error = answer["error"].as_str().unwrap_or("no JSON").to_owned();
+    let error = answer["error"].as_str().unwrap_or("no reason").to_owned();
     let reason = format!("Slack answered `{error}`");
     if PASSING.contains(&error.as_str()) {
         Err(SendError::not_received(reason))
@@ -224,6 +226,12 @@ mod tests {
         assert_eq!(peer.requests()[1].headers["authorization"], "Bearer xoxb-1");
         peer.answer(200, r#"{"ok": false, "error": "ratelimited"}"#);
         assert!(matches!(slack.send(&first).await, Err(SendError::NotReceived { .. })));
+        peer.answer(200, "<html>a proxy that is not well</html>");
+        assert!(matches!(slack.send(&first).await, Err(SendError::Unknown { .. })));
+        // Slack repeats the whole message.
+        let long = json!({"ok": true, "message": "x".repeat(100_000), "ts": "18.5"});
+        peer.answer(200, &long.to_string());
+        assert_eq!(slack.send(&first).await.unwrap().as_deref(), Some("18.5"));
         peer.answer(200, r#"{"ok": false, "error": "channel_not_found"}"#);
         assert_eq!(slack.send(&first).await.unwrap_err().to_string(), "Slack answered `channel_not_found`");
     }

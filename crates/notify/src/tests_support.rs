@@ -57,7 +57,7 @@ pub(crate) fn message(open: usize, over: usize) -> Message {
     Message {
         id: Uuid::from_u128(0x17),
         at: noon() + TimeDelta::minutes(17),
-        group: Some("alert_type=error_rate,service=shop".to_owned()),
+        group: "alert_type=error_rate,service=shop".to_owned(),
         title: Message::headline(&alerts, open, over),
         status: if open > 0 { "raised" } else { "resolved" },
         total: open + over,
@@ -68,6 +68,8 @@ pub(crate) fn message(open: usize, over: usize) -> Message {
         alerts,
         late: None,
         thread: None,
+        has_beginnings: true,
+        recipients: None,
         chart: Some(Chart {
             caption: "Requests that fail, 11:15 to 12:14 UTC, at most 50 %".to_owned(),
             line,

@@ -334,6 +334,18 @@ impl AlertTurn {
         self.transaction.commit().await.map_err(failed())
     }
 
+    /// Notes what is to be told of the alert though it has not changed; says how much of that is new.
+    pub async fn remind(
+        mut self,
+        alert: &Alert,
+        notifications: &[NewNotification],
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let noted = notifications::note(&mut self.transaction, alert, notifications, now).await?;
+        self.transaction.commit().await.map_err(StoreError::query("note what is to be told"))?;
+        Ok(noted)
+    }
+
     /// Channels on which this alert was told, or is to be told, since it was raised last.
     pub async fn told_on(&mut self, alert: &Alert) -> Result<Vec<(String, String)>, StoreError> {
         let told = sqlx::query!(

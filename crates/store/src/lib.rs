@@ -5,6 +5,7 @@
 
 mod alerts;
 mod batch;
+mod channel_turns;
 mod copy;
 mod database_spans;
 mod deliveries;
@@ -49,16 +50,17 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, PastEvent};
 pub use self::batch::Batch;
+pub use self::channel_turns::{ChannelTurn, OnChannel, Waiting};
 pub use self::database_spans::DatabaseCall;
 use self::database_spans::KnownQueries;
-pub use self::deliveries::{ChannelState, ChannelTurn, Delivery, Failure, OnChannel, Told, Waiting};
+pub use self::deliveries::{ChannelState, Delivery, Failure, Told};
 pub use self::error::StoreError;
 pub use self::figures::Figures;
 pub use self::groups::GroupCursor;
 pub use self::host_metrics::{DiskGrowth, DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
 pub use self::intake::{Intake, IntakeError};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
-pub use self::notifications::{NewNotification, NotificationFilter, NotificationRecord};
+pub use self::notifications::{LastReminder, NewNotification, NotificationFilter, NotificationRecord};
 pub use self::open_traces::Linked;
 pub use self::queries::{QueryExample, QueryTiming, QueryUser};
 pub use self::query_statistics::{ServerStatistics, StatementCounters, WatchError, read_statements};

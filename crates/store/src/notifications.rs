@@ -1,6 +1,8 @@
 //! `notifications`: the outbox. What has to be told of an alert, on which channel: a row is written in the transaction that
 //! changes the alert, once for each event and channel. `deliveries.rs` makes messages of them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -53,6 +55,15 @@ pub struct NotificationRecord {
     pub delivered_at: Option<DateTime<Utc>>,
     /// Why it waits, or what went wrong.
     pub reason: Option<String>,
+}
+
+/// How often people were told that an alert is still there.
+#[derive(Clone, Copy, Debug)]
+pub struct LastReminder {
+    /// The last one's number.
+    pub sequence: i32,
+    /// One waits to be told.
+    pub is_waiting: bool,
 }
 
 /// Which lines of the ledger to list.
@@ -135,16 +146,25 @@ impl Store {
         count.fetch_one(&self.pool).await.map_err(StoreError::query("count notifications"))
     }
 
-    /// Writes reminders and the like of an alert that has not changed. What was told before is not told again.
-    pub async fn note_notifications(
+    /// What these alerts were last reminded of, for each event and channel.
+    pub async fn last_reminders(
         &self,
-        alert: &Alert,
-        notifications: &[NewNotification],
-        now: DateTime<Utc>,
-    ) -> Result<u64, StoreError> {
-        let failed = || StoreError::query("note what is to be told");
-        let mut connection = self.pool.acquire().await.map_err(failed())?;
-        note(&mut connection, alert, notifications, now).await
+        alerts: &[Uuid],
+    ) -> Result<HashMap<(Uuid, AlertEvent, String), LastReminder>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT alert_id, event, channel, max(sequence) AS "sequence!",
+                      bool_or(delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL) AS "is_waiting!"
+               FROM notifications WHERE alert_id = ANY($1) AND event IN ('reminded', 'escalated')
+               GROUP BY alert_id, event, channel"#,
+            alerts
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read the last reminders"))?;
+        rows.into_iter()
+            .map(|row| {
+                let last = LastReminder { sequence: row.sequence, is_waiting: row.is_waiting };
+                Ok(((row.alert_id, row.event.try_into()?, row.channel), last))
+            })
+            .collect()
     }
 }
 

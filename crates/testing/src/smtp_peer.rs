@@ -40,6 +40,8 @@ pub enum SmtpFault {
     Busy,
     /// Answers each recipient with this.
     Recipient(u16),
+    /// Answers recipients whose address holds this so.
+    RecipientOf(&'static str, u16),
     /// Takes so long to answer each recipient.
     SlowRecipient(Duration),
     /// Answers the text with this, and does not keep it.
@@ -149,11 +151,13 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
                 if let SmtpFault::SlowRecipient(pause) = fault(state) {
                     tokio::time::sleep(pause).await;
                 }
-                if let SmtpFault::Recipient(code) = fault(state) {
-                    format!("{code} no")
-                } else {
-                    to.push(rest.to_owned());
-                    "250 ok".to_owned()
+                match fault(state) {
+                    SmtpFault::Recipient(code) => format!("{code} no"),
+                    SmtpFault::RecipientOf(part, code) if rest.contains(part) => format!("{code} no"),
+                    _ => {
+                        to.push(rest.to_owned());
+                        "250 ok".to_owned()
+                    }
                 }
             }
             "DATA" => {

@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
+use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -14,6 +15,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
 
 use super::{EmailSettings, Security};
+use crate::Receipt;
 use crate::error::SendError;
 
 /// How long a connection that is not used is kept.
@@ -70,9 +72,8 @@ impl Smtp {
         })
     }
 
-    /// Delivers a mail to all its recipients; what the server said. When the server refuses some of them, the others have
-    /// it, and that is told in the log.
-    pub(super) async fn send(&self, envelope: &Envelope, mail: &[u8]) -> Result<String, SendError> {
+    /// Delivers a mail to its recipients, also where the server does not take some of them.
+    pub(super) async fn send(&self, envelope: &Envelope, mail: &[u8]) -> Result<Receipt, SendError> {
         let mut connection = match self.kept().await {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -115,13 +116,13 @@ impl Smtp {
         connection: &mut AsyncSmtpConnection,
         envelope: &Envelope,
         mail: &[u8],
-    ) -> Result<String, SendError> {
+    ) -> Result<Receipt, SendError> {
         let mut options = Vec::new();
         if !mail.is_ascii() {
             options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
         self.step(Phase::Before, connection.command(Mail::new(envelope.from().cloned(), options))).await?;
-        let (mut refused, mut last) = (0, None);
+        let mut refused = Refused::default();
         for recipient in envelope.to() {
             let asking = connection.command(Rcpt::new(recipient.clone(), Vec::new()));
             // Without an answer the conversation would go on a reply behind, and end before the server has judged the text.
@@ -133,18 +134,18 @@ impl Smtp {
             if error.status().is_none() {
                 return Err(failed);
             }
-            tracing::warn!(reason = %failed, "the mail server refuses a recipient");
-            refused += 1;
-            last = Some(failed);
+            refused.note(recipient, &failed);
         }
-        if let Some(error) = last
-            && refused == envelope.to().len()
-        {
-            return Err(error);
+        if refused.count() == envelope.to().len() {
+            return Err(refused.into_error());
         }
         self.step(Phase::Before, connection.command(Data)).await?;
         let answer = self.step(Phase::Content, connection.message(mail)).await?;
-        Ok(answer.message().collect::<Vec<_>>().join(" "))
+        if !refused.for_now.is_empty() {
+            return Err(refused.into_error_beside_others());
+        }
+        let name = answer.message().collect::<Vec<_>>().join(" ");
+        Ok(Receipt { name: Some(name), refused: refused.reason() })
     }
 
     async fn step<T>(
@@ -161,6 +162,41 @@ impl Smtp {
     fn late(&self, phase: Phase) -> SendError {
         let reason = format!("the mail server did not answer within {} ms", self.limit.as_millis());
         if phase == Phase::Content { SendError::Unknown { reason } } else { SendError::not_received(reason) }
+    }
+}
+
+/// Recipients that the server does not take.
+#[derive(Default)]
+struct Refused {
+    for_now: Vec<String>,
+    for_good: usize,
+    reasons: Vec<String>,
+}
+
+impl Refused {
+    fn note(&mut self, recipient: &Address, error: &SendError) {
+        self.reasons.push(format!("{recipient}: {error}"));
+        match error {
+            SendError::Permanent { .. } => self.for_good += 1,
+            _ => self.for_now.push(recipient.to_string()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.for_now.len() + self.for_good
+    }
+
+    fn reason(&self) -> Option<String> {
+        (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
+    }
+
+    fn into_error(self) -> SendError {
+        let reason = self.reason().unwrap_or_default();
+        if self.for_now.is_empty() { SendError::permanent(reason) } else { SendError::not_received(reason) }
+    }
+
+    fn into_error_beside_others(self) -> SendError {
+        SendError::Partly { reason: self.reason().unwrap_or_default(), recipients: self.for_now }
     }
 }
 

@@ -69,7 +69,7 @@ async fn a_claim_lapses_and_a_late_answer_changes_nothing_but_a_success() {
     assert_eq!((first.id, second.attempts), (second.id, 2));
     let fail = async |delivery: &Delivery| {
         let (next, before, now) = (time("10:05:00"), time("00:00:00"), time("10:01:01"));
-        store.not_delivered(delivery, Failure::NotReceived, "down", next, before, now).await.unwrap()
+        store.not_delivered(delivery, &Failure::NotReceived, "down", next, before, now).await.unwrap()
     };
     fail(&first).await;
     assert_eq!(store.undelivered_notifications().await.unwrap(), 1);
@@ -90,7 +90,7 @@ async fn what_has_not_arrived_is_told_anew_with_what_has_come_since() {
     resolve(&store, "a", time("10:00:01")).await.unwrap();
     assert!(!put_together(&store, "ops", "10:00:02").await);
     let (next, now) = (time("10:05:00"), time("10:00:03"));
-    store.not_delivered(&first, Failure::NotReceived, "down", next, time("00:00:00"), now).await.unwrap();
+    store.not_delivered(&first, &Failure::NotReceived, "down", next, time("00:00:00"), now).await.unwrap();
     // The channel is not asked before.
     assert!(store.channels_to_tell(time("10:04:59")).await.unwrap().is_empty());
     assert_eq!(store.next_delivery_at().await.unwrap(), Some(next));
@@ -111,7 +111,7 @@ async fn what_may_have_arrived_is_sent_again_as_it_is_and_in_its_turn() {
     assert!(put_together(&store, "ops", "10:00:00").await);
     let first = claim(&store, "10:00:00").await.remove(0);
     let (next, now) = (time("10:00:10"), time("10:00:01"));
-    store.not_delivered(&first, Failure::Unknown, "cut off", next, time("00:00:00"), now).await.unwrap();
+    store.not_delivered(&first, &Failure::Unknown, "cut off", next, time("00:00:00"), now).await.unwrap();
     resolve(&store, "a", time("10:00:02")).await.unwrap();
     assert!(!put_together(&store, "ops", "10:00:20").await);
     let again = claim(&store, "10:00:20").await.remove(0);
@@ -135,7 +135,7 @@ async fn what_is_refused_or_too_old_is_given_up_and_seen() {
     let first = claim(&store, "10:00:00").await.remove(0);
     let now = time("10:00:01");
     let given_up =
-        store.not_delivered(&first, Failure::Permanent, "404", now, time("00:00:00"), now).await.unwrap();
+        store.not_delivered(&first, &Failure::Permanent, "404", now, time("00:00:00"), now).await.unwrap();
     let told = store.notifications(&failed).await.unwrap();
     assert_eq!((given_up, told.len(), told[0].reason.as_deref()), (1, 1, Some("404")));
     // It holds nothing back.
@@ -144,10 +144,70 @@ async fn what_is_refused_or_too_old_is_given_up_and_seen() {
     let second = claim(&store, "10:00:02").await.remove(0);
     let (next, now) = (time("10:00:05"), time("10:00:03"));
     let given_up = store
-        .not_delivered(&second, Failure::NotReceived, "down", next, time("10:00:01"), now)
+        .not_delivered(&second, &Failure::NotReceived, "down", next, time("10:00:02"), now)
         .await
         .unwrap();
     assert_eq!((given_up, store.notifications(&failed).await.unwrap().len()), (1, 2));
+}
+
+#[tokio::test]
+async fn what_is_old_is_not_given_up_at_the_first_failure() {
+    let (_database, store) = store().await;
+    raise(&store, "a", &["ops"], time("01:00:00")).await.unwrap();
+    for failure in [Failure::NotReceived, Failure::Unknown] {
+        put_together(&store, "ops", "10:00:00").await;
+        let delivery = claim(&store, "10:00:00").await.remove(0);
+        let (next, now, before) = (time("10:00:00"), time("10:00:00"), time("09:00:00"));
+        assert_eq!(store.not_delivered(&delivery, &failure, "down", next, before, now).await.unwrap(), 0);
+    }
+    // The channel took nothing for so long either.
+    let delivery = claim(&store, "12:00:00").await.remove(0);
+    let (now, before) = (time("12:00:00"), time("11:00:00"));
+    assert_eq!(store.not_delivered(&delivery, &Failure::Unknown, "down", now, before, now).await.unwrap(), 1);
+    assert!(claim(&store, "13:00:00").await.is_empty());
+}
+
+#[tokio::test]
+async fn who_does_not_have_it_yet_is_tried_again_and_keeps_nothing_from_the_others() {
+    let (_database, store) = store().await;
+    raise(&store, "a", &["mail"], time("10:00:00")).await.unwrap();
+    assert!(put_together(&store, "mail", "10:00:00").await);
+    let first = claim(&store, "10:00:00").await.remove(0);
+    let full = Failure::Partly(vec!["full@example.com".to_owned()]);
+    let (next, now, before) = (time("10:05:00"), time("10:00:01"), time("09:00:00"));
+    store.not_delivered(&first, &full, "452", next, before, now).await.unwrap();
+    resolve(&store, "a", time("10:00:02")).await.unwrap();
+    assert!(put_together(&store, "mail", "10:00:03").await);
+    let end = claim(&store, "10:00:03").await.remove(0);
+    assert_eq!((events(&end), end.recipients.as_deref()), (vec![AlertEvent::Resolved], None));
+    assert_eq!(end.state.failures, 0, "the channel works");
+    store.delivered(&end, None, time("10:00:04")).await.unwrap();
+    let again = claim(&store, "10:05:00").await.remove(0);
+    assert_eq!(
+        (again.id, again.recipients.as_deref()),
+        (first.id, Some(["full@example.com".to_owned()].as_slice()))
+    );
+    store.delivered(&again, None, time("10:05:01")).await.unwrap();
+    assert_eq!(store.undelivered_notifications().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_digest_is_a_group_of_its_own() {
+    let (_database, store) = store().await;
+    for service in ["a", "b"] {
+        raise(&store, service, &["pager"], time("10:00:00")).await.unwrap();
+    }
+    let mut turn = store.channel_turn("pager", HOUR, time("10:00:00")).await.unwrap().unwrap();
+    let ids: Vec<_> = turn.on_channel().waiting.iter().map(|waiting| waiting.id).collect();
+    turn.put_together(None, &ids, time("10:00:00")).await.unwrap();
+    turn.commit().await.unwrap();
+    let digest = claim(&store, "10:00:00").await.remove(0);
+    assert_eq!((digest.is_digest, digest.open_in_group), (true, 2));
+    store.delivered(&digest, None, time("10:00:01")).await.unwrap();
+    resolve(&store, "a", time("10:01:00")).await.unwrap();
+    let turn = store.channel_turn("pager", HOUR, time("10:01:00")).await.unwrap().unwrap();
+    let end = &turn.on_channel().waiting[0];
+    assert_eq!((&end.group, end.was_told), (&digest.group, true));
 }
 
 #[tokio::test]

@@ -99,8 +99,12 @@ async fn resolve(store: &Store, fingerprint: &str, now: DateTime<Utc>) -> Result
     };
     (alert.status, alert.resolved_at) = (Status::Resolved, Some(now));
     let channels = turn.told_on(&alert).await?;
-    let channels: Vec<&str> = channels.iter().map(|(channel, _)| channel.as_str()).collect();
-    turn.save(&alert, Some(AlertEvent::Resolved.into()), &told(&channels, AlertEvent::Resolved), now).await
+    let end = |(channel, group): (String, String)| NewNotification {
+        group,
+        ..told(&[&channel], AlertEvent::Resolved).remove(0)
+    };
+    let told: Vec<_> = channels.into_iter().map(end).collect();
+    turn.save(&alert, Some(AlertEvent::Resolved.into()), &told, now).await
 }
 
 /// On a connection that keeps its transaction and its settings.
