@@ -73,6 +73,7 @@ impl Look<'_> {
             Source::Services => self.services().await?,
             Source::Queues => self.queues().await?,
             Source::Trends => self.trends(since).await?,
+            Source::Clock => vec![self.canary(now)],
         })
     }
 
@@ -169,6 +170,11 @@ impl Look<'_> {
             scope: Scope::of([(Dimension::Host, disk.host), (Dimension::Mount, disk.mount)]),
         };
         Ok(meant.map(reading).collect())
+    }
+
+    fn canary(&self, now: DateTime<Utc>) -> Reading {
+        let value = Some(self.rule.canary_figure(now));
+        Reading { scope: Scope::default(), value, count: 1, note: None }
     }
 
     async fn services(&self) -> Result<Vec<Reading>, MeasureError> {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_alerting::Severity;
-use dogwatch_jobs::{Finding, Services, send_waiting};
+use dogwatch_alerting::{CANARY, Metric, Rule, Severity};
+use dogwatch_jobs::{CheckPerformanceThresholds, Finding, Services, send_waiting};
 use dogwatch_queue::scheduler::{Cadence, Schedules};
-use dogwatch_queue::{Catalog, Stop, error_chain};
+use dogwatch_queue::{Catalog, Job, Stop, error_chain};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ const LOOK: Duration = Duration::from_secs(15);
 /// What a run may be late: its interval twice, within these.
 const LEAST_GRACE: TimeDelta = TimeDelta::minutes(1);
 const MOST_GRACE: TimeDelta = TimeDelta::minutes(15);
+/// What an alert may take from its rule to its channel.
+const CANARY_GRACE: TimeDelta = TimeDelta::minutes(5);
 /// The kind of its alerts.
 const OVERDUE: &str = "schedule_overdue";
 /// What its alert about the queue itself is about.
@@ -59,6 +61,26 @@ pub fn watched(
         })
     };
     schedules.enabled().filter_map(look).collect()
+}
+
+/// How the canary fares, where there is one: an alert should have got through to its channel by now.
+pub fn canary(
+    rules: &[Rule],
+    last: Option<DateTime<Utc>>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<Watched> {
+    let rule = rules.iter().find(|rule| rule.metric() == Metric::Canary)?;
+    // Nothing was on its way while nobody ran.
+    let expected_by = last.map_or(since, |last| last.max(since)) + rule.window + CANARY_GRACE;
+    Some(Watched {
+        schedule: CANARY.to_owned(),
+        job: CheckPerformanceThresholds::NAME.to_owned(),
+        // What is as old as that says neither that it is well nor that it is not.
+        last_success_at: last.filter(|last| now > expected_by || now <= *last + rule.window + CANARY_GRACE),
+        expected_by,
+        is_overdue: now > expected_by,
+    })
 }
 
 /// The first time due after a success, and some grace; `None`: never again.
@@ -126,19 +148,26 @@ impl Watchdog {
         self.redis_away_since = None;
         self.tell(REDIS, None, true, now).await?;
         let mut sends = true;
-        for watched in watched(&schedules, &successes, self.since, now) {
+        let mut all = watched(&schedules, &successes, self.since, now);
+        let last = self.services.store.last_delivered_at(CANARY).await?;
+        all.extend(canary(&self.services.alerting.rules, last, self.since, now));
+        for watched in all {
             // Nobody remembers a success: that it is not overdue yet does not make it well.
             if !watched.is_overdue && watched.last_success_at.is_none() {
                 continue;
             }
             let last = watched.last_success_at.map_or("never".to_owned(), |at| at.to_rfc3339());
-            let why = format!(
-                "its job `{}` should have succeeded by {}; last: {last}",
-                watched.job,
-                watched.expected_by.to_rfc3339()
-            );
+            let expected_by = watched.expected_by.to_rfc3339();
+            let why = if watched.schedule == CANARY {
+                format!(
+                    "an alert that is raised on purpose should have arrived by {expected_by}; last: {last}"
+                )
+            } else {
+                format!("its job `{}` should have succeeded by {expected_by}; last: {last}", watched.job)
+            };
             self.tell(&watched.schedule, Some(why), !watched.is_overdue, now).await?;
-            sends &= watched.job != SENDING || !watched.is_overdue;
+            let is_on_the_way = watched.job == SENDING || watched.schedule == CANARY;
+            sends &= !is_on_the_way || !watched.is_overdue;
         }
         if !sends {
             send_waiting(&self.services).await?;
@@ -160,10 +189,10 @@ impl Watchdog {
         if is_well && known.is_none_or(|alert| !alert.life().is_open()) {
             return Ok(());
         }
-        let title = if what == REDIS {
-            "the queue does not answer".to_owned()
-        } else {
-            format!("schedule {what} stands still")
+        let title = match what {
+            REDIS => "the queue does not answer".to_owned(),
+            CANARY => "the canary is silent: alerts may not get through".to_owned(),
+            schedule => format!("schedule {schedule} stands still"),
         };
         let finding = Finding {
             fingerprint,
@@ -199,5 +228,20 @@ mod tests {
         assert_eq!(expected_by(&every(300), at("10:01:00")), Some(at("10:15:00")));
         let daily = Cadence::cron("30 3 * * *", TimeZone::UTC).unwrap();
         assert_eq!(expected_by(&daily, at("03:30:02")).unwrap().to_rfc3339(), "2026-05-21T03:45:00+00:00");
+    }
+
+    #[test]
+    fn the_canary_is_silent_when_nothing_came_for_its_window_and_some_grace() {
+        let rules = [Rule::canary()];
+        let look = |last: Option<&str>, since, now| {
+            let watched = canary(&rules, last.map(at), at(since), at(now)).unwrap();
+            (watched.is_overdue, watched.last_success_at.is_some())
+        };
+        assert_eq!(look(Some("10:00:30"), "08:00:00", "10:35:30"), (false, true));
+        assert_eq!(look(Some("10:00:30"), "08:00:00", "10:35:31"), (true, true));
+        assert_eq!(look(None, "10:00:00", "10:35:01"), (true, false));
+        // Nobody ran meanwhile: not known, neither way.
+        assert_eq!(look(Some("03:00:00"), "10:00:00", "10:01:00"), (false, false));
+        assert!(canary(&[], None, at("10:00:00"), at("23:00:00")).is_none());
     }
 }

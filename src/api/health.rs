@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dogwatch_alerting::CANARY;
 use dogwatch_queue::scheduler::Schedules;
 use dogwatch_queue::{Inspector, Pulse, QueueCounts};
 use serde::Serialize;
@@ -57,7 +58,12 @@ pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
     let (Ok(Ok(schedules)), Ok(successes)) = (read, state.inspector.last_successes().await) else {
         return Vec::new();
     };
-    watchdog::watched(&schedules, &successes, state.since, state.clock.now())
+    let now = state.clock.now();
+    let mut watched = watchdog::watched(&schedules, &successes, state.since, now);
+    if let Ok(last) = state.store.last_delivered_at(CANARY).await {
+        watched.extend(watchdog::canary(&state.alerting.rules, last, state.since, now));
+    }
+    watched
 }
 
 /// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer, else 503 that says which does not. Names the schedules

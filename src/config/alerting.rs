@@ -77,6 +77,7 @@ impl Config {
     fn all_rules(&self) -> Result<Vec<Rule>, (String, String)> {
         let thresholds = &self.jobs.thresholds;
         let mut rules = thresholds.rules(thresholds.window_minutes);
+        rules.push(Rule::canary());
         rules.retain(|built_in| self.rules.iter().all(|rule| rule.name != built_in.name));
         for (index, settings) in self.rules.iter().enumerate() {
             let rule = settings.rule().map_err(|(key, reason)| (format!("rules.{index}.{key}"), reason))?;

@@ -18,4 +18,5 @@ mod query_statistics;
 mod support;
 mod topologies;
 mod tower;
+mod watchdog;
 mod windows;

@@ -52,6 +52,11 @@ impl Place {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The environment of its processes.
+    pub(crate) fn variables(&self) -> Vec<(String, String)> {
+        self.variables.clone()
+    }
+
     /// The database that it has for itself.
     pub(crate) fn database(&self) -> &TestDatabase {
         self.database.as_ref().unwrap()

@@ -5,6 +5,7 @@
 //! answer in one transaction. The same functions judge stored history, so that a rule can be tried before it is saved.
 
 mod burn_rate;
+mod canary;
 mod duration;
 mod life;
 mod matcher;
@@ -18,6 +19,7 @@ mod severity;
 mod timetable;
 
 pub use self::burn_rate::{BurnRate, SloSettings};
+pub use self::canary::CANARY;
 pub use self::life::{Change, Life, Policy, Status, step};
 pub use self::matcher::{Labels, Matcher};
 pub use self::metric::{Aggregate, Dimension, Metric, Source};

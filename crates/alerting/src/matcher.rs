@@ -31,6 +31,11 @@ impl Matcher {
         self.0.is_empty()
     }
 
+    /// Whether it has a condition on this label.
+    pub fn names(&self, label: &str) -> bool {
+        self.0.contains_key(label)
+    }
+
     /// Whether these labels meet all conditions.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|(label, patterns)| {

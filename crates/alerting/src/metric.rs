@@ -32,6 +32,8 @@ pub enum Metric {
     QueueDead,
     /// How much a figure has changed for the worse, in percent, as trend analysis found.
     TrendChangePercent,
+    /// Goes up and down by the clock, to try the way from a rule to a channel.
+    Canary,
 }
 
 /// Where figures are read from.
@@ -51,6 +53,8 @@ pub enum Source {
     Queues,
     /// What trend analysis found.
     Trends,
+    /// The clock.
+    Clock,
 }
 
 /// How many values become one.
@@ -108,6 +112,7 @@ impl Metric {
             Self::QueueOldestReadyMs => "queue_oldest_ready_ms",
             Self::QueueDead => "queue_dead",
             Self::TrendChangePercent => "trend_change_percent",
+            Self::Canary => "canary",
         }
     }
 
@@ -121,6 +126,7 @@ impl Metric {
             Self::ServiceHealth => Source::Services,
             Self::QueueReady | Self::QueueOldestReadyMs | Self::QueueDead => Source::Queues,
             Self::TrendChangePercent => Source::Trends,
+            Self::Canary => Source::Clock,
         }
     }
 
@@ -134,7 +140,7 @@ impl Metric {
             | Self::TrendChangePercent => "%",
             Self::ResponseTimeMs | Self::QueryTimeMs | Self::QueueOldestReadyMs => "ms",
             Self::RequestRate | Self::QueryRate => "/min",
-            Self::ServiceHealth | Self::QueueReady | Self::QueueDead => "",
+            Self::ServiceHealth | Self::QueueReady | Self::QueueDead | Self::Canary => "",
         }
     }
 
@@ -154,6 +160,7 @@ impl Metric {
             Self::QueueOldestReadyMs => "oldest waiting job",
             Self::QueueDead => "dead letters",
             Self::TrendChangePercent => "worse than before",
+            Self::Canary => "canary",
         }
     }
 
@@ -186,6 +193,7 @@ impl Source {
             Self::Services => &[Dimension::Service],
             Self::Queues => &[Dimension::Queue],
             Self::Trends => &[Dimension::Service, Dimension::Endpoint, Dimension::Host],
+            Self::Clock => &[],
         }
     }
 

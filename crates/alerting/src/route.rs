@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
+use crate::canary::CANARY;
 use crate::duration;
 use crate::matcher::{Labels, Matcher};
 use crate::severity::Severity;
+
+/// The label that says what kind of alert it is.
+const ALERT_TYPE: &str = "alert_type";
 
 /// A `[[routes]]` entry of dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -117,6 +121,9 @@ impl Routing {
     /// Where an alert with these labels is told, each channel once.
     pub fn routes(&self, labels: &Labels, severity: Severity) -> Vec<Route> {
         let mut told: Vec<Route> = Vec::new();
+        if is_canary(labels) {
+            told.push(canary());
+        }
         for route in self.matching(labels) {
             for channel in self.wanting(&route.channels, severity) {
                 if told.iter().all(|known| known.channel != channel) {
@@ -141,7 +148,10 @@ impl Routing {
     /// Those that match, to the first one that does not go on.
     fn matching<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a RouteSettings> {
         let mut is_over = false;
-        self.routes.iter().filter(|route| route.matcher.matches(labels)).take_while(move |route| {
+        // Of the canary hears who asks for it.
+        let is_meant = move |matcher: &Matcher| !is_canary(labels) || matcher.names(ALERT_TYPE);
+        let matches = move |route: &&RouteSettings| is_meant(&route.matcher) && route.matcher.matches(labels);
+        self.routes.iter().filter(matches).take_while(move |route| {
             let was_over = is_over;
             is_over |= !route.goes_on;
             !was_over
@@ -164,6 +174,22 @@ impl Routing {
             resolved: route.resolved,
             repeat: route.repeat,
         }
+    }
+}
+
+fn is_canary(labels: &Labels) -> bool {
+    labels.get(ALERT_TYPE).is_some_and(|alert_type| alert_type == CANARY)
+}
+
+/// The end of the canary's way.
+fn canary() -> Route {
+    Route {
+        channel: CANARY.to_owned(),
+        group: format!("{ALERT_TYPE}={CANARY}"),
+        wait: TimeDelta::zero(),
+        interval: TimeDelta::zero(),
+        resolved: true,
+        repeat: None,
     }
 }
 
@@ -190,6 +216,20 @@ mod tests {
 
     fn channels(routing: &Routing, service: &str, severity: Severity) -> Vec<String> {
         routing.routes(&labels(service, severity), severity).into_iter().map(|route| route.channel).collect()
+    }
+
+    #[test]
+    fn of_the_canary_hears_who_asks_for_it() {
+        let routing = routing(
+            "[[routes]]\nchannels = ['log']\ncontinue = true\n
+             [[routes]]\nmatch = { alert_type = 'canary' }\nchannels = ['mail']",
+        );
+        let of = |alert_type: &str| {
+            let labels = [(ALERT_TYPE.to_owned(), alert_type.to_owned())].into();
+            routing.routes(&labels, Severity::High).into_iter().map(|route| route.channel).collect::<Vec<_>>()
+        };
+        assert_eq!(of("cpu"), ["log"]);
+        assert_eq!(of(CANARY), [CANARY, "mail"]);
     }
 
     #[test]

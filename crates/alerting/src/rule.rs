@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::burn_rate::BurnRate;
+use crate::canary::CANARY;
 use crate::duration;
 use crate::matcher::Labels;
 use crate::metric::{Aggregate, Dimension, Metric};
@@ -239,6 +240,12 @@ impl RuleSettings {
     /// The key that is wrong, and what would be right.
     pub fn rule(&self) -> Result<Option<Rule>, (&'static str, String)> {
         check_name(&self.name)?;
+        if (self.metric == Metric::Canary) != (self.name == CANARY) {
+            return Err((
+                "metric",
+                format!("`{CANARY}` is the metric of the rule `{CANARY}`, and of no other"),
+            ));
+        }
         let source = self.metric.source();
         let by = self.by.clone().unwrap_or_else(|| source.default_dimensions().to_vec());
         let known = source.dimensions();
@@ -433,6 +440,7 @@ impl Rule {
                 }
                 Metric::QueueReady | Metric::QueueDead => format!("{subject}: {value:.0} {}", metric.words()),
                 Metric::TrendChangePercent => format!("{subject}: {figure} {}", metric.words()),
+                Metric::Canary => "The canary sings: alerts get through".to_owned(),
                 _ => {
                     let aggregate = aggregate.map(|one| format!("{} ", one.as_str())).unwrap_or_default();
                     format!("{subject}: {aggregate}{} {figure}", metric.words())
@@ -453,6 +461,9 @@ impl Rule {
                 )
             }
             Condition::BurnRate(burn) => format!("{}{note}", burn.words(reading.value.unwrap_or_default())),
+            Condition::Threshold { metric: Metric::Canary, .. } => {
+                format!("Raised and ended every {over} to try the way. Nothing is wrong")
+            }
             Condition::Threshold { metric, raise, .. } => {
                 let count = match metric {
                     Metric::ErrorRate | Metric::ResponseTimeMs => {

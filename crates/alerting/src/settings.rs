@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::duration;
 use crate::life::Policy;
+use crate::metric::Metric;
 use crate::rule::Rule;
 
 /// How patient alerts are.
@@ -39,7 +40,12 @@ impl Settings {
 
     /// How patient alerts of this rule are.
     pub fn policy(&self, rule: &Rule) -> Policy {
-        Policy { hold: rule.hold, clear_for: rule.clear_for, ..self.at_once() }
+        let usual = Policy { hold: rule.hold, clear_for: rule.clear_for, ..self.at_once() };
+        if rule.metric() == Metric::Canary {
+            // It comes and goes as it should, and is one alert for ever.
+            return Policy { reopen_within: rule.window * 2, flap_changes: usize::MAX, ..usual };
+        }
+        usual
     }
 
     /// For what somebody else has found: it holds when they say so, and ends when they say so.

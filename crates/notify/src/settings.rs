@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dogwatch_alerting::Severity;
+use dogwatch_alerting::{CANARY, Severity};
 use serde::Deserialize;
 
 use crate::email::EmailSettings;
@@ -70,7 +70,7 @@ macro_rules! checked {
 impl Settings {
     /// Checks what the types cannot. The error names the key in this section and what would be right.
     pub fn validate(&self) -> Result<(), (String, String)> {
-        let mut names = BTreeSet::from(["log"]);
+        let mut names = BTreeSet::from(["log", CANARY]);
         for (key, Checked { name, timeout, result, .. }) in self.channels() {
             if name.is_empty() || !names.insert(name) {
                 let reason =

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use dogwatch_alerting::{Life, Severity, Status};
+use dogwatch_alerting::{CANARY, Life, Severity, Status};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
@@ -439,11 +439,11 @@ impl Store {
         rows.into_iter().map(Row::read).collect()
     }
 
-    /// Alerts, those seen last first.
+    /// Alerts, those seen last first; not the canary, of which nothing is wrong.
     pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
         let (behind_at, behind_id) = filter.behind.unzip();
         let rows = alerts!(
-            "WHERE (status = $1 OR ($1::text IS NULL AND status <> 'pending'))
+            "WHERE (status = $1 OR ($1::text IS NULL AND status <> 'pending')) AND alert_type <> $9
                AND ($2::text IS NULL OR tenant = $2)
                AND ($3::text IS NULL OR service = $3)
                AND ($4::text IS NULL OR endpoint = $4)
@@ -458,7 +458,8 @@ impl Store {
             filter.since,
             behind_at,
             behind_id,
-            i64::from(filter.limit)
+            i64::from(filter.limit),
+            CANARY
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read alerts"))?;
         rows.into_iter().map(Row::read).collect()

@@ -279,6 +279,14 @@ impl Store {
         Ok(given_up)
     }
 
+    /// When a message last arrived on a channel.
+    pub async fn last_delivered_at(&self, channel: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let last =
+            sqlx::query_scalar!("SELECT last_delivered_at FROM channel_states WHERE channel = $1", channel);
+        let last = last.fetch_optional(&self.pool).await;
+        last.map(Option::flatten).map_err(StoreError::query("look when a channel last took something"))
+    }
+
     /// When something can be told next: what waits, waits until then.
     pub async fn next_delivery_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
         let next = sqlx::query_scalar!(
