@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{
-    Change, Dimension, InhibitSettings, Labels, Life, MaintenanceSettings, Mutes, Outcome, Policy,
+    Change, Dimension, InhibitSettings, Labels, Life, MaintenanceSettings, Matcher, Mutes, Outcome, Policy,
     QuietHoursSettings, Reading, Route, Routing, Rule, Settings, Severity, Status, step,
 };
 use dogwatch_store::{Alert, AlertEvent, NewEvent, NewNotification, Store, StoreError};
@@ -14,6 +14,8 @@ use uuid::Uuid;
 /// Where an alert comes from, among its labels.
 pub(crate) const SOURCE: &str = "source";
 const OF_RULE: &str = "rule";
+/// Labels that set an alert apart from others.
+const SETS_APART: [&str; 7] = ["alert_type", "service", "endpoint", "tenant", "host", "mount", "queue"];
 /// The alert about a rule that cannot be evaluated.
 const RULE_FAILED: &str = "rule_failed";
 /// How long a rule has to fail before that is an alert.
@@ -421,6 +423,12 @@ impl Alerting {
             })
             .collect()
     }
+}
+
+/// What matches an alert, and others of its type and scope.
+pub fn its_like(alert: &Alert) -> Matcher {
+    let apart = SETS_APART.iter();
+    Matcher::of(apart.filter_map(|label| Some(((*label).to_owned(), alert.labels.get(*label)?.clone()))))
 }
 
 fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {

@@ -29,7 +29,7 @@ mod watched_database;
 
 use dogwatch_queue::Registry;
 
-pub use self::alerts::{Alerting, Finding, OrderError};
+pub use self::alerts::{Alerting, Finding, OrderError, its_like};
 pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
 pub use self::check_performance_thresholds::CheckPerformanceThresholds;
 pub use self::check_service_health::CheckServiceHealth;

@@ -7,8 +7,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_alerting::{Matcher, Severity, Status};
-use dogwatch_jobs::{Finding, OrderError};
+use dogwatch_alerting::{CANARY, Matcher, Severity, Status};
+use dogwatch_jobs::{Finding, OrderError, its_like};
 use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, StoredSilence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,8 +27,6 @@ const MAX_TOLD: u32 = 200;
 /// What a silence lasts where nothing is said, and at the most.
 const USUAL_SILENCE: TimeDelta = TimeDelta::hours(1);
 const MAX_SILENCE: TimeDelta = TimeDelta::days(366);
-/// Labels that set an alert apart from others, as a silence of it has them.
-const SETS_APART: [&str; 7] = ["alert_type", "service", "endpoint", "tenant", "host", "mount", "queue"];
 
 /// Which alerts.
 #[derive(Debug, Default, Deserialize)]
@@ -206,6 +204,9 @@ impl FindingRequest {
                 format!("`{}` is no word; write letters, digits, `_`, `-` and `.`", self.alert_type),
             );
         }
+        if self.alert_type == CANARY {
+            return wrong("alert_type", format!("`{CANARY}` is Dogwatch's own; write another word"));
+        }
         let scope = [
             ("tenant", &self.tenant),
             ("service", &self.service),
@@ -291,11 +292,9 @@ pub(super) async fn silence(
     let length = asked.duration.map_or(Ok(USUAL_SILENCE), TimeDelta::from_std);
     let length = length.ok().filter(|length| *length <= MAX_SILENCE);
     let length = length.ok_or_else(|| Problem::at("/duration", "is longer than 366 days"))?;
-    let apart =
-        SETS_APART.iter().filter_map(|label| Some(((*label).to_owned(), alert.labels.get(*label)?.clone())));
     let silence = StoredSilence {
         id: Uuid::now_v7(),
-        matcher: Matcher::of(apart),
+        matcher: its_like(&alert),
         starts_at: now,
         ends_at: now + length,
         created_by: asked.by.unwrap_or_else(|| "api".to_owned()),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anstyle::AnsiColor;
 use anyhow::Context;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_alerting::{Matcher, Severity, Status};
+use dogwatch_jobs::its_like;
 use dogwatch_queue::Clock;
-use dogwatch_store::{Alert, AlertFilter, NotificationFilter, StoredSilence};
+use dogwatch_store::{Alert, AlertFilter, NotificationFilter, Store, StoredSilence};
 use uuid::Uuid;
 
 use super::{Global, output, usage};
@@ -47,9 +48,8 @@ pub(super) enum Alerts {
     /// Say that one is over; should it still hold, it is raised again
     Resolve(Order),
     /// Do not hear of some for a while
-    #[command(
-        after_help = "Example: dogwatch alerts silence --match service=shop --duration 2h --comment deploy"
-    )]
+    #[command(after_help = "Examples:\n  dogwatch alerts silence 0199… --duration 2h\n  \
+                      dogwatch alerts silence --match service=shop --duration 2h --comment deploy")]
     Silence(Silence),
     /// List silences that last
     Silences {
@@ -78,18 +78,43 @@ pub(super) struct Order {
 
 #[derive(Debug, Args)]
 pub(super) struct Silence {
+    /// The id of an alert: it, and others of its type and scope
+    #[arg(required_unless_present = "conditions", conflicts_with = "conditions")]
+    id: Option<Uuid>,
     /// A label and its value or pattern, such as service=shop-*; can be repeated, then all have to hold
-    #[arg(long = "match", value_name = "LABEL=VALUE", required = true, value_parser = condition)]
+    #[arg(long = "match", value_name = "LABEL=VALUE", value_parser = condition)]
     conditions: Vec<(String, String)>,
     /// How long
     #[arg(long, default_value = "1h", value_parser = super::enqueue::duration)]
     duration: Duration,
-    /// Why
-    #[arg(long, default_value = "")]
-    comment: String,
+    /// Why; without it the title of the alert
+    #[arg(long)]
+    comment: Option<String>,
     /// Who you are
     #[arg(long, env = "USER", default_value = "cli")]
     by: String,
+}
+
+impl Silence {
+    async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+        let length = TimeDelta::from_std(self.duration).ok().filter(|length| *length <= TimeDelta::days(366));
+        let length = length.ok_or_else(|| usage("--duration is longer than 366 days"))?;
+        let (matcher, title) = match self.id {
+            Some(id) => {
+                let alert = store.alert(id).await?.with_context(|| format!("there is no alert {id}"))?;
+                (its_like(&alert), alert.title)
+            }
+            None => (Matcher::of(self.conditions), String::new()),
+        };
+        Ok(StoredSilence {
+            id: Uuid::now_v7(),
+            matcher,
+            starts_at: now,
+            ends_at: now + length,
+            created_by: self.by,
+            comment: self.comment.unwrap_or(title),
+        })
+    }
 }
 
 fn condition(text: &str) -> Result<(String, String), String> {
@@ -152,18 +177,8 @@ impl Alerts {
                 let alert = wiring::alerting(&config)?.resolve(&store, id, &by, note.as_deref(), now).await?;
                 output::line(&format!("resolved: {}", alert.title));
             }
-            Self::Silence(Silence { conditions, duration, comment, by }) => {
-                let length =
-                    TimeDelta::from_std(duration).ok().filter(|length| *length <= TimeDelta::days(366));
-                let length = length.ok_or_else(|| usage("--duration is longer than 366 days"))?;
-                let silence = StoredSilence {
-                    id: Uuid::now_v7(),
-                    matcher: Matcher::of(conditions),
-                    starts_at: now,
-                    ends_at: now + length,
-                    created_by: by,
-                    comment,
-                };
+            Self::Silence(asked) => {
+                let silence = asked.silence(&store, now).await?;
                 store.insert_silence(&silence).await?;
                 output::line(&silence.id.to_string());
             }

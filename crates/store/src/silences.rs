@@ -18,6 +18,7 @@ pub struct StoredSilence {
     /// Its identity.
     pub id: Uuid,
     /// Which alerts.
+    #[serde(rename = "match")]
     pub matcher: Matcher,
     /// From when.
     pub starts_at: DateTime<Utc>,
@@ -73,10 +74,22 @@ impl Store {
             .collect())
     }
 
-    /// Ends a silence now. False when there is none, or it is over.
+    /// Ends a silence now: what was held is looked at again at once. False when there is none, or it is over.
     pub async fn end_silence(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let failed = || StoreError::query("end a silence");
+        let mut transaction = self.pool.begin().await.map_err(failed())?;
         let end = sqlx::query!("UPDATE silences SET ends_at = $2 WHERE id = $1 AND ends_at > $2", id, now);
-        let ended = end.execute(&self.pool).await.map_err(StoreError::query("end a silence"))?;
-        Ok(ended.rows_affected() == 1)
+        if end.execute(&mut *transaction).await.map_err(failed())?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let look_again = sqlx::query!(
+            "UPDATE notifications SET not_before = $1
+             WHERE held_by IS NOT NULL AND not_before > $1
+               AND delivery_id IS NULL AND delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL",
+            now
+        );
+        look_again.execute(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(true)
     }
 }
