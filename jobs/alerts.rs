@@ -233,7 +233,7 @@ impl Alerting {
             _ if alert.status == Status::Active
                 && before.is_some_and(|before| before.severity < alert.severity) =>
             {
-                self.told(&alert, if alert.reopened == 0 { AlertEvent::Raised } else { AlertEvent::Reopened })
+                self.told(&alert, beginning(&alert))
             }
             _ => Vec::new(),
         };
@@ -456,6 +456,15 @@ fn event_of(change: Change) -> Option<AlertEvent> {
         Change::Reopened => Some(AlertEvent::Reopened),
         Change::Flapping => Some(AlertEvent::Flapping),
         Change::Resolved => Some(AlertEvent::Resolved),
+    }
+}
+
+/// What was told, or would have been, when it was raised last.
+fn beginning(alert: &Alert) -> AlertEvent {
+    match (alert.is_flapping, alert.reopened) {
+        (true, _) => AlertEvent::Flapping,
+        (false, 0) => AlertEvent::Raised,
+        (false, _) => AlertEvent::Reopened,
     }
 }
 

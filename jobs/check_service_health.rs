@@ -4,10 +4,10 @@
 //! lost packet wakes nobody. A check that fails is a finding, not a failure of this job. What is unhealthy may be brought
 //! back (`recovery.rs`), and whether that helped is told.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Severity;
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
 use dogwatch_store::{HealthRule, HealthState, ServiceHealth, StoreError};
@@ -21,7 +21,15 @@ use crate::services::Services;
 use crate::target::ServiceTarget;
 
 /// Checked at the same time.
-const CONCURRENT: usize = 64;
+const CONCURRENT: usize = 256;
+/// How far ahead a run looks, so that a check begins in its own time and not at the next tick: as often as schedules.toml runs
+/// this job.
+const AHEAD: Duration = secs(5);
+/// What a check may take beside the service's own time, until another looks at the service.
+const SETTLING: Duration = secs(10);
+
+/// A service and when it is due.
+type Due<'a> = (&'a ServiceTarget, DateTime<Utc>);
 
 /// Arguments.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -51,13 +59,13 @@ impl Job for CheckServiceHealth {
     async fn run(self, cx: &Run<Services>) -> Result<Checked, JobError> {
         let targets = match self.services.as_deref() {
             Some(names) => chosen(&cx.targets, names)?,
-            None => due(cx).await?,
+            None => claimed(cx).await?,
         };
         let eyes = Eyes { store: &cx.store, http: &cx.http, now: cx.clock.now() };
         // What is found is written as it comes: a service that hangs delays no other.
         let mut checks = Vec::with_capacity(targets.len());
-        for target in &targets {
-            checks.push(check_and_settle(cx, target, &eyes));
+        for (target, due_at) in &targets {
+            checks.push(check_and_settle(cx, target, *due_at, &eyes));
         }
         let checks = futures_util::stream::iter(checks).buffer_unordered(CONCURRENT);
         let found: Vec<Result<(ServiceHealth, bool), StoreError>> = checks.collect().await;
@@ -84,12 +92,14 @@ impl Job for CheckServiceHealth {
     }
 }
 
-/// Looks at a service, notes what was found, and does what follows from it.
+/// Looks at a service when it is due, notes what was found, and does what follows from it.
 async fn check_and_settle(
     cx: &Services,
     target: &ServiceTarget,
+    due_at: DateTime<Utc>,
     eyes: &Eyes<'_>,
 ) -> Result<(ServiceHealth, bool), StoreError> {
+    tokio::time::sleep((due_at - cx.clock.now()).to_std().unwrap_or_default()).await;
     let check = check(target, eyes).await;
     let rule = HealthRule {
         unhealthy_after: target.unhealthy_after,
@@ -133,13 +143,20 @@ async fn tell_recovery(cx: &Services, health: &ServiceHealth) -> Result<(), Stor
     cx.alerting.create_or_update(&cx.store, finding, true, now).await.map(drop)
 }
 
-async fn due(cx: &Services) -> Result<Vec<&ServiceTarget>, StoreError> {
-    let names: Vec<String> = cx.targets.iter().map(|target| target.name.clone()).collect();
-    let due: HashSet<String> = cx.store.services_due(&names, cx.clock.now()).await?.into_iter().collect();
-    Ok(cx.targets.iter().filter(|target| due.contains(&target.name)).collect())
+/// What nobody else looks at and is due before this job comes again, each with its time.
+async fn claimed(cx: &Services) -> Result<Vec<Due<'_>>, StoreError> {
+    let now = cx.clock.now();
+    let lease = |target: &ServiceTarget| target.timeout * (target.retries + 1) + AHEAD + SETTLING;
+    let services: Vec<_> = cx.targets.iter().map(|target| (target.name.clone(), lease(target))).collect();
+    let claimed = cx.store.claim_services(&services, now + AHEAD, now).await?;
+    let due: HashMap<String, DateTime<Utc>> = claimed.into_iter().collect();
+    let mut due: Vec<Due<'_>> =
+        cx.targets.iter().filter_map(|target| Some((target, *due.get(&target.name)?))).collect();
+    due.sort_by_key(|(_, due_at)| *due_at);
+    Ok(due)
 }
 
-fn chosen<'a>(targets: &'a [ServiceTarget], names: &[String]) -> Result<Vec<&'a ServiceTarget>, JobError> {
+fn chosen<'a>(targets: &'a [ServiceTarget], names: &[String]) -> Result<Vec<Due<'a>>, JobError> {
     let known: HashSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(name.as_str())) {
         let known = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -147,7 +164,8 @@ fn chosen<'a>(targets: &'a [ServiceTarget], names: &[String]) -> Result<Vec<&'a 
             "argument /services: no service is named `{unknown}`; there are: {known}"
         )));
     }
-    Ok(targets.iter().filter(|target| names.contains(&target.name)).collect())
+    let chosen = targets.iter().filter(|target| names.contains(&target.name));
+    Ok(chosen.map(|target| (target, DateTime::UNIX_EPOCH)).collect())
 }
 
 #[cfg(test)]
@@ -242,9 +260,9 @@ mod tests {
             |name: &str, interval| ServiceTarget { interval, name: name.to_owned(), ..target(&peer.url()) };
         let targets = vec![of("often", secs(10)), of("seldom", mins(5))];
         bench.change(|services| services.targets = targets);
-        for _ in 0..60 {
+        for _ in 0..30 {
             CheckServiceHealth::default().run(&bench.cx).await.unwrap();
-            bench.clock.advance(secs(5));
+            bench.clock.advance(secs(10));
         }
         let checks = async |name: &str| {
             bench
@@ -256,6 +274,32 @@ mod tests {
         assert!(
             (bench.cx.store.uptime(bench.clock.now()).await.unwrap()["often"] - 1.0).abs() < f64::EPSILON
         );
+    }
+
+    #[tokio::test]
+    async fn a_service_that_hangs_holds_up_no_other_and_is_not_looked_at_twice_at_once() {
+        let peer = HttpPeer::start().await;
+        peer.delay(secs(30));
+        let mut bench = Bench::new("").await;
+        let hangs = ServiceTarget { name: "hangs".to_owned(), timeout: mins(1), ..target(&peer.url()) };
+        bench.change(|services| services.targets = vec![hangs]);
+        let all = CheckServiceHealth::default;
+        let first = all().run(&bench.cx);
+        let second = async {
+            let is_asked = async || !peer.requests().is_empty();
+            dogwatch_testing::eventually(secs(10), "the first run looks at it", is_asked).await;
+            all().run(&bench.cx).await.unwrap()
+        };
+        // The first one is still at it when the second has ended.
+        tokio::select! {
+            _ = first => panic!("it hangs"),
+            checked = second => assert!(checked.healthy.is_empty() && checked.failing.is_empty()),
+        }
+        assert_eq!(peer.requests().len(), 1);
+        // The worker was killed: another looks when the lease is over.
+        bench.clock.advance(mins(2));
+        peer.delay(Duration::ZERO);
+        assert_eq!(all().run(&bench.cx).await.unwrap().healthy, ["hangs"]);
     }
 
     #[tokio::test]

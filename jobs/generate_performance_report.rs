@@ -120,7 +120,13 @@ impl GeneratePerformanceReport {
             text: &stored.text,
             html: &stored.html,
         };
-        cx.notifier.send_document(channel, &document).await.map_err(|error| match error {
+        let sent = cx.notifier.send_document(channel, &document).await;
+        if let Err(SendError::Partly { reason, .. }) = &sent {
+            // Once more would be once more for those who have it.
+            tracing::warn!(reason, "a report did not reach everybody");
+            return Ok(());
+        }
+        sent.map_err(|error| match error {
             SendError::NoSuchChannel(_) | SendError::Permanent { .. } => JobError::discard(error),
             error => error.into(),
         })

@@ -71,8 +71,13 @@ async fn name_dependents(cx: &Services, message: &mut Message) -> Result<(), Sto
 
 fn words(delivery: &Delivery) -> Message {
     let mut last: BTreeMap<Uuid, &Told> = BTreeMap::new();
+    // Of each life its end is the last, whatever the clocks of those who wrote it said.
+    let place = |told: &Told| (told.alert.reopened, told.event == AlertEvent::Resolved, told.at);
     for told in &delivery.told {
-        last.insert(told.alert.id, told);
+        let known = last.entry(told.alert.id).or_insert(told);
+        if place(told) >= place(known) {
+            *known = told;
+        }
     }
     let mut alerts: Vec<_> = last.into_values().map(told).collect();
     alerts.sort_by_key(|told| (told.event == Event::Resolved, std::cmp::Reverse(told.severity), told.at));

@@ -103,11 +103,13 @@ impl Plan {
         let mut unsaid = HashSet::new();
         let mut waits: BTreeMap<(DateTime<Utc>, String), Vec<Uuid>> = BTreeMap::new();
         let mut over: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
-        if channel == CANARY {
-            return waiting.iter().collect();
-        }
         for one in waiting {
             let alert = &one.alert;
+            // What would mute it would look like a way that is broken.
+            if alert.alert_type == CANARY {
+                told.push(one);
+                continue;
+            }
             let is_end = one.event == AlertEvent::Resolved;
             // Its beginning was not told, and will not be.
             if is_end && unsaid.contains(&(alert.id, one.sequence)) {
@@ -122,7 +124,12 @@ impl Plan {
             match found {
                 None => told.push(one),
                 Some(mute) if one.is_over && !is_end => {
-                    if matches!(one.event, AlertEvent::Raised | AlertEvent::Reopened | AlertEvent::Flapping) {
+                    if !one.was_told
+                        && matches!(
+                            one.event,
+                            AlertEvent::Raised | AlertEvent::Reopened | AlertEvent::Flapping
+                        )
+                    {
                         unsaid.insert((alert.id, one.sequence));
                     }
                     over.entry(mute.reason).or_default().push(one.id);

@@ -180,10 +180,9 @@ async fn deliver(cx: &Services, delivery: &Delivery) -> Result<Outcome, StoreErr
 
 async fn arrived(cx: &Services, delivery: &Delivery, receipt: Receipt) -> Result<Outcome, StoreError> {
     let now = cx.clock.now();
-    let before = cx.store.delivered(delivery, receipt.name.as_deref(), now).await?;
-    if before.failures > 0 {
-        channel_works(cx, &delivery.channel, now).await?;
-    }
+    cx.store.delivered(delivery, receipt.name.as_deref(), now).await?;
+    // Whatever was noted before: whoever noted it may have been killed since.
+    channel_works(cx, &delivery.channel, now).await?;
     // Of the others a mail to a few says nothing.
     if delivery.recipients.is_none() || receipt.refused.is_some() {
         recipients_refused(cx, &delivery.channel, receipt.refused, now).await?;
@@ -202,8 +201,11 @@ async fn failed(cx: &Services, delivery: &Delivery, error: SendError) -> Result<
         tracing::error!(channel = delivery.channel, notifications = given_up, %error, "notifications given up");
     }
     let is_first_partly = matches!(failure, Failure::Partly(_)) && delivery.recipients.is_none();
-    if is_first_partly && delivery.state.failures > 0 {
+    if is_first_partly {
         channel_works(cx, &delivery.channel, now).await?;
+    }
+    if let SendError::Partly { refused: Some(refused), .. } = &error {
+        recipients_refused(cx, &delivery.channel, Some(refused.clone()), now).await?;
     }
     let is_of_some = is_first_partly || delivery.recipients.is_some();
     if is_of_some && given_up > 0 {
@@ -607,6 +609,54 @@ mod tests {
         assert!(told.iter().all(|(_, key)| *key == told[0].1), "{told:?}");
         let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
         assert_eq!(actions, [["trigger"; 7].as_slice(), &["resolve"]].concat());
+    }
+
+    #[tokio::test]
+    async fn a_reminder_belongs_to_the_incident_that_a_digest_opened() {
+        let (peer, mut bench) = pager().await;
+        let route = r#"{"channels": ["pager"], "group_wait": "0s", "group_interval": "0s", "repeat": "1h"}"#;
+        let channels = [("pager".to_owned(), Severity::Low)].into();
+        let routing = dogwatch_alerting::Routing::new(vec![serde_json::from_str(route).unwrap()], channels);
+        bench.change(|services| services.alerting.routing = routing);
+        let services: Vec<String> = (0..7).map(|n| format!("service-{n}")).collect();
+        for service in &services {
+            set(&bench, service, false).await;
+        }
+        send(&bench).await;
+        bench.clock.advance(mins(61));
+        send(&bench).await;
+        bench.clock.advance(mins(2));
+        for service in &services {
+            set(&bench, service, true).await;
+        }
+        send(&bench).await;
+        let told = incidents(&peer);
+        let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
+        assert_eq!(actions, ["trigger", "trigger", "resolve"]);
+        assert!(told.iter().all(|(_, key)| *key == told[0].1), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn an_incident_that_was_opened_is_not_forgotten_when_its_end_is_refused_for_now() {
+        let (peer, bench) = pager().await;
+        set(&bench, "a", false).await;
+        set(&bench, "a", true).await;
+        peer.answer_in_turn(&[202, 503]);
+        SendPerformanceAlerts {}.run(&bench.cx).await.unwrap_err();
+        let silence = dogwatch_store::StoredSilence {
+            id: uuid::Uuid::now_v7(),
+            matcher: dogwatch_alerting::Matcher::of([("alert_type".to_owned(), "*".to_owned())]),
+            starts_at: bench.clock.now(),
+            ends_at: bench.clock.now() + TimeDelta::hours(1),
+            created_by: "bob".to_owned(),
+            comment: "I know".to_owned(),
+        };
+        bench.cx.store.insert_silence(&silence).await.unwrap();
+        peer.answer(202, "{}");
+        bench.clock.advance(mins(2));
+        send(&bench).await;
+        let actions: Vec<_> = incidents(&peer).into_iter().map(|(action, _)| action).collect();
+        assert_eq!(actions, ["trigger", "resolve", "trigger", "resolve"]);
     }
 
     #[tokio::test]

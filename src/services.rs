@@ -3,9 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_store::{ServiceHealth, Store, StoreError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A service, and how much of the time it was up, 0 to 1; absent is what was not checked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Service {
     /// How it is.
     #[serde(flatten)]

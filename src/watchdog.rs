@@ -12,6 +12,7 @@ use dogwatch_queue::scheduler::{Cadence, Schedules};
 use dogwatch_queue::{Catalog, Job, Stop, error_chain};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(15);
@@ -28,7 +29,7 @@ const REDIS: &str = "redis";
 const SENDING: &str = "send_performance_alerts";
 
 /// How a schedule fares.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Watched {
     /// Its name.
     pub schedule: String,
@@ -66,11 +67,14 @@ pub fn watched(
 /// How the canary fares, where there is one: an alert should have got through to its channel by now.
 pub fn canary(
     rules: &[Rule],
+    schedules: &Schedules,
     last: Option<DateTime<Utc>>,
     since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Option<Watched> {
     let rule = rules.iter().find(|rule| rule.metric() == Metric::Canary)?;
+    // Where nobody evaluates rules on a schedule, nothing is missing.
+    schedules.enabled().find(|schedule| schedule.job == CheckPerformanceThresholds::NAME)?;
     // Nothing was on its way while nobody ran.
     let expected_by = last.map_or(since, |last| last.max(since)) + rule.window + CANARY_GRACE;
     Some(Watched {
@@ -98,6 +102,8 @@ pub struct Watchdog {
     catalog: Catalog,
     /// Without the file there is nothing to watch over.
     schedules: PathBuf,
+    /// As they were when they could be read last.
+    last_read: Schedules,
     /// When this process began.
     since: DateTime<Utc>,
     /// Since when Redis does not answer.
@@ -114,7 +120,7 @@ impl Watchdog {
     /// Over the schedules of a file.
     pub fn new(services: Services, catalog: Catalog, schedules: PathBuf) -> Self {
         let since = services.clock.now();
-        Self { services, catalog, schedules, since, redis_away_since: None }
+        Self { services, catalog, schedules, last_read: Schedules::default(), since, redis_away_since: None }
     }
 
     /// Watches until it is told to stop.
@@ -133,7 +139,9 @@ impl Watchdog {
     /// When Postgres does not answer.
     pub async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.services.clock.now();
-        let Ok(schedules) = Schedules::read(&self.schedules, &self.catalog) else { return Ok(()) };
+        if let Ok(schedules) = Schedules::read(&self.schedules, &self.catalog) {
+            self.last_read = schedules;
+        }
         let successes = match self.services.inspector.last_successes().await {
             Ok(successes) => successes,
             Err(error) => {
@@ -148,9 +156,12 @@ impl Watchdog {
         self.redis_away_since = None;
         self.tell(REDIS, None, true, now).await?;
         let mut sends = true;
-        let mut all = watched(&schedules, &successes, self.since, now);
+        let mut all = watched(&self.last_read, &successes, self.since, now);
         let last = self.services.store.last_delivered_at(CANARY).await?;
-        all.extend(canary(&self.services.alerting.rules, last, self.since, now));
+        match canary(&self.services.alerting.rules, &self.last_read, last, self.since, now) {
+            Some(canary) => all.push(canary),
+            None => self.tell(CANARY, None, true, now).await?,
+        }
         for watched in all {
             // Nobody remembers a success: that it is not overdue yet does not make it well.
             if !watched.is_overdue && watched.last_success_at.is_none() {
@@ -233,8 +244,11 @@ mod tests {
     #[test]
     fn the_canary_is_silent_when_nothing_came_for_its_window_and_some_grace() {
         let rules = [Rule::canary()];
+        let catalog = dogwatch_jobs::registry().catalog();
+        let schedules = |text| Schedules::parse("schedules.toml".as_ref(), text, &catalog).unwrap();
+        let checked = schedules("[schedules.check_performance_thresholds]\nevery = \"30s\"\n");
         let look = |last: Option<&str>, since, now| {
-            let watched = canary(&rules, last.map(at), at(since), at(now)).unwrap();
+            let watched = canary(&rules, &checked, last.map(at), at(since), at(now)).unwrap();
             (watched.is_overdue, watched.last_success_at.is_some())
         };
         assert_eq!(look(Some("10:00:30"), "08:00:00", "10:35:30"), (false, true));
@@ -242,6 +256,8 @@ mod tests {
         assert_eq!(look(None, "10:00:00", "10:35:01"), (true, false));
         // Nobody ran meanwhile: not known, neither way.
         assert_eq!(look(Some("03:00:00"), "10:00:00", "10:01:00"), (false, false));
-        assert!(canary(&[], None, at("10:00:00"), at("23:00:00")).is_none());
+        let silent = |rules: &[Rule], of| canary(rules, of, None, at("10:00:00"), at("23:00:00"));
+        assert!(silent(&rules, &checked).is_some());
+        assert!(silent(&[], &checked).is_none() && silent(&rules, &schedules("")).is_none());
     }
 }

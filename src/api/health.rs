@@ -61,7 +61,7 @@ pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
     let now = state.clock.now();
     let mut watched = watchdog::watched(&schedules, &successes, state.since, now);
     if let Ok(last) = state.store.last_delivered_at(CANARY).await {
-        watched.extend(watchdog::canary(&state.alerting.rules, last, state.since, now));
+        watched.extend(watchdog::canary(&state.alerting.rules, &schedules, last, state.since, now));
     }
     watched
 }

@@ -9,6 +9,7 @@ mod summary;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_store::{GroupCursor, MetricFilter, StoreError, Window};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use self::endpoints::{Endpoint, endpoints};
 pub use self::slow_queries::slow_queries;
@@ -47,7 +48,7 @@ pub struct Question {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use dogwatch_store::{RequestSummary, Store};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{MetricsError, Question, rate};
 
 /// All requests of a window.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Summary {
     /// From when.
     pub since: DateTime<Utc>,

@@ -18,7 +18,9 @@ impl Side {
     async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (place, receiver) = (Place::new().await, HttpPeer::start().await);
-        place.write("schedules.toml", "[schedules.send_performance_alerts]\nevery = \"1s\"\n");
+        let schedules = "[schedules.send_performance_alerts]\nevery = \"1s\"\n\
+                         [schedules.check_performance_thresholds]\nevery = \"1m\"\n";
+        place.write("schedules.toml", schedules);
         let settings = format!(
             "[[notify.webhooks]]\nname = \"ops\"\nurl = \"{}\"\n\
              [[routes]]\nchannels = [\"ops\"]\ngroup_wait = \"0s\"\ngroup_interval = \"0s\"\n\

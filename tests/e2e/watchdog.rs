@@ -81,7 +81,7 @@ async fn the_sending_of_alerts_that_stands_still_is_told_by_who_watches_over_it(
 #[tokio::test]
 async fn a_canary_that_does_not_arrive_is_told_and_one_that_does_goes_the_whole_way() {
     let (place, receiver) = (Place::new().await, HttpPeer::start().await);
-    place.write("schedules.toml", "");
+    place.write("schedules.toml", "[schedules.check_performance_thresholds]\nevery = \"1h\"\n");
     let clock = ManualClock::at("2026-05-20T10:00:10Z");
     let config = config(&place, &receiver);
     let mut watchdog = watchdog(&place, &config, &clock);

@@ -1,5 +1,7 @@
-//! `cargo run --release` measures the data plane beside plain Postgres, in one run, on the same server.
+//! `cargo run --release` measures the data plane beside plain Postgres, in one run, on the same server; with `health` behind it,
+//! how late the checks of a thousand services are.
 
+mod health;
 mod ingest;
 mod spans;
 mod upkeep;
@@ -18,6 +20,10 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let postgres = Postgres::start(folder.path(), PostgresOptions::default(), &|_| ()).await?;
     let api = Api::start(&postgres.url()).await?;
+    if std::env::args().nth(1).as_deref() == Some("health") {
+        health::measure(&postgres.url(), folder.path()).await?;
+        return Ok(());
+    }
     ingest::measure(&api, &postgres.url()).await?;
     windows::measure(&api, &postgres.url()).await?;
     upkeep::measure(&postgres.url()).await?;

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What is known of an alert: `alert_type`, `severity`, `service`, `endpoint`, `tenant`, `host` and the labels of its rule.
 pub type Labels = BTreeMap<String, String>;
 
 /// Conditions all of which have to hold: `{ severity = ["high", "critical"], service = "shop-*" }`. In a pattern `*`
 /// stands for anything. A label that an alert does not have is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Matcher(BTreeMap<String, Patterns>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Patterns {
     One(String),

@@ -336,7 +336,8 @@ mod tests {
         let peer = SmtpPeer::start().await;
         let email = email(peer.port(), &json!({}));
         peer.fail(SmtpFault::RecipientOf("boss", 452));
-        let SendError::Partly { reason, recipients } = email.send(&message(1, 0)).await.unwrap_err() else {
+        let SendError::Partly { reason, recipients, .. } = email.send(&message(1, 0)).await.unwrap_err()
+        else {
             panic!("not for some")
         };
         assert!(recipients == ["boss@example.com"] && reason.contains("452"), "{reason}");

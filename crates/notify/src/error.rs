@@ -29,6 +29,8 @@ pub enum SendError {
         reason: String,
         /// Who.
         recipients: Vec<String>,
+        /// Who else will never have it, and why.
+        refused: Option<String>,
     },
     /// It will never be taken as it is.
     #[error("{reason}")]

@@ -77,11 +77,20 @@ impl Pagerduty {
         let mut key = None;
         for action in actions {
             let body = payload(message, action, self.routing_key.expose_secret());
-            let answer = http::send(self.http.post(self.url.expose_secret()).json(&body)).await?;
+            let sent = http::send(self.http.post(self.url.expose_secret()).json(&body)).await;
+            let answer = sent.map_err(|error| if key.is_some() { of_a_second_step(error) } else { error })?;
             let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
-            key = answer["dedup_key"].as_str().map(str::to_owned);
+            key = Some(answer["dedup_key"].as_str().unwrap_or_default().to_owned());
         }
         Ok(key)
+    }
+}
+
+/// The first one has arrived: the whole may not be told anew in another group.
+fn of_a_second_step(error: SendError) -> SendError {
+    match error {
+        SendError::NotReceived { reason, .. } => SendError::Unknown { reason },
+        error => error,
     }
 }
 

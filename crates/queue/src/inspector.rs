@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::client::Client;
 use crate::error::QueueError;
@@ -40,7 +41,7 @@ pub struct JobFilter {
 }
 
 /// How many jobs a queue holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueueCounts {
     /// Its name.
     pub name: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::client::Client;
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ const GONE: Duration = Duration::from_secs(20);
 const MOST: usize = 200;
 
 /// A worker as people see it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct WorkerInfo {
     /// Who it is in leases and records; new at every start.
     pub id: String,
@@ -46,7 +47,7 @@ pub struct WorkerInfo {
 }
 
 /// A job that runs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RunningJob {
     /// Its identity.
     pub id: String,

@@ -2,6 +2,7 @@
 
 use redis::{FromRedisValue, ParsingError, RedisError, RedisResult};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::client::Client;
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ pub struct Producer {
 }
 
 /// What was enqueued.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
 pub struct Enqueued {
     /// Its identity; that of the job which holds its unique key when there is one.
     pub id: String,

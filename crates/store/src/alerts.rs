@@ -8,6 +8,7 @@ use dogwatch_alerting::{CANARY, Life, Severity, Status};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
@@ -21,7 +22,7 @@ const MAX_OPEN: i64 = 20_000;
 const MAX_EVENTS: i64 = 1000;
 
 /// An alert.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Alert {
     /// Its identity.
     pub id: Uuid,
@@ -130,7 +131,7 @@ impl From<AlertEvent> for NewEvent {
 }
 
 /// A line of an alert's history.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PastEvent {
     /// When.
     pub occurred_at: DateTime<Utc>,
@@ -349,8 +350,10 @@ impl AlertTurn {
     /// Channels on which this alert was told, or is to be told, since it was raised last.
     pub async fn told_on(&mut self, alert: &Alert) -> Result<Vec<(String, String)>, StoreError> {
         let told = sqlx::query!(
-            "SELECT DISTINCT channel, group_key FROM notifications
-             WHERE alert_id = $1 AND event <> 'resolved' AND sequence = $2",
+            "SELECT DISTINCT ON (channel) channel, group_key FROM notifications
+             WHERE alert_id = $1 AND event <> 'resolved'
+               AND CASE event WHEN 'reminded' THEN sequence / 10000 ELSE sequence END = $2
+             ORDER BY channel, id",
             alert.id,
             alert.reopened
         );

@@ -209,20 +209,28 @@ async fn waiting(
     let failed = || StoreError::query("read what is to be told");
     let rows = sqlx::query!(
         r#"
-        SELECT waiting.id, event, sequence, group_key, not_before, group_interval_ms, snapshot,
-               (alert.status IN ('resolved', 'pending') OR alert.reopened > sequence) AS "is_over!",
-               EXISTS (
-                   SELECT FROM notifications AS told
-                   WHERE told.alert_id = waiting.alert_id AND told.channel = $1
-                     AND told.sequence = CASE waiting.event WHEN 'reminded' THEN waiting.sequence / 10000 ELSE waiting.sequence END
-                     AND told.event <> 'resolved' AND told.delivered_at IS NOT NULL
-               ) AS "was_told!"
-        FROM notifications AS waiting JOIN performance_alerts AS alert ON alert.id = alert_id
-        WHERE channel = $1
-          AND delivery_id IS NULL AND delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL
-        -- What is muted for long is not to hide what came since.
-        ORDER BY held_by IS NOT NULL, waiting.id
-        LIMIT $2
+        SELECT waiting.id, event, sequence, not_before, group_interval_ms, snapshot,
+               -- By now, what its alert was told in first on this channel may be a digest.
+               coalesce(first.group_key, waiting.group_key) AS "group_key!",
+               coalesce(first.was_told, false) AS "was_told!",
+               (alert.status IN ('resolved', 'pending') OR alert.reopened > life) AS "is_over!"
+        FROM (
+            SELECT *, CASE event WHEN 'reminded' THEN sequence / 10000 ELSE sequence END AS life
+            FROM notifications
+            WHERE channel = $1
+              AND delivery_id IS NULL AND delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL
+            -- What is muted for long is not to hide what came since.
+            ORDER BY held_by IS NOT NULL, id
+            LIMIT $2
+        ) AS waiting
+        JOIN performance_alerts AS alert ON alert.id = alert_id
+        LEFT JOIN LATERAL (
+            SELECT (array_agg(told.group_key ORDER BY told.id))[1] AS group_key,
+                   bool_or(told.delivered_at IS NOT NULL) AS was_told
+            FROM notifications AS told
+            WHERE told.alert_id = waiting.alert_id AND told.channel = $1 AND told.event <> 'resolved'
+              AND CASE told.event WHEN 'reminded' THEN told.sequence / 10000 ELSE told.sequence END = life
+        ) AS first ON true
         "#,
         channel,
         MAX_WAITING
@@ -258,7 +266,7 @@ async fn waiting(
             is_over: row.is_over,
         });
     }
-    // In the order in which it happened.
-    waiting.sort_by_key(|one: &Waiting| one.id);
+    // Of each alert in the order in which it happened, whatever the clocks of those who wrote it said.
+    waiting.sort_by_key(|one: &Waiting| (one.alert.reopened, one.event == AlertEvent::Resolved, one.id));
     Ok(waiting)
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::Store;
@@ -134,8 +133,9 @@ impl Store {
             let told = match told(&mut connection, row.id).await {
                 Ok(told) => told,
                 // Put together by a later version, which may send it; the others are not to wait for that.
-                Err(StoreError::Word { what, word }) => {
-                    tracing::error!(delivery.id = %row.id, word, "a message tells an unknown {what}");
+                Err(error @ (StoreError::Word { .. } | StoreError::Document { .. })) => {
+                    let error = error.to_string();
+                    tracing::error!(delivery.id = %row.id, error, "a message cannot be read");
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -269,6 +269,7 @@ impl Store {
             }
             // Of the channel it says nothing.
             Failure::Partly(_) => {}
+            Failure::Permanent if delivery.recipients.is_some() => {}
             // A message that is refused for good says nothing about others.
             Failure::Permanent => note_failing(&mut transaction, &delivery.channel, error, None, now).await?,
             Failure::NotReceived | Failure::Unknown => {
@@ -350,13 +351,16 @@ async fn note_failing(
 
 async fn told(connection: &mut PgConnection, delivery: Uuid) -> Result<Vec<Told>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT event, created_at, snapshot AS "snapshot: Json<Alert>" FROM notifications
-           WHERE delivery_id = $1 ORDER BY created_at, id"#,
+        "SELECT event, created_at, snapshot FROM notifications WHERE delivery_id = $1 ORDER BY created_at, id",
         delivery
     );
     let rows = rows.fetch_all(connection).await.map_err(StoreError::query("read what a message tells"))?;
     rows.into_iter()
-        .map(|row| Ok(Told { event: row.event.try_into()?, at: row.created_at, alert: row.snapshot.0 }))
+        .map(|row| {
+            let alert = serde_json::from_value(row.snapshot);
+            let alert = alert.map_err(|source| StoreError::Document { what: "an alert", source })?;
+            Ok(Told { event: row.event.try_into()?, at: row.created_at, alert })
+        })
         .collect()
 }
 
@@ -384,7 +388,7 @@ async fn thread(
     Ok(first.map(|row| (row.id, row.receipt)))
 }
 
-/// A reminder of what was raised in another group does not count, and a beginning that still waits neither.
+/// What still waits to be told does not count.
 async fn open_in_group(
     connection: &mut PgConnection,
     channel: &str,
@@ -395,7 +399,8 @@ async fn open_in_group(
         r#"SELECT count(DISTINCT alert.id) AS "open!"
            FROM performance_alerts AS alert JOIN notifications AS told ON told.alert_id = alert.id
            WHERE alert.status IN ('active', 'acknowledged') AND told.channel = $1 AND told.group_key = $2
-             AND told.event NOT IN ('resolved', 'reminded') AND told.sequence = alert.reopened
+             AND told.event <> 'resolved'
+             AND CASE told.event WHEN 'reminded' THEN told.sequence / 10000 ELSE told.sequence END = alert.reopened
              AND (told.delivered_at IS NOT NULL OR told.delivery_id = $3)"#,
         channel,
         group,

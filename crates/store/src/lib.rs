@@ -4,6 +4,7 @@
 //! percentiles are computed where the rows are; every list is bounded.
 
 mod alerts;
+mod api_keys;
 mod batch;
 mod channel_turns;
 mod copy;
@@ -49,6 +50,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, PastEvent};
+pub use self::api_keys::ApiKey;
 pub use self::batch::Batch;
 pub use self::channel_turns::{ChannelTurn, OnChannel, Waiting};
 pub use self::database_spans::DatabaseCall;
@@ -76,7 +78,7 @@ pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trends::Trend;
 pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
-pub use self::words::{AlertEvent, HealthState, TrendDirection, TrendMetric};
+pub use self::words::{AlertEvent, HealthState, Scope, TrendDirection, TrendMetric};
 
 /// The handle on Postgres. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
@@ -31,7 +32,7 @@ pub struct NewNotification {
 }
 
 /// A line of the ledger: who was told what, or is to be.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NotificationRecord {
     /// Its identity.
     pub id: Uuid,

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use utoipa::ToSchema;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -19,7 +20,7 @@ const MAX_USERS: usize = 5;
 const OTHER: &str = "(other)";
 
 /// A query, and what it costs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueryTiming {
     /// The same for the same query.
     pub fingerprint: String,
@@ -67,7 +68,7 @@ impl QueryTiming {
 }
 
 /// A slow call.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QueryExample {
     /// When it ended.
     pub occurred_at: DateTime<Utc>,
@@ -88,7 +89,7 @@ pub struct QueryExample {
 }
 
 /// Who makes a query.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct QueryUser {
     /// The service.
     pub service: String,

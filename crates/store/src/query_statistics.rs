@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{ConnectOptions, Connection, Row};
+use utoipa::ToSchema;
 
 use crate::error::StoreError;
 use crate::partitions::STATISTICS;
@@ -39,7 +40,7 @@ pub struct StatementCounters {
 }
 
 /// What watched databases say of a query in a window.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ServerStatistics {
     /// The databases.
     pub databases: Vec<String>,

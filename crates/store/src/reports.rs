@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
@@ -30,7 +31,7 @@ pub struct StoredReport {
 }
 
 /// A report in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ReportHead {
     /// Its identity.
     pub id: Uuid,

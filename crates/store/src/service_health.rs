@@ -1,9 +1,12 @@
 //! `service_health` and its history `service_health_checks`.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, Transaction};
-use std::collections::HashMap;
+use utoipa::ToSchema;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -44,7 +47,7 @@ pub struct HealthRule {
 }
 
 /// How a service is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ServiceHealth {
     /// Its name.
     pub service: String,
@@ -157,8 +160,8 @@ impl Store {
                     ELSE state
                 END,
                 last_checked_at = $5,
-                -- In its own time, also when this check came late.
-                next_check_at = greatest(coalesce(next_check_at, $5) + $11 * interval '1 millisecond',
+                -- In its own time, also when this check came late, or took long.
+                next_check_at = greatest(coalesce(next_check_at, $5::timestamptz - $8 * interval '1 millisecond') + $11 * interval '1 millisecond',
                                          $5 + $11 * interval '0.5 milliseconds'),
                 last_ok_at = CASE WHEN $4 THEN $5 ELSE last_ok_at END,
                 response_time_ms = $8,
@@ -193,24 +196,47 @@ impl Store {
             health.state_since = now;
         }
         remember(&mut transaction, check, health.state, now).await.map_err(failed())?;
+        sqlx::query!("DELETE FROM service_check_claims WHERE service = $1", check.service)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(health)
     }
 
-    /// Of these services those that are due: never checked, or not since their interval.
-    pub async fn services_due(
+    /// Takes those services in hand that are due before then, or were never checked, and that nobody else looks at: for this
+    /// caller until their leases are over, or the check is recorded. With each, when it is due.
+    pub async fn claim_services(
         &self,
-        names: &[String],
+        services: &[(String, Duration)],
+        due_before: DateTime<Utc>,
         now: DateTime<Utc>,
-    ) -> Result<Vec<String>, StoreError> {
-        let due = sqlx::query_scalar!(
-            r#"SELECT name AS "name!" FROM unnest($1::text[]) AS configured (name)
-               LEFT JOIN service_health ON service = name
-               WHERE next_check_at IS NULL OR next_check_at <= $2"#,
-            names,
+    ) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
+        let names: Vec<String> = services.iter().map(|(name, _)| name.clone()).collect();
+        let leases_ms: Vec<f64> = services.iter().map(|(_, lease)| lease.as_secs_f64() * 1e3).collect();
+        let claimed = sqlx::query!(
+            r#"
+            WITH due AS (
+                SELECT name, lease_ms, coalesce(next_check_at, $4) AS due_at
+                FROM unnest($1::text[], $2::double precision[]) AS configured (name, lease_ms)
+                LEFT JOIN service_health ON service = name
+                WHERE next_check_at IS NULL OR next_check_at < $3
+            ), claimed AS (
+                INSERT INTO service_check_claims (service, until)
+                SELECT name, greatest(due_at, $4) + lease_ms * interval '1 millisecond' FROM due ORDER BY name
+                ON CONFLICT (service) DO UPDATE SET until = excluded.until WHERE service_check_claims.until <= $4
+                RETURNING service
+            )
+            SELECT service AS "service!", due_at AS "due_at!" FROM claimed JOIN due ON name = service
+            "#,
+            &names,
+            &leases_ms,
+            due_before,
             now
         );
-        due.fetch_all(&self.pool).await.map_err(StoreError::query("look which services are due"))
+        let claimed =
+            claimed.fetch_all(&self.pool).await.map_err(StoreError::query("look which services are due"))?;
+        Ok(claimed.into_iter().map(|row| (row.service, row.due_at)).collect())
     }
 
     /// How much of the time since then services were up, 0 to 1; absent is what was not checked.

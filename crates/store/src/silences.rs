@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use dogwatch_alerting::{Matcher, Silence};
 use serde::Serialize;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
@@ -13,7 +14,7 @@ use crate::error::StoreError;
 const MAX_ROWS: i64 = 1000;
 
 /// A silence.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StoredSilence {
     /// Its identity.
     pub id: Uuid,

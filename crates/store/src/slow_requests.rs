@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Store;
 use crate::error::StoreError;
@@ -15,7 +16,7 @@ use crate::windows::{MetricFilter, Window};
 pub const MIN_SLOW_MS: f64 = 50.0;
 
 /// A slow request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SlowRequest {
     /// When it was answered.
     pub occurred_at: DateTime<Utc>,

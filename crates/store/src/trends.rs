@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Store;
 use crate::error::StoreError;
 use crate::words::{TrendDirection, TrendMetric};
 
 /// A shift of one figure of an endpoint or a host.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Trend {
     /// When it was found.
     pub found_at: DateTime<Utc>,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
+use utoipa::ToSchema;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Store;
@@ -53,7 +54,7 @@ pub struct ErrorRate {
 }
 
 /// How long an endpoint takes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EndpointTiming {
     /// The service.
     pub service: String,
@@ -91,7 +92,7 @@ impl EndpointTiming {
 }
 
 /// All requests of a window. Times are absent when there was none.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RequestSummary {
     /// How many.
     pub count: i64,

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name {
             $($(#[$word_doc])* $variant,)+
@@ -62,6 +62,19 @@ words! {
         Acknowledged = "acknowledged",
         /// It is over.
         Resolved = "resolved",
+    }
+}
+words! {
+    /// What an API key may do.
+    Scope, "scope" {
+        /// Send metrics, spans, heartbeats and findings.
+        Ingest = "ingest",
+        /// Look.
+        Read = "read",
+        /// Act on alerts, jobs, queues and schedules; and look.
+        Write = "write",
+        /// Change keys and settings; and everything else.
+        Admin = "admin",
     }
 }
 words! {

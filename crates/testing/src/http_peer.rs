@@ -1,6 +1,6 @@
 //! A real HTTP server that records what it is sent and answers as it is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,8 @@ struct Answer {
 
 struct State {
     answer: Answer,
+    /// Statuses of the next answers, before `answer` holds again.
+    next: VecDeque<u16>,
     requests: Vec<Request>,
 }
 
@@ -53,7 +55,7 @@ impl HttpPeer {
     /// Listens on a free port of loopback and answers 200.
     pub async fn start() -> Self {
         let answer = Answer { status: 200, body: "ok".to_owned(), delay: Duration::ZERO, hang_up: false };
-        let state = Arc::new(Mutex::new(State { answer, requests: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { answer, next: VecDeque::new(), requests: Vec::new() }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let listening = Mutex::new(Some(listen(listener, state.clone())));
@@ -70,6 +72,11 @@ impl HttpPeer {
         let mut state = lock(&self.state);
         (state.answer.status, state.answer.body) = (status, body.to_owned());
         state.answer.hang_up = false;
+    }
+
+    /// Answers the next requests with these statuses, one each.
+    pub fn answer_in_turn(&self, statuses: &[u16]) {
+        lock(&self.state).next.extend(statuses);
     }
 
     /// From now on closes the connection when the request has come.
@@ -153,7 +160,11 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await.ok()?;
-    let answer = lock(state).answer.clone();
+    let answer = {
+        let mut state = lock(state);
+        let status = state.next.pop_front().unwrap_or(state.answer.status);
+        Answer { status, ..state.answer.clone() }
+    };
     let body = String::from_utf8_lossy(&bytes).into_owned();
     let is_kept = answer.hang_up || (200..300).contains(&answer.status);
     lock(state).requests.push(Request { method, path, headers, body, bytes, is_kept });

@@ -37,8 +37,11 @@ pub(super) struct Smtp {
 /// How far a conversation came.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Nothing was said of the mail yet.
     Before,
     Login,
+    /// The server judges who it goes to.
+    Envelope,
     /// The text was sent.
     Content,
 }
@@ -127,10 +130,10 @@ impl Smtp {
             let asking = connection.command(Rcpt::new(recipient.clone(), Vec::new()));
             // Without an answer the conversation would go on a reply behind, and end before the server has judged the text.
             let Ok(answer) = tokio::time::timeout(self.limit, asking).await else {
-                return Err(self.late(Phase::Before));
+                return Err(self.late(Phase::Envelope));
             };
             let Err(error) = answer else { continue };
-            let failed = failure(Phase::Before, &error);
+            let failed = failure(Phase::Envelope, &error);
             if error.status().is_none() {
                 return Err(failed);
             }
@@ -139,13 +142,13 @@ impl Smtp {
         if refused.count() == envelope.to().len() {
             return Err(refused.into_error());
         }
-        self.step(Phase::Before, connection.command(Data)).await?;
+        self.step(Phase::Envelope, connection.command(Data)).await?;
         let answer = self.step(Phase::Content, connection.message(mail)).await?;
         if !refused.for_now.is_empty() {
             return Err(refused.into_error_beside_others());
         }
         let name = answer.message().collect::<Vec<_>>().join(" ");
-        Ok(Receipt { name: Some(name), refused: refused.reason() })
+        Ok(Receipt { name: Some(name), refused: refused.for_good() })
     }
 
     async fn step<T>(
@@ -168,35 +171,38 @@ impl Smtp {
 /// Recipients that the server does not take.
 #[derive(Default)]
 struct Refused {
-    for_now: Vec<String>,
-    for_good: usize,
-    reasons: Vec<String>,
+    for_now: Vec<(String, String)>,
+    for_good: Vec<String>,
 }
 
 impl Refused {
     fn note(&mut self, recipient: &Address, error: &SendError) {
-        self.reasons.push(format!("{recipient}: {error}"));
+        let reason = format!("{recipient}: {error}");
         match error {
-            SendError::Permanent { .. } => self.for_good += 1,
-            _ => self.for_now.push(recipient.to_string()),
+            SendError::Permanent { .. } => self.for_good.push(reason),
+            _ => self.for_now.push((recipient.to_string(), reason)),
         }
     }
 
     fn count(&self) -> usize {
-        self.for_now.len() + self.for_good
+        self.for_now.len() + self.for_good.len()
     }
 
-    fn reason(&self) -> Option<String> {
-        (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
+    /// Who will never have it.
+    fn for_good(&self) -> Option<String> {
+        (!self.for_good.is_empty()).then(|| self.for_good.join("; "))
     }
 
     fn into_error(self) -> SendError {
-        let reason = self.reason().unwrap_or_default();
+        let reasons = self.for_now.iter().map(|(_, reason)| reason.as_str());
+        let reason = reasons.chain(self.for_good.iter().map(String::as_str)).collect::<Vec<_>>().join("; ");
         if self.for_now.is_empty() { SendError::permanent(reason) } else { SendError::not_received(reason) }
     }
 
     fn into_error_beside_others(self) -> SendError {
-        SendError::Partly { reason: self.reason().unwrap_or_default(), recipients: self.for_now }
+        let refused = self.for_good();
+        let (recipients, reasons): (Vec<_>, Vec<_>) = self.for_now.into_iter().unzip();
+        SendError::Partly { reason: reasons.join("; "), recipients, refused }
     }
 }
 
@@ -209,15 +215,11 @@ fn failure(phase: Phase, error: &SmtpError) -> SendError {
         (Some(code), _) => format!("the mail server answered {code} {said}"),
         (None, _) => format!("the mail server cannot be reached: {error} {said}").trim_end().to_owned(),
     };
-    if error.is_permanent() {
-        SendError::permanent(reason)
-    } else if phase == Phase::Content && !error.is_transient() {
-        SendError::Unknown { reason }
-    } else if error.is_client() {
-        // Our side: it does not know STARTTLS, or no way to log in that we know.
-        SendError::permanent(reason)
-    } else {
-        SendError::not_received(reason)
+    match phase {
+        Phase::Envelope | Phase::Content if error.is_permanent() => SendError::permanent(reason),
+        Phase::Content if !error.is_transient() => SendError::Unknown { reason },
+        // Or the mail was never judged: a password may be put right, a server mended.
+        _ => SendError::not_received(reason),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::registry::Catalog;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// All schedules of a file, by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Schedules(Vec<Schedule>);
 
 /// One schedule.
