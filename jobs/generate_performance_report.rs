@@ -78,6 +78,7 @@ impl Job for GeneratePerformanceReport {
             created_at: until,
             window_start: report.window_start,
             window_end: report.window_end,
+            tenant: report.tenant.clone(),
             body: serde_json::to_value(&report).map_err(JobError::discard)?,
             title: report.title.clone(),
             text: report.text(),
@@ -194,7 +195,7 @@ mod tests {
             GeneratePerformanceReport::default().run(&bench.cx).await.unwrap().report_id,
             generated.report_id
         );
-        assert_eq!(bench.cx.store.reports(9).await.unwrap().len(), 1);
+        assert_eq!(bench.cx.store.reports(None, 9).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! `dogwatch-jobs` (one file per job), `dogwatch-notify` (channels), `dogwatch-detect` (has a figure changed).
 //! A library beside the binary, so that tests can build the router in process.
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod otlp;
 pub mod relay;
+pub mod schedules;
 pub mod services;
 pub mod telemetry;
 pub mod watchdog;

@@ -11,14 +11,20 @@ use dogwatch_alerting::{CANARY, Matcher, Severity, Status};
 use dogwatch_jobs::{Finding, OrderError, its_like};
 use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, StoredSilence};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
-use super::body::{self, OneOrMany, Optional};
+use super::body::{self, OneOrMany, OneOrManyOf, Optional};
 use super::error::Problem;
+use crate::access::Caller;
 use crate::metrics::Page;
 
 const MAX_TEXT: usize = 4000;
+/// The label that says whose an alert is.
+const TENANT: &str = "tenant";
 const MAX_LABELS: usize = 50;
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
@@ -28,53 +34,87 @@ const MAX_TOLD: u32 = 200;
 const USUAL_SILENCE: TimeDelta = TimeDelta::hours(1);
 const MAX_SILENCE: TimeDelta = TimeDelta::days(366);
 
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(silences))
+}
+
+pub(super) fn writing() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(acknowledge))
+        .routes(routes!(resolve))
+        .routes(routes!(silence))
+        .routes(routes!(new_silence))
+        .routes(routes!(end_silence))
+}
+
+pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(create_or_update))
+}
+
 /// Which alerts.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Only with this status; without it all but those that are pending.
     status: Option<Status>,
+    /// Only of this tenant.
     tenant: Option<String>,
+    /// Only of this service.
     service: Option<String>,
+    /// Only of this route.
     endpoint: Option<String>,
+    /// Only what was open in the last hours.
     hours: Option<u32>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
+    /// Where the page before ended.
     cursor: Option<String>,
 }
 
 /// An alert with everything that is known of it.
-#[derive(Serialize)]
-pub(super) struct Whole {
+#[derive(Serialize, ToSchema)]
+struct Whole {
     #[serde(flatten)]
     alert: Alert,
+    /// What happened to it.
     events: Vec<PastEvent>,
+    /// Who was told what, or is to be.
     notifications: Vec<NotificationRecord>,
 }
 
 /// Something that another service has found wrong, or well again.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FindingRequest {
+struct FindingRequest {
+    /// What kind of condition; together with its scope it says which one.
     alert_type: String,
+    /// One line; default: the type and the scope.
     title: Option<String>,
+    /// What was seen.
     #[serde(default)]
     description: String,
+    /// How bad it is.
     #[serde(default = "medium")]
     severity: Severity,
     service: Option<String>,
     endpoint: Option<String>,
     tenant: Option<String>,
     host: Option<String>,
+    /// For routes, silences and people.
     #[serde(default)]
     labels: BTreeMap<String, String>,
     value: Option<f64>,
     threshold: Option<f64>,
     unit: Option<String>,
+    /// Whether it is wrong, or over.
     #[serde(default = "active")]
     status: Wanted,
 }
 
 /// Whether it is wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Wanted {
     Active,
@@ -89,39 +129,50 @@ fn active() -> Wanted {
 }
 
 /// What a person says of an alert.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Said {
+struct Said {
+    /// Who; default: the name of the key.
     by: Option<String>,
+    /// What others should know.
     note: Option<String>,
 }
 
 /// How long not to hear of an alert.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct SilenceAlert {
+struct SilenceAlert {
+    /// Who; default: the name of the key.
     by: Option<String>,
+    /// Why.
     comment: Option<String>,
+    /// How long, such as `2h`; default an hour.
     #[serde(deserialize_with = "body::duration")]
+    #[schema(value_type = Option<String>)]
     duration: Option<std::time::Duration>,
 }
 
 /// A silence by labels.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewSilence {
+struct NewSilence {
+    /// Which alerts: labels and their values or patterns; all have to hold.
     #[serde(rename = "match")]
     matcher: Matcher,
+    /// Who; default: the name of the key.
     by: Option<String>,
+    /// Why.
     #[serde(default)]
     comment: String,
     starts_at: Option<DateTime<Utc>>,
     ends_at: Option<DateTime<Utc>>,
 }
 
-/// `GET /performance/alerts`: those seen last first.
-pub(super) async fn list(
+/// Alerts, those seen last first
+#[utoipa::path(get, path = "/performance/alerts", tag = "alerts", params(Asked), responses((status = 200, body = Page<Alert>)))]
+async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page<Alert>>, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
@@ -137,7 +188,7 @@ pub(super) async fn list(
     });
     let filter = AlertFilter {
         status: asked.status,
-        tenant: asked.tenant,
+        tenant: caller.tenant(asked.tenant)?,
         service: asked.service,
         endpoint: asked.endpoint,
         since: asked.hours.map(|hours| state.clock.now() - TimeDelta::hours(hours.min(24 * 3660).into())),
@@ -161,12 +212,15 @@ fn place(cursor: &str) -> Option<(DateTime<Utc>, Uuid)> {
     Some((at, Uuid::try_parse(id).ok()?))
 }
 
-/// `GET /performance/alerts/{id}`: with its history, and who was told.
-pub(super) async fn show(
+/// An alert with its history, and who was told
+#[utoipa::path(get, path = "/performance/alerts/{id}", tag = "alerts", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Whole)))]
+async fn show(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Whole>, Problem> {
-    let alert = state.store.alert(id).await?.ok_or_else(|| absent(id))?;
+    let alert = alert(&state, &caller, id).await?;
     let told = NotificationFilter { alert_id: Some(id), limit: MAX_TOLD, ..NotificationFilter::default() };
     Ok(Json(Whole {
         alert,
@@ -175,14 +229,20 @@ pub(super) async fn show(
     }))
 }
 
-/// `POST /performance/alerts`: creates alerts or updates those that are open, by type and scope.
-pub(super) async fn create_or_update(
+/// Create alerts, or update those that are open, by type and scope
+#[utoipa::path(post, path = "/performance/alerts", tag = "alerts", request_body = OneOrManyOf<FindingRequest>,
+    responses((status = 200, body = OneOrManyOf<Alert>)))]
+async fn create_or_update(
     State(state): State<ApiState>,
+    caller: Caller,
     body: OneOrMany<FindingRequest>,
 ) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
     let many = body.many;
-    let found: Vec<(Finding, bool)> =
-        body.into_items().map(|(pointer, found)| found.check(&pointer)).collect::<Result<_, _>>()?;
+    let mut found: Vec<(Finding, bool)> = Vec::new();
+    for (pointer, mut request) in body.into_items() {
+        request.tenant = caller.tenant(request.tenant.take())?;
+        found.push(request.check(&pointer)?);
+    }
     let mut alerts = Vec::with_capacity(found.len());
     for (finding, is_over) in found {
         let fingerprint = finding.fingerprint.clone();
@@ -261,33 +321,50 @@ fn title(alert_type: &str, scope: &[(&str, &Option<String>)]) -> String {
     if subject.is_empty() { kind } else { format!("{subject}: {kind}") }
 }
 
-/// `POST /performance/alerts/{id}/acknowledge`.
-pub(super) async fn acknowledge(
+/// The alert, when it is one that the caller may see.
+async fn alert(state: &ApiState, caller: &Caller, id: Uuid) -> Result<Alert, Problem> {
+    let alert = state.store.alert(id).await?.filter(|alert| caller.sees(alert.tenant.as_deref()));
+    alert.ok_or_else(|| absent(id))
+}
+
+/// Say that somebody has seen it
+#[utoipa::path(post, path = "/performance/alerts/{id}/acknowledge", tag = "alerts", params(("id" = Uuid, Path)),
+    request_body = Option<Said>, responses((status = 200, body = Alert)))]
+async fn acknowledge(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
     Optional(said): Optional<Said>,
 ) -> Result<Json<Alert>, Problem> {
-    let (by, note) = (said.by.as_deref().unwrap_or("api"), said.note.as_deref());
+    alert(&state, &caller, id).await?;
+    let (by, note) = (said.by.as_deref().unwrap_or(&caller.name), said.note.as_deref());
     Ok(Json(state.alerting.acknowledge(&state.store, id, by, note, state.clock.now()).await?))
 }
 
-/// `POST /performance/alerts/{id}/resolve`.
-pub(super) async fn resolve(
+/// Say that it is over; should it still hold, it is raised again
+#[utoipa::path(post, path = "/performance/alerts/{id}/resolve", tag = "alerts", params(("id" = Uuid, Path)),
+    request_body = Option<Said>, responses((status = 200, body = Alert)))]
+async fn resolve(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
     Optional(said): Optional<Said>,
 ) -> Result<Json<Alert>, Problem> {
-    let (by, note) = (said.by.as_deref().unwrap_or("api"), said.note.as_deref());
+    alert(&state, &caller, id).await?;
+    let (by, note) = (said.by.as_deref().unwrap_or(&caller.name), said.note.as_deref());
     Ok(Json(state.alerting.resolve(&state.store, id, by, note, state.clock.now()).await?))
 }
 
-/// `POST /performance/alerts/{id}/silence`: not to hear of it, and of others of its type and scope, for a while.
-pub(super) async fn silence(
+/// Do not hear of it, and of others of its type and scope, for a while
+#[utoipa::path(post, path = "/performance/alerts/{id}/silence", tag = "alerts", params(("id" = Uuid, Path)),
+    request_body = Option<SilenceAlert>, responses((status = 201, body = StoredSilence)))]
+async fn silence(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
     Optional(asked): Optional<SilenceAlert>,
 ) -> Result<(StatusCode, Json<StoredSilence>), Problem> {
-    let alert = state.store.alert(id).await?.ok_or_else(|| absent(id))?;
+    let alert = alert(&state, &caller, id).await?;
     let now = state.clock.now();
     let length = asked.duration.map_or(Ok(USUAL_SILENCE), TimeDelta::from_std);
     let length = length.ok().filter(|length| *length <= MAX_SILENCE);
@@ -297,21 +374,30 @@ pub(super) async fn silence(
         matcher: its_like(&alert),
         starts_at: now,
         ends_at: now + length,
-        created_by: asked.by.unwrap_or_else(|| "api".to_owned()),
+        created_by: asked.by.unwrap_or(caller.name),
         comment: asked.comment.unwrap_or(alert.title),
     };
     state.store.insert_silence(&silence).await?;
     Ok((StatusCode::CREATED, Json(silence)))
 }
 
-/// `GET /performance/silences`: those that are not over.
-pub(super) async fn silences(State(state): State<ApiState>) -> Result<Json<Page<StoredSilence>>, Problem> {
-    Ok(Json(Page { items: state.store.silences(state.clock.now()).await?, next_cursor: None }))
+/// Silences that are not over
+#[utoipa::path(get, path = "/performance/silences", tag = "alerts", responses((status = 200, body = Page<StoredSilence>)))]
+async fn silences(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<Json<Page<StoredSilence>>, Problem> {
+    let mut items = state.store.silences(state.clock.now()).await?;
+    items.retain(|silence| caller.sees(silence.matcher.exactly(TENANT)));
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `POST /performance/silences`.
-pub(super) async fn new_silence(
+/// Do not hear of some alerts for a while
+#[utoipa::path(post, path = "/performance/silences", tag = "alerts", request_body = OneOrManyOf<NewSilence>,
+    responses((status = 201, body = OneOrManyOf<StoredSilence>)))]
+async fn new_silence(
     State(state): State<ApiState>,
+    caller: Caller,
     body: OneOrMany<NewSilence>,
 ) -> Result<(StatusCode, Json<serde_json::Value>), Problem> {
     let many = body.many;
@@ -330,12 +416,17 @@ pub(super) async fn new_silence(
             let right = "is empty; write labels, or { \"alert_type\": \"*\" } for everything";
             return Err(Problem::at(format!("{pointer}/match"), right));
         }
+        // Of a tenant it silences nothing of another.
+        let matcher = match &caller.tenant {
+            Some(tenant) => asked.matcher.and(TENANT, tenant),
+            None => asked.matcher,
+        };
         made.push(StoredSilence {
             id: Uuid::now_v7(),
-            matcher: asked.matcher,
+            matcher,
             starts_at,
             ends_at,
-            created_by: asked.by.unwrap_or_else(|| "api".to_owned()),
+            created_by: asked.by.unwrap_or_else(|| caller.name.clone()),
             comment: asked.comment,
         });
     }
@@ -346,12 +437,17 @@ pub(super) async fn new_silence(
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// `DELETE /performance/silences/{id}`: ends it now.
-pub(super) async fn end_silence(
+/// End a silence now
+#[utoipa::path(delete, path = "/performance/silences/{id}", tag = "alerts", params(("id" = Uuid, Path)), responses((status = 204)))]
+async fn end_silence(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
-    if state.store.end_silence(id, state.clock.now()).await? {
+    let now = state.clock.now();
+    let is_its = |silence: StoredSilence| silence.id == id && caller.sees(silence.matcher.exactly(TENANT));
+    let may = caller.tenant.is_none() || state.store.silences(now).await?.into_iter().any(is_its);
+    if may && state.store.end_silence(id, now).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(StatusCode::NOT_FOUND, format!("no silence `{id}` lasts")))

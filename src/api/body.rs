@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::error::Problem;
 use crate::config::segments;
@@ -33,6 +34,28 @@ impl<T> OneOrMany<T> {
 /// The pointer to item `index`.
 pub(super) fn pointer(many: bool, index: usize) -> String {
     if many { format!("/{index}") } else { String::new() }
+}
+
+/// One `T`.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Object<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        parse("", &json(request, state).await?).map(Self)
+    }
+}
+
+/// How [`OneOrMany`] is described.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is a description")]
+pub(super) enum OneOrManyOf<T> {
+    /// One.
+    One(T),
+    /// Up to 10,000; either all of them are taken or none.
+    Many(Vec<T>),
 }
 
 /// A `T`, or nothing at all.

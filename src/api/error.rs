@@ -1,31 +1,49 @@
 //! Errors as problem documents (RFC 9457): what went wrong, where in the request, and what would be right.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use dogwatch_queue::{QueueError, error_chain};
 use dogwatch_store::{IntakeError, StoreError};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::otlp;
 
 /// When a client may try again while Redis or Postgres is away, in seconds.
-const RETRY_AFTER_SECONDS: &str = "5";
+const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// A problem document.
-#[derive(Clone, Debug, Serialize)]
+/// A problem document (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     #[serde(skip)]
+    #[schema(ignore)]
     code: StatusCode,
+    /// When the client may try again.
+    #[serde(skip)]
+    #[schema(ignore)]
+    retry_after: Option<Duration>,
+    /// `about:blank`: the title says it all.
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     kind: &'static str,
+    /// What the status means.
+    #[schema(value_type = String)]
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What went wrong, and what would be right.
     detail: String,
+    /// Where in the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<Fault>,
 }
 
 /// One fault in the request.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Fault {
     /// JSON pointer (RFC 6901) into the body.
     pointer: String,
@@ -38,12 +56,24 @@ impl Problem {
         let title = code.canonical_reason().unwrap_or("Error");
         Self {
             code,
+            retry_after: None,
             kind: "about:blank",
             title,
             status: code.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
         }
+    }
+
+    /// The same, when a client may try again after so long.
+    #[must_use]
+    pub fn retry_after(self, pause: Duration) -> Self {
+        Self { retry_after: Some(pause), ..self }
+    }
+
+    /// In the words of OTLP.
+    pub(super) fn for_exporters(self, headers: &HeaderMap) -> Response {
+        otlp::refusal(headers, self.code, self.detail, self.retry_after)
     }
 
     /// 422: the body has the right form and a wrong value, at this JSON pointer.
@@ -103,12 +133,16 @@ impl From<IntakeError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let code = self.code;
+        let (code, retry_after) = (self.code, self.retry_after);
         let mut response = (code, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if matches!(code, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |pause| pause.as_secs() + 1);
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if code == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
         if code == StatusCode::PAYLOAD_TOO_LARGE {
             // The rest of the body is not read, so the connection cannot carry another request; the client is told.
@@ -126,7 +160,7 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }
 
-/// The answer when a handler panicked.
-pub(super) fn bug() -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault on our side; the log says more").into_response()
+/// When a handler panicked.
+pub(super) fn bug() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a fault on our side; the log says more")
 }

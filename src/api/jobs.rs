@@ -8,38 +8,75 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use dogwatch_queue::{
-    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, NewJob, Pause, Unique, UniqueUntil,
+    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobState, NewJob, Pause, Unique,
+    UniqueUntil,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::ApiState;
-use super::body::{OneOrMany, Optional, duration, pointer, text};
+use super::body::{OneOrMany, OneOrManyOf, Optional, duration, pointer, text};
 use super::error::Problem;
+use crate::metrics::Page;
+
+/// Jobs of a list.
+const MAX_LIMIT: usize = 1000;
+
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(history)).routes(routes!(show))
+}
+
+pub(super) fn writing() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(enqueue)).routes(routes!(retry)).routes(routes!(cancel))
+}
 
 /// A job to enqueue.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct JobRequest {
+struct JobRequest {
+    /// Its name.
     job: String,
+    /// Its arguments.
     #[serde(default)]
+    #[schema(value_type = Object)]
     args: Map<String, Value>,
+    /// Where it waits; default: `default`.
     queue: Option<String>,
+    /// Its identity; one that was enqueued before is not enqueued again.
     id: Option<String>,
+    /// Not before.
     run_at: Option<DateTime<Utc>>,
+    /// Not before so long from now, such as `10m`.
     #[serde(default, deserialize_with = "duration")]
+    #[schema(value_type = Option<String>)]
     delay: Option<Duration>,
+    /// 0 goes before 9.
     priority: Option<u8>,
+    /// While a job with this key waits or runs, no other is enqueued.
     unique_key: Option<String>,
+    /// `started`, `done`, or a time such as `10m`.
     #[serde(default, deserialize_with = "text")]
+    #[schema(value_type = Option<String>)]
     unique_until: Option<UniqueUntil>,
+    /// It is not begun after so long.
     #[serde(default, deserialize_with = "duration")]
+    #[schema(value_type = Option<String>)]
     expires: Option<Duration>,
+    /// Attempts in all.
     max_attempts: Option<u32>,
+    /// Pauses between them, such as `exponential:10s:10m` or `fixed:30s`.
+    #[schema(value_type = Option<String>)]
     backoff: Option<Pause>,
+    /// It is not tried again after so long.
     #[serde(default, deserialize_with = "duration")]
+    #[schema(value_type = Option<String>)]
     max_age: Option<Duration>,
+    /// An attempt takes no longer.
     #[serde(default, deserialize_with = "duration")]
+    #[schema(value_type = Option<String>)]
     timeout: Option<Duration>,
 }
 
@@ -64,11 +101,10 @@ impl From<JobRequest> for NewJob {
     }
 }
 
-/// `POST /api/v1/jobs`: 202 with the id, or with an array of them.
-pub(super) async fn enqueue(
-    State(state): State<ApiState>,
-    body: OneOrMany<JobRequest>,
-) -> Result<Response, Problem> {
+/// Enqueue one job, or many: either all of them or none
+#[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = OneOrManyOf<JobRequest>,
+    responses((status = 202, body = OneOrManyOf<Enqueued>)))]
+async fn enqueue(State(state): State<ApiState>, body: OneOrMany<JobRequest>) -> Result<Response, Problem> {
     let many = body.many;
     let jobs = body.into_items().map(|(_, request)| request.into()).collect();
     let enqueued = state.producer.enqueue_all(jobs).await;
@@ -83,60 +119,68 @@ pub(super) async fn enqueue(
     Ok((StatusCode::ACCEPTED, response).into_response())
 }
 
-/// `GET /api/v1/jobs/{id}`.
-pub(super) async fn show(
-    State(state): State<ApiState>,
-    Path(id): Path<String>,
-) -> Result<Json<JobRecord>, Problem> {
+/// Look at a job
+#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)), responses((status = 200, body = JobRecord)))]
+async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<JobRecord>, Problem> {
     match state.inspector.job(&id).await? {
         Some(job) => Ok(Json(job)),
         None => Err(absent(&id)),
     }
 }
 
-/// What `GET /api/v1/jobs` takes.
-#[derive(Deserialize)]
+/// Which jobs.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only in this state.
+    #[param(value_type = Option<JobState>)]
     state: Option<String>,
+    /// Only of this queue.
     queue: Option<String>,
+    /// Only of this name.
     job: Option<String>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-/// A list.
-#[derive(Serialize)]
-pub(super) struct JobList {
-    items: Vec<JobRecord>,
-    next_cursor: Option<String>,
-}
-
-/// `GET /api/v1/jobs`: the newest first.
-pub(super) async fn list(
+/// The newest first
+#[utoipa::path(get, path = "/jobs", tag = "jobs", params(ListQuery), responses((status = 200, body = Page<JobRecord>)))]
+async fn list(
     State(state): State<ApiState>,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<JobList>, Problem> {
+) -> Result<Json<Page<JobRecord>>, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let limit = query.limit.unwrap_or(50);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let reason = format!("limit: `{limit}` is not between 1 and {MAX_LIMIT}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, reason));
+    }
     let job_state = query.state.map(|word| word.parse()).transpose();
     let filter = JobFilter {
         state: job_state
             .map_err(|reason: String| Problem::new(StatusCode::BAD_REQUEST, format!("state: {reason}")))?,
         queue: query.queue,
         job: query.job,
-        limit: query.limit.unwrap_or(50),
+        limit,
     };
-    Ok(Json(JobList { items: state.inspector.jobs(&filter).await?, next_cursor: None }))
+    Ok(Json(Page { items: state.inspector.jobs(&filter).await?, next_cursor: None }))
 }
 
-/// What `POST /api/v1/jobs/{id}/retry` takes; nothing is enough.
-#[derive(Default, Deserialize)]
+/// How to run it again; nothing is enough.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RetryRequest {
+struct RetryRequest {
+    /// With other arguments.
+    #[schema(value_type = Option<Object>)]
     args: Option<Map<String, Value>>,
 }
 
-/// `POST /api/v1/jobs/{id}/retry`: runs it again, or at once; with other arguments where some are given.
-pub(super) async fn retry(
+/// Run a job again, or at once
+#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    request_body = Option<RetryRequest>, responses((status = 200, body = JobRecord)))]
+async fn retry(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     request: Optional<RetryRequest>,
@@ -153,8 +197,10 @@ pub(super) async fn retry(
     }
 }
 
-/// `POST /api/v1/jobs/{id}/cancel`: 202 when its worker was told, 200 when it is cancelled.
-pub(super) async fn cancel(
+/// Cancel a job: 202 when its worker was told
+#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobRecord), (status = 202, body = JobRecord)))]
+async fn cancel(
     State(state): State<ApiState>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<JobRecord>), Problem> {
@@ -176,29 +222,27 @@ fn absent(id: &str) -> Problem {
     )
 }
 
-/// What `GET /api/v1/jobs/history` takes.
-#[derive(Deserialize)]
+/// Of which time.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct HistoryQuery {
+#[into_params(parameter_in = Query)]
+struct HistoryQuery {
+    /// The last hours; default 1.
+    #[param(minimum = 1, maximum = 24)]
     hours: Option<u64>,
 }
 
-/// A list.
-#[derive(Serialize)]
-pub(super) struct HistoryList {
-    items: Vec<JobHistory>,
-    next_cursor: Option<String>,
-}
-
-/// `GET /api/v1/jobs/history`: what ran in the last hours, how long it took and what failed.
-pub(super) async fn history(
+/// What ran in the last hours, how long it took and what failed
+#[utoipa::path(get, path = "/jobs/history", tag = "jobs", params(HistoryQuery), responses((status = 200, body = Page<JobHistory>)))]
+async fn history(
     State(state): State<ApiState>,
     query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<HistoryList>, Problem> {
+) -> Result<Json<Page<JobHistory>>, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let last = Duration::from_hours(query.hours.unwrap_or(1));
+    let hours = query.hours.unwrap_or(1);
+    let last = Duration::from_hours(hours.min(1000));
     if last.is_zero() || last > HISTORY {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "hours: write a number from 1 to 24"));
     }
-    Ok(Json(HistoryList { items: state.inspector.history(last).await?, next_cursor: None }))
+    Ok(Json(Page { items: state.inspector.history(last).await?, next_cursor: None }))
 }

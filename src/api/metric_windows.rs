@@ -1,48 +1,87 @@
-//! `GET /api/v1/performance/metrics/…`: what happened in a window, over all, by endpoint, and what was slow.
+//! `/api/v1/performance/metrics/…`: what happened in a window, over all, by endpoint, and what was slow.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use dogwatch_store::{QueryTiming, SlowRequest};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use crate::access::Caller;
 use crate::metrics::{self, Endpoint, MetricsError, Page, Question, Summary};
 
 type Asked = Result<Query<Question>, QueryRejection>;
 
-pub(super) async fn summary(State(state): State<ApiState>, asked: Asked) -> Result<Json<Summary>, Problem> {
-    Ok(Json(metrics::summary(&state.store, state.clock.now(), &question(asked)?).await?))
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(summary))
+        .routes(routes!(endpoints))
+        .routes(routes!(slow_requests))
+        .routes(routes!(slow_queries))
 }
 
-pub(super) async fn endpoints(
+/// All requests of a window in one line
+#[utoipa::path(get, path = "/performance/metrics/summary", tag = "metrics", params(Question),
+    responses((status = 200, body = Summary)))]
+async fn summary(
     State(state): State<ApiState>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<Json<Summary>, Problem> {
+    Ok(Json(metrics::summary(&state.store, state.clock.now(), &question(asked, &caller)?).await?))
+}
+
+/// The endpoints of a window, the busiest first
+#[utoipa::path(get, path = "/performance/metrics/endpoints", tag = "metrics", params(Question),
+    responses((status = 200, body = Page<Endpoint>)))]
+async fn endpoints(
+    State(state): State<ApiState>,
+    caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<Endpoint>>, Problem> {
-    Ok(Json(metrics::endpoints(&state.store, state.clock.now(), &question(asked)?).await?))
+    Ok(Json(metrics::endpoints(&state.store, state.clock.now(), &question(asked, &caller)?).await?))
 }
 
-pub(super) async fn slow_requests(
+/// The slowest requests of a window
+#[utoipa::path(get, path = "/performance/metrics/slow-requests", tag = "metrics", params(Question),
+    responses((status = 200, body = Page<SlowRequest>)))]
+async fn slow_requests(
     State(state): State<ApiState>,
+    caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<SlowRequest>>, Problem> {
     let threshold_ms = state.monitoring.slow_request_ms;
-    let question = question(asked)?;
+    let question = question(asked, &caller)?;
     Ok(Json(metrics::slow_requests(&state.store, state.clock.now(), &question, threshold_ms).await?))
 }
 
-pub(super) async fn slow_queries(
+/// The queries of a window that were slow, those that cost most first
+#[utoipa::path(get, path = "/performance/metrics/slow-queries", tag = "metrics", params(Question),
+    responses((status = 200, body = Page<QueryTiming>)))]
+async fn slow_queries(
     State(state): State<ApiState>,
+    caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<QueryTiming>>, Problem> {
     let threshold_ms = state.monitoring.slow_query_ms;
-    let question = question(asked)?;
-    Ok(Json(metrics::slow_queries(&state.store, state.clock.now(), &question, threshold_ms).await?))
+    let question = question(asked, &caller)?;
+    let mut page = metrics::slow_queries(&state.store, state.clock.now(), &question, threshold_ms).await?;
+    if caller.tenant.is_some() {
+        // What the database says of a query, and when it was first seen, is of all who use it.
+        for query in &mut page.items {
+            (query.server, query.first_seen_at, query.last_seen_at) = (None, None, None);
+        }
+    }
+    Ok(Json(page))
 }
 
-fn question(asked: Asked) -> Result<Question, Problem> {
-    let Query(question) = asked.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+fn question(asked: Asked, caller: &Caller) -> Result<Question, Problem> {
+    let Query(mut question) =
+        asked.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    question.tenant = caller.tenant(question.tenant)?;
     Ok(question)
 }
 

@@ -4,13 +4,19 @@ mod alerts;
 mod body;
 mod error;
 mod exposition;
+mod guard;
 mod health;
 mod jobs;
+mod keys;
 mod metric_windows;
+mod openapi;
 mod performance_metrics;
 mod queues;
 mod reports;
+mod schedules;
 mod services;
+mod session;
+mod trends;
 
 use std::collections::HashSet;
 use std::future::IntoFuture;
@@ -21,20 +27,29 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::get;
 use chrono::{DateTime, Utc};
 use dogwatch_jobs::Alerting;
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
-use dogwatch_store::{Intake, Store};
+use dogwatch_store::{Intake, Scope, Store};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use self::error::Problem;
+use self::guard::{Guard, Tenants};
 
-use crate::config::{Config, MonitoringSettings};
+use crate::access::Keyring;
+use crate::config::{ApiSettings, Config, MonitoringSettings};
 use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
@@ -69,6 +84,9 @@ pub struct ApiState {
     pub since: DateTime<Utc>,
     /// Whether the worker of this process goes on, where it has one.
     pub pulse: Option<Pulse>,
+    /// Who knows the keys.
+    pub keyring: Keyring,
+    guard: Guard,
 }
 
 impl ApiState {
@@ -77,7 +95,10 @@ impl ApiState {
         let client = wiring::queue(config)?;
         let (store, clock) = (wiring::store(config)?, Clock::system());
         let intake = Intake::start(store.clone());
+        let keyring = Keyring::new(store.clone(), clock.clone(), config.is_loopback());
         Ok(Self {
+            guard: Guard::new(keyring.clone(), config.api.requests_per_minute),
+            keyring,
             otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config),
             monitoring: config.monitoring.clone(),
             alerting: wiring::alerting(config)?.into(),
@@ -96,56 +117,87 @@ impl ApiState {
 }
 
 /// All routes.
-pub fn router(state: ApiState, max_body_bytes: usize) -> Router {
-    let v1 = Router::new()
-        .route("/jobs", post(jobs::enqueue).get(jobs::list))
-        .route("/jobs/history", get(jobs::history))
-        .route("/jobs/{id}", get(jobs::show))
-        .route("/jobs/{id}/retry", post(jobs::retry))
-        .route("/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/queues", get(queues::list))
-        .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume))
-        .route("/workers", get(queues::workers))
-        .route("/performance/metrics", post(performance_metrics::store))
-        .route("/performance/metrics/summary", get(metric_windows::summary))
-        .route("/performance/metrics/endpoints", get(metric_windows::endpoints))
-        .route("/performance/metrics/slow-requests", get(metric_windows::slow_requests))
-        .route("/performance/metrics/slow-queries", get(metric_windows::slow_queries))
-        .route("/performance/reports", get(reports::list))
-        .route("/performance/reports/{id}", get(reports::show))
-        .route("/performance/services/health", get(services::health))
-        .route("/heartbeats/{name}", post(services::beat))
-        .route("/performance/alerts", get(alerts::list).post(alerts::create_or_update))
-        .route("/performance/alerts/{id}", get(alerts::show))
-        .route("/performance/alerts/{id}/acknowledge", post(alerts::acknowledge))
-        .route("/performance/alerts/{id}/resolve", post(alerts::resolve))
-        .route("/performance/alerts/{id}/silence", post(alerts::silence))
-        .route("/performance/silences", get(alerts::silences).post(alerts::new_silence))
-        .route("/performance/silences/{id}", delete(alerts::end_silence));
+pub fn router(state: &ApiState, settings: &ApiSettings) -> Router {
+    let (v1, description) = described(&state.guard).split_for_parts();
+    let description = openapi::with_problems(description);
+    let figures = Router::new().route("/metrics", get(exposition::metrics));
+    let figures =
+        figures.route_layer(from_fn_with_state(state.guard.of(Scope::Read, Tenants::All), guard::admit));
     let router = Router::new()
-        .nest("/api/v1", v1)
-        .merge(otlp::router(state.otlp.clone()))
+        .merge(v1)
+        .merge(figures)
+        .merge(openapi::docs(description))
         .route("/livez", get(health::live))
-        .route("/metrics", get(exposition::metrics))
         .route("/healthz", get(health::ready))
         .route("/readyz", get(health::ready))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(DefaultBodyLimit::max(max_body_bytes));
-    guarded(router).with_state(state)
+        .layer(DefaultBodyLimit::max(settings.max_body_bytes))
+        .layer(CompressionLayer::new())
+        .with_state(state.clone())
+        .merge(spans(state));
+    outermost(router).layer(cors(settings))
 }
 
 /// What exporters send, and nothing else.
-pub fn otlp_router(receiver: otlp::Receiver) -> Router {
-    guarded(otlp::router(receiver))
+pub fn otlp_router(state: &ApiState) -> Router {
+    outermost(spans(state))
 }
 
-/// No request takes for ever, and none ends the process.
-fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+/// Exporters have a key in their headers, where one is needed.
+fn spans(state: &ApiState) -> Router {
+    let guard = state.guard.of(Scope::Ingest, Tenants::Own);
+    otlp::router(state.otlp.clone()).route_layer(from_fn_with_state(guard, guard::admit_exporter))
+}
+
+/// The routes below /api/v1, with what each of them needs.
+fn described(guard: &Guard) -> OpenApiRouter<ApiState> {
+    use Scope::{Admin, Ingest, Read, Write};
+    use Tenants::{All, Own};
+    let group = |routes, scope, tenants| openapi::guarded(routes, guard, scope, tenants);
+    let v1 = OpenApiRouter::new()
+        .merge(session::open_routes())
+        .merge(group(session::routes(), Read, Own))
+        .merge(group(metric_windows::reading(), Read, Own))
+        .merge(group(performance_metrics::ingesting(), Ingest, Own))
+        .merge(group(alerts::reading(), Read, Own))
+        .merge(group(alerts::writing(), Write, Own))
+        .merge(group(alerts::ingesting(), Ingest, Own))
+        .merge(group(reports::reading(), Read, Own))
+        .merge(group(services::reading(), Read, All))
+        .merge(group(services::ingesting(), Ingest, All))
+        .merge(group(trends::reading(), Read, All))
+        .merge(group(jobs::reading(), Read, All))
+        .merge(group(jobs::writing(), Write, All))
+        .merge(group(queues::reading(), Read, All))
+        .merge(group(queues::writing(), Write, All))
+        .merge(group(schedules::reading(), Read, All))
+        .merge(group(schedules::writing(), Write, All))
+        .merge(group(keys::routes(), Admin, All));
+    OpenApiRouter::with_openapi(openapi::description()).nest("/api/v1", v1)
+}
+
+/// Pages of these origins may call, with a key of their own.
+fn cors(settings: &ApiSettings) -> CorsLayer {
+    let origins = settings.cors_origins.iter().filter_map(|origin| origin.parse::<HeaderValue>().ok());
+    CorsLayer::new()
+        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .max_age(Duration::from_mins(10))
+}
+
+/// No request takes for ever, none ends the process, and each has an id, in the log and in the answer.
+fn outermost(router: Router) -> Router {
     router
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
-        .layer(CatchPanicLayer::custom(|_| error::bug()))
+        .layer(CatchPanicLayer::custom(|_| error::bug().into_response()))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
+            let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+        }).on_request(()).on_response(()).on_failure(()))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 
 /// Serves `/livez` alone, for a process that has a worker and no API.

@@ -6,10 +6,14 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_store::{Batch, RequestMetric, SpanKey};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::ApiState;
-use super::body::OneOrMany;
+use super::body::{OneOrMany, OneOrManyOf};
 use super::error::Problem;
+use crate::access::Caller;
 
 /// How far a sender's clock may be ahead.
 const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
@@ -17,10 +21,14 @@ const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
 const MAX_AGE: TimeDelta = TimeDelta::days(7);
 const MAX_TEXT: usize = 1000;
 
+pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(store))
+}
+
 /// One request that some service has answered. What is left out is unknown, not zero.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MetricRequest {
+struct MetricRequest {
     service: String,
     endpoint: String,
     method: String,
@@ -39,19 +47,26 @@ pub(super) struct MetricRequest {
 }
 
 /// How many were stored.
-#[derive(Serialize)]
-pub(super) struct Stored {
+#[derive(Serialize, ToSchema)]
+struct Stored {
+    /// So many.
     stored: u64,
 }
 
-/// 201 when all are stored, 202 while monitoring is off; on any error none is.
-pub(super) async fn store(
+/// Tell of requests: 201 when all are stored, 202 while monitoring is off; on any error none is
+#[utoipa::path(post, path = "/performance/metrics", tag = "metrics", request_body = OneOrManyOf<MetricRequest>,
+    responses((status = 201, body = Stored), (status = 202, body = Stored)))]
+async fn store(
     State(state): State<ApiState>,
+    caller: Caller,
     body: OneOrMany<MetricRequest>,
 ) -> Result<(StatusCode, Json<Stored>), Problem> {
     let now = state.clock.now();
-    let rows: Vec<RequestMetric> =
+    let mut rows: Vec<RequestMetric> =
         body.into_items().map(|(pointer, metric)| metric.check(&pointer, now)).collect::<Result<_, _>>()?;
+    for row in &mut rows {
+        row.tenant = caller.tenant(row.tenant.take())?;
+    }
     if !state.monitoring.enabled {
         return Ok((StatusCode::ACCEPTED, Json(Stored { stored: 0 })));
     }

@@ -4,31 +4,35 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use dogwatch_queue::{QueueCounts, WorkerInfo};
-use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use crate::metrics::Page;
 
-/// A list.
-#[derive(Serialize)]
-pub(super) struct List<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(workers))
 }
 
-impl<T> List<T> {
-    fn of(items: Vec<T>) -> Json<Self> {
-        Json(Self { items, next_cursor: None })
-    }
+pub(super) fn writing() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume))
 }
 
-/// `GET /api/v1/queues`.
-pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<List<QueueCounts>>, Problem> {
-    Ok(List::of(state.inspector.counts().await?))
+fn page<T>(items: Vec<T>) -> Json<Page<T>> {
+    Json(Page { items, next_cursor: None })
 }
 
-/// `POST /api/v1/queues/{name}/pause`.
-pub(super) async fn pause(
+/// How much waits where
+#[utoipa::path(get, path = "/queues", tag = "queues", responses((status = 200, body = Page<QueueCounts>)))]
+async fn list(State(state): State<ApiState>) -> Result<Json<Page<QueueCounts>>, Problem> {
+    Ok(page(state.inspector.counts().await?))
+}
+
+/// Let workers take nothing from a queue
+#[utoipa::path(post, path = "/queues/{name}/pause", tag = "queues", params(("name" = String, Path)),
+    responses((status = 200, body = QueueCounts)))]
+async fn pause(
     State(state): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Json<QueueCounts>, Problem> {
@@ -37,8 +41,10 @@ pub(super) async fn pause(
     show(&state, &name).await
 }
 
-/// `POST /api/v1/queues/{name}/resume`.
-pub(super) async fn resume(
+/// Let workers take from it again
+#[utoipa::path(post, path = "/queues/{name}/resume", tag = "queues", params(("name" = String, Path)),
+    responses((status = 200, body = QueueCounts)))]
+async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
 ) -> Result<Json<QueueCounts>, Problem> {
@@ -60,7 +66,8 @@ fn absent(name: &str) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("no queue is named `{name}`"))
 }
 
-/// `GET /api/v1/workers`.
-pub(super) async fn workers(State(state): State<ApiState>) -> Result<Json<List<WorkerInfo>>, Problem> {
-    Ok(List::of(state.inspector.workers().await?))
+/// Who works, and at what
+#[utoipa::path(get, path = "/workers", tag = "queues", responses((status = 200, body = Page<WorkerInfo>)))]
+async fn workers(State(state): State<ApiState>) -> Result<Json<Page<WorkerInfo>>, Problem> {
+    Ok(page(state.inspector.workers().await?))
 }

@@ -1,15 +1,20 @@
 //! `/api/v1/performance/reports`: what was reported.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use dogwatch_store::ReportHead;
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
 use super::error::Problem;
+use crate::access::Caller;
 use crate::metrics::Page;
 
 /// Reports of a list.
@@ -17,15 +22,22 @@ const LIMIT: u32 = 200;
 /// The page has its own styles, and nothing that runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
 /// In which form.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Form {
+#[into_params(parameter_in = Query)]
+struct Form {
+    /// `json` is for programs, `html` a page that stands alone.
     #[serde(default)]
+    #[param(required = false)]
     format: Format,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Format {
     #[default]
@@ -34,18 +46,25 @@ enum Format {
     Text,
 }
 
-/// `GET /performance/reports`: the newest first.
-pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Page<ReportHead>>, Problem> {
-    Ok(Json(Page { items: state.store.reports(LIMIT).await?, next_cursor: None }))
+/// The newest first
+#[utoipa::path(get, path = "/performance/reports", tag = "reports", responses((status = 200, body = Page<ReportHead>)))]
+async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Page<ReportHead>>, Problem> {
+    let items = state.store.reports(caller.tenant.as_deref(), LIMIT).await?;
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `GET /performance/reports/{id}?format=json|html|text`.
-pub(super) async fn show(
+/// Read a report
+#[utoipa::path(get, path = "/performance/reports/{id}", tag = "reports", params(("id" = Uuid, Path), Form),
+    responses((status = 200, content((Object = "application/json"), (String = "text/html"), (String = "text/plain")))))]
+async fn show(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<Uuid>,
-    Query(Form { format }): Query<Form>,
+    form: Result<Query<Form>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let report = state.store.report(id).await?;
+    let Query(Form { format }) =
+        form.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let report = state.store.report(id).await?.filter(|report| caller.sees(report.tenant.as_deref()));
     let report =
         report.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no report `{id}`")))?;
     Ok(match format {

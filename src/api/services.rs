@@ -4,6 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
 use super::ApiState;
 use super::error::Problem;
 use crate::metrics::Page;
@@ -12,17 +15,24 @@ use crate::services::{Service, services};
 /// Bytes of a name.
 const MAX_NAME: usize = 200;
 
-/// `GET /performance/services/health`.
-pub(super) async fn health(State(state): State<ApiState>) -> Result<Json<Page<Service>>, Problem> {
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(beat))
+}
+
+/// How the checked services are, and how long they were up
+#[utoipa::path(get, path = "/performance/services/health", tag = "services", responses((status = 200, body = Page<Service>)))]
+async fn health(State(state): State<ApiState>) -> Result<Json<Page<Service>>, Problem> {
     let items = services(&state.store, state.clock.now()).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `POST /heartbeats/{name}`: of a service that `[[services]]` has with `url = "heartbeat:"`.
-pub(super) async fn beat(
-    State(state): State<ApiState>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+/// Tell that a service lives, which `[[services]]` has with `url = "heartbeat:"`
+#[utoipa::path(post, path = "/heartbeats/{name}", tag = "services", params(("name" = String, Path)), responses((status = 204)))]
+async fn beat(State(state): State<ApiState>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("a name has 1 to {MAX_NAME} bytes")));
     }

@@ -9,6 +9,7 @@ mod dead_letters;
 mod doctor;
 mod enqueue;
 mod jobs;
+mod keys;
 mod metrics;
 mod notifications;
 pub mod output;
@@ -113,6 +114,9 @@ enum Command {
     /// List channels, and try one
     #[command(subcommand)]
     Channels(channels::Channels),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// List who was told what, and what was not delivered
     #[command(subcommand)]
     Notifications(notifications::Notifications),
@@ -149,6 +153,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Alerts(alerts) => alerts.run(&global).await,
         Command::Rules(rules) => rules.run(&global).await,
         Command::Channels(channels) => channels.run(&global).await,
+        Command::Keys(keys) => keys.run(&global).await,
         Command::Notifications(notifications) => notifications.run(&global).await,
         Command::CheckThresholds(run) => run.run(&global, "check_performance_thresholds").await,
         Command::SendAlerts(run) => run.run(&global, "send_performance_alerts").await,

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use dogwatch_queue::Clock;
-use dogwatch_queue::scheduler::{Schedule, Schedules as File, upcoming};
-use jiff::Timestamp;
-use serde_json::json;
+use dogwatch_queue::scheduler::{Schedule, Schedules as File};
 
 use super::{Global, output, usage};
+use crate::schedules::{self, ScheduleInfo, next};
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -63,7 +63,8 @@ impl Schedules {
                 ));
             }
             Self::List { json: true } => {
-                output::json_list(&file.all().map(|it| described(it, 1)).collect::<Vec<_>>())?;
+                let all = file.all().map(|it| ScheduleInfo::of(it, 1, now()));
+                output::json_list(&all.collect::<Vec<_>>())?;
             }
             Self::List { json: false } => {
                 let row = |it: &Schedule| {
@@ -84,7 +85,8 @@ impl Schedules {
                 output::table(&header, file.all().map(row).collect(), "no schedules");
             }
             Self::Next { count, json: true } => {
-                output::json_list(&file.enabled().map(|it| described(it, count)).collect::<Vec<_>>())?;
+                let enabled = file.enabled().map(|it| ScheduleInfo::of(it, count, now()));
+                output::json_list(&enabled.collect::<Vec<_>>())?;
             }
             Self::Next { count, json: false } => print_next(global, count)?,
         }
@@ -94,8 +96,7 @@ impl Schedules {
 
 /// The file; a mistake in it is wrong usage.
 pub(super) fn read(global: &Global) -> anyhow::Result<File> {
-    let catalog = dogwatch_jobs::registry().catalog();
-    File::read(&global.schedules, &catalog).map_err(|error| usage(error.to_string()))
+    schedules::read(&global.schedules).map_err(|error| usage(error.to_string()))
 }
 
 /// A table of what is due next, the first first.
@@ -111,17 +112,9 @@ pub(super) fn print_next(global: &Global, count: usize) -> anyhow::Result<()> {
 }
 
 fn times(schedule: &Schedule, count: usize) -> Vec<String> {
-    let now = Timestamp::from_millisecond(Clock::system().now().timestamp_millis())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
-    upcoming(&schedule.cadence, now, count.min(1000))
-        .iter()
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-        .collect()
+    next(schedule, count, now()).into_iter().map(|time| output::time(Some(time))).collect()
 }
 
-fn described(it: &Schedule, count: usize) -> serde_json::Value {
-    json!({
-        "name": it.name, "when": it.cadence.to_string(), "job": it.job, "queue": it.queue, "args": it.args,
-        "enabled": it.enabled, "next": times(it, count),
-    })
+fn now() -> DateTime<Utc> {
+    Clock::system().now()
 }

@@ -11,7 +11,7 @@ use dogwatch_queue::{Pulse, Stop};
 
 use tokio::net::TcpListener;
 
-use super::{Global, flag};
+use super::{Global, flag, usage};
 use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::lifecycle::{self, Roles};
@@ -95,15 +95,32 @@ pub(super) async fn start_api(
     stop: &Stop,
     roles: &mut Roles,
 ) -> anyhow::Result<String> {
+    let state = ApiState::new(config, &global.schedules, pulse)?;
+    if !config.is_loopback() {
+        check_keys(config, &state).await?;
+    }
     let listener = api::bind(config.api.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!("the API listens on {url}");
-    let state = ApiState::new(config, &global.schedules, pulse)?;
     for address in &config.otlp.listen {
         start_otlp(*address, &state, stop, roles).await?;
     }
-    roles.start("api", api::serve(listener, api::router(state, config.api.max_body_bytes), stop.clone()));
+    roles.start("api", api::serve(listener, api::router(&state, &config.api), stop.clone()));
     Ok(url)
+}
+
+/// Nobody from outside comes in without a key; without one, nobody could.
+async fn check_keys(config: &Config, state: &ApiState) -> anyhow::Result<()> {
+    let has_key = state.store.has_valid_api_key(state.clock.now()).await;
+    if has_key.context("cannot look whether there are API keys")? {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "`{}` can be reached from outside, and there is no API key; make one with `dogwatch keys create NAME --scope admin`, \
+         or listen on 127.0.0.1:{}",
+        config.api.listen,
+        config.api.listen.port()
+    )))
 }
 
 /// Listens to exporters where they send to by themselves, if nobody else does.
@@ -122,7 +139,7 @@ async fn start_otlp(
         Err(error) => return Err(error).with_context(|| format!("cannot listen on {address} (otlp.listen)")),
     };
     tracing::info!("OpenTelemetry is taken at http://{}", listener.local_addr()?);
-    roles.start("otlp", api::serve(listener, api::otlp_router(state.otlp.clone()), stop.clone()));
+    roles.start("otlp", api::serve(listener, api::otlp_router(state), stop.clone()));
     Ok(())
 }
 

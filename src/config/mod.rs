@@ -9,6 +9,7 @@ mod place;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -78,6 +79,10 @@ pub struct ApiSettings {
     pub listen: SocketAddr,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Requests a minute that each key may send.
+    pub requests_per_minute: NonZeroU32,
+    /// Origins whose pages may call, such as `https://ops.example.com`.
+    pub cors_origins: Vec<String>,
 }
 
 /// `[monitoring]`
@@ -182,6 +187,12 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether only this machine can reach what is listened to.
+    pub fn is_loopback(&self) -> bool {
+        let addresses = std::iter::once(&self.api.listen).chain(&self.otlp.listen);
+        addresses.into_iter().all(|address| address.ip().is_loopback())
+    }
+
     /// Checks what types cannot. The error is a key and the reason.
     fn validate(&self) -> Result<(), (String, String)> {
         let within =
@@ -192,21 +203,12 @@ impl Config {
         self.alerts.validate().map_err(within("alerts"))?;
         self.notify.validate().map_err(|(key, reason)| (format!("notify.{key}"), reason))?;
         self.alerting()?;
-        if !self.api.listen.ip().is_loopback() {
-            let reason = format!(
-                "`{}` can be reached from outside, and there are no API keys yet; write 127.0.0.1:{}",
-                self.api.listen,
-                self.api.listen.port()
-            );
-            return Err(("api.listen".to_owned(), reason));
-        }
-        for (index, address) in self.otlp.listen.iter().enumerate() {
-            if !address.ip().is_loopback() {
-                let reason = format!(
-                    "`{address}` can be reached from outside, and there are no API keys yet; write 127.0.0.1:{}",
-                    address.port()
-                );
-                return Err((format!("otlp.listen.{index}"), reason));
+        for (index, origin) in self.api.cors_origins.iter().enumerate() {
+            let is_origin =
+                url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            if !is_origin {
+                let reason = format!("`{origin}` is no origin; write one such as https://ops.example.com");
+                return Err((format!("api.cors_origins.{index}"), reason));
             }
         }
         let mut names = BTreeSet::new();
@@ -306,7 +308,7 @@ mod tests {
         for (text, expected) in [
             (
                 "[api]\nlistne = 1\n",
-                "/dogwatch.toml:2: api.listne: unknown field `listne`, expected `listen` or `max_body_bytes`",
+                "/dogwatch.toml:2: api.listne: unknown field `listne`, expected one of `listen`, ",
             ),
             ("[queue]\n\nlease = \"5 parsecs\"\n", "/dogwatch.toml:3: queue.lease: "),
             (
@@ -327,8 +329,8 @@ mod tests {
                 "/dogwatch.toml:3: services.0.url: begins with none of http://",
             ),
             (
-                "[api]\nlisten = \"0.0.0.0:80\"\n",
-                "/dogwatch.toml:2: api.listen: `0.0.0.0:80` can be reached from outside",
+                "[api]\ncors_origins = [\"ops.example.com\"]\n",
+                "/dogwatch.toml:2: api.cors_origins.0: `ops.example.com` is no origin",
             ),
             (
                 "[[notify.webhooks]]\nname = \"log\"\nurl = \"http://x\"\n",

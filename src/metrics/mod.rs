@@ -9,7 +9,7 @@ mod summary;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_store::{GroupCursor, MetricFilter, StoreError, Window};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 pub use self::endpoints::{Endpoint, endpoints};
 pub use self::slow_queries::slow_queries;
@@ -24,8 +24,9 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_THRESHOLD_MS: f64 = 1e9;
 
 /// Which window, and whose requests.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Question {
     /// The last hours; default 24.
     pub hours: Option<u32>,

@@ -15,9 +15,11 @@ const SOON: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(5);
 
 const INVALID_ARGUMENT: i32 = 3;
+const PERMISSION_DENIED: i32 = 7;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const INTERNAL: i32 = 13;
 const UNAVAILABLE: i32 = 14;
+const UNAUTHENTICATED: i32 = 16;
 
 /// An error as an exporter is told.
 pub(super) struct Fault {
@@ -36,6 +38,19 @@ impl Fault {
     /// The request is wrong.
     pub(super) fn of_sender(http: StatusCode, message: impl Into<String>) -> Self {
         Self::new(http, INVALID_ARGUMENT, message)
+    }
+
+    /// Who sends it may not come in, or nobody can say.
+    pub(super) fn of_guard(http: StatusCode, message: String, retry_after: Option<Duration>) -> Self {
+        let code = match http {
+            StatusCode::UNAUTHORIZED => UNAUTHENTICATED,
+            StatusCode::FORBIDDEN => PERMISSION_DENIED,
+            StatusCode::TOO_MANY_REQUESTS => RESOURCE_EXHAUSTED,
+            StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE,
+            _ => INTERNAL,
+        };
+        let retry_after = retry_after.or((code == UNAVAILABLE).then_some(LATER));
+        Self { retry_after, ..Self::new(http, code, message) }
     }
 
     fn again(self, pause: Duration) -> Self {

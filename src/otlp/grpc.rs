@@ -17,6 +17,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::decode::{self, Format};
 use super::fault::Fault;
 use super::{Receiver, response};
+use crate::access::Caller;
 
 /// What of the traces service is called.
 pub(super) const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -54,9 +55,12 @@ impl UnaryService<Bytes> for Traces {
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let receiver = self.0.clone();
         Box::pin(async move {
+            let (_, extensions, bytes) = request.into_parts();
             // It comes unpacked.
-            let body = decode::Body { bytes: request.into_inner(), is_gzip: false, format: Format::Protobuf };
-            let taken = receiver.take_traces(body).await.map_err(|refused| status(refused.into()))?;
+            let body = decode::Body { bytes, is_gzip: false, format: Format::Protobuf };
+            let caller = extensions.get::<Caller>();
+            let tenant = caller.and_then(|caller| caller.tenant.as_deref());
+            let taken = receiver.take_traces(body, tenant).await.map_err(|refused| status(refused.into()))?;
             Ok(tonic::Response::new(response(taken).encode_to_vec()))
         })
     }
@@ -74,7 +78,7 @@ impl UnaryService<Bytes> for NotKept {
 }
 
 /// An exporter comes again after `RESOURCE_EXHAUSTED` only when it is told when.
-fn status(fault: Fault) -> Status {
+pub(super) fn status(fault: Fault) -> Status {
     let code = Code::from_i32(fault.code);
     match fault.retry_after {
         Some(pause) => {

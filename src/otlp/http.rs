@@ -1,10 +1,12 @@
 //! OTLP over HTTP, as the specification says: the answer is of the format of the request, errors are a
 //! `google.rpc.Status`, and only what a later try may mend is answered with 429 or 503.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::StreamExt;
@@ -15,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::decode::{self, Format, Unreadable};
 use super::fault::Fault;
 use super::{Receiver, Refused, grpc, response};
+use crate::access::Caller;
 
 /// The routes of both protocols, to be merged with others. Exporters that send traces send metrics and logs too, to the same
 /// address, and would log an error for each: these are answered with success, and not kept.
@@ -50,12 +53,33 @@ async fn traces(State(receiver): State<Receiver>, request: Request<Body>) -> Res
     let taken = async {
         let is_gzip = is_gzip(&parts.headers)?;
         let (bytes, _room) = read(body, &receiver).await?;
-        receiver.take_traces(decode::Body { bytes: bytes.into(), is_gzip, format }).await.map_err(Fault::from)
+        let body = decode::Body { bytes: bytes.into(), is_gzip, format };
+        receiver.take_traces(body, tenant(&parts.extensions)).await.map_err(Fault::from)
     };
     match taken.await {
         Ok(taken) => message(format, StatusCode::OK, &response(taken)),
         Err(fault) => answer(fault, format),
     }
+}
+
+/// Whose the key is that the exporter has.
+fn tenant(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<Caller>()?.tenant.as_deref()
+}
+
+/// The answer to an exporter that does not come in, in the words of its protocol.
+pub fn refusal(
+    headers: &HeaderMap,
+    code: StatusCode,
+    message: String,
+    retry_after: Option<Duration>,
+) -> Response {
+    let fault = Fault::of_guard(code, message, retry_after);
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if kind.starts_with(b"application/grpc") {
+        return grpc::status(fault).into_http::<Body>();
+    }
+    answer(fault, format(headers).unwrap_or(Format::Json))
 }
 
 /// An empty message of whatever kind.

@@ -25,7 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use self::http::router;
+pub use self::http::{refusal, router};
 
 use crate::config::{Config, MonitoringSettings};
 
@@ -118,18 +118,18 @@ impl Receiver {
         }
     }
 
-    /// Stores what is found in a body; returns after the commit.
-    async fn take_traces(&self, body: decode::Body) -> Result<Taken, Refused> {
+    /// Stores what is found in a body, of this tenant where one is given; returns after the commit.
+    async fn take_traces(&self, body: decode::Body, tenant: Option<&str>) -> Result<Taken, Refused> {
         let usual = if body.is_gzip { body.bytes.len() * USUAL_RATIO } else { body.bytes.len() };
         if usual < self.max_body_bytes {
             match self.read(body.clone(), usual).await {
                 // It is packed more tightly than usual.
                 Err(Refused::Unreadable(Unreadable::TooLarge { .. })) => {}
-                read => return self.store_found(read?).await,
+                read => return self.store_found(read?, tenant).await,
             }
         }
         let found = self.read(body, self.max_body_bytes).await?;
-        self.store_found(found).await
+        self.store_found(found, tenant).await
     }
 
     /// A share of the memory for reading. What is larger than the largest share takes that.
@@ -151,8 +151,17 @@ impl Receiver {
         Ok(reading.await.map_err(|_| Unreadable::Bug)??)
     }
 
-    async fn store_found(&self, found: Found) -> Result<Taken, Refused> {
-        let Found { requests, calls, rejected, reason } = found;
+    async fn store_found(&self, found: Found, tenant: Option<&str>) -> Result<Taken, Refused> {
+        let Found { mut requests, mut calls, rejected, reason } = found;
+        if let Some(tenant) = tenant {
+            // A key of a tenant tells of that one, whatever its spans say.
+            for request in &mut requests {
+                request.tenant = Some(tenant.to_owned());
+            }
+            for call in &mut calls {
+                call.tenant = Some(tenant.to_owned());
+            }
+        }
         if self.monitoring.enabled {
             self.log_slow(&requests, &calls);
             let mut batch = Batch::default();

@@ -29,7 +29,7 @@ async fn wrong_usage_names_the_place_and_what_would_be_right_and_exits_with_2() 
         ),
         (
             &["api", "--listen", "0.0.0.0:80"],
-            "--listen: api.listen: `0.0.0.0:80` can be reached from outside",
+            "`0.0.0.0:80` can be reached from outside, and there is no API key",
         ),
         (&["jobs", "list", "--state", "lost"], "`lost` is no state of a job"),
         (&["frobnicate"], "unrecognized subcommand"),

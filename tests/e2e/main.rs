@@ -13,6 +13,7 @@ mod documentation;
 mod first_run;
 mod health;
 mod instrumented_apps;
+mod keys;
 mod mail;
 mod operations;
 mod otlp;

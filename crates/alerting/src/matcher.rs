@@ -32,6 +32,21 @@ impl Matcher {
         self.0.is_empty()
     }
 
+    /// With one more condition, in the place of one on the same label.
+    #[must_use]
+    pub fn and(mut self, label: &str, value: &str) -> Self {
+        self.0.insert(label.to_owned(), Patterns::One(value.to_owned()));
+        self
+    }
+
+    /// The only value that this label may have; absent: there are others.
+    pub fn exactly(&self, label: &str) -> Option<&str> {
+        match self.0.get(label)? {
+            Patterns::One(value) if !value.contains('*') => Some(value),
+            _ => None,
+        }
+    }
+
     /// Whether it has a condition on this label.
     pub fn names(&self, label: &str) -> bool {
         self.0.contains_key(label)

@@ -20,6 +20,8 @@ pub struct StoredReport {
     pub window_start: DateTime<Utc>,
     /// Where its window ends.
     pub window_end: DateTime<Utc>,
+    /// Whose; absent: of everybody.
+    pub tenant: Option<String>,
     /// For programs.
     pub body: Value,
     /// One line.
@@ -41,6 +43,8 @@ pub struct ReportHead {
     pub window_start: DateTime<Utc>,
     /// Where its window ends.
     pub window_end: DateTime<Utc>,
+    /// Whose; absent: of everybody.
+    pub tenant: Option<String>,
     /// One line.
     pub title: String,
 }
@@ -50,11 +54,12 @@ impl Store {
     pub async fn insert_report(&self, report: &StoredReport) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
-            INSERT INTO performance_reports (id, created_at, window_start, window_end, body, title, text, html)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            INSERT INTO performance_reports (id, created_at, window_start, window_end, body, title, text, html, tenant)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT (id) DO UPDATE SET
                 created_at = excluded.created_at, window_start = excluded.window_start, window_end = excluded.window_end,
-                body = excluded.body, title = excluded.title, text = excluded.text, html = excluded.html
+                body = excluded.body, title = excluded.title, text = excluded.text, html = excluded.html,
+                tenant = excluded.tenant
             "#,
             report.id,
             report.created_at,
@@ -63,7 +68,8 @@ impl Store {
             report.body,
             report.title,
             report.text,
-            report.html
+            report.html,
+            report.tenant
         )
         .execute(&self.pool)
         .await
@@ -76,7 +82,7 @@ impl Store {
         sqlx::query_as!(
             StoredReport,
             r#"
-            SELECT id, created_at, window_start, window_end, body, title, text, html
+            SELECT id, created_at, window_start, window_end, tenant, body, title, text, html
             FROM performance_reports
             WHERE id = $1
             "#,
@@ -87,17 +93,19 @@ impl Store {
         .map_err(StoreError::query("read a report"))
     }
 
-    /// The newest reports first.
-    pub async fn reports(&self, limit: u32) -> Result<Vec<ReportHead>, StoreError> {
+    /// The newest reports first, of a tenant or of all.
+    pub async fn reports(&self, tenant: Option<&str>, limit: u32) -> Result<Vec<ReportHead>, StoreError> {
         sqlx::query_as!(
             ReportHead,
             r#"
-            SELECT id, created_at, window_start, window_end, title
+            SELECT id, created_at, window_start, window_end, tenant, title
             FROM performance_reports
+            WHERE $2::text IS NULL OR tenant = $2
             ORDER BY created_at DESC
             LIMIT $1
             "#,
-            i64::from(limit)
+            i64::from(limit),
+            tenant
         )
         .fetch_all(&self.pool)
         .await

@@ -30,6 +30,7 @@ fn report(created_at: DateTime<Utc>) -> StoredReport {
         created_at,
         window_start: created_at - TimeDelta::days(1),
         window_end: created_at,
+        tenant: None,
         body: serde_json::json!({ "requests": 1 }),
         title: "Report".to_owned(),
         html: String::new(),
@@ -55,7 +56,7 @@ async fn a_report_is_found_by_its_id_and_the_newest_come_first() {
     store.insert_report(&old).await.unwrap();
     assert_eq!(store.report(old.id).await.unwrap().unwrap().body, old.body);
     assert!(store.report(Uuid::now_v7()).await.unwrap().is_none());
-    let listed = store.reports(9).await.unwrap();
+    let listed = store.reports(None, 9).await.unwrap();
     assert_eq!(listed.iter().map(|report| report.id).collect::<Vec<_>>(), [new.id, old.id]);
-    assert_eq!(store.reports(1).await.unwrap().len(), 1);
+    assert_eq!(store.reports(None, 1).await.unwrap().len(), 1);
 }

@@ -91,7 +91,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
         store.claim_deliveries(9, Duration::from_secs(1), time("10:00:00")).await?;
         resolve(&store, "a", time("10:00:00")).await?;
         store.report(uuid::Uuid::nil()).await?;
-        store.reports(9).await?;
+        store.reports(None, 9).await?;
         store.trends(time("10:00:00"), 9).await?;
         let check = dogwatch_store::HealthCheck {
             service: "shop".to_owned(),

@@ -1,0 +1,186 @@
+//! What keys open, remembered for some seconds: a request asks Postgres for nothing, and a key that is revoked opens nothing
+//! some seconds later, in each process. While Postgres is away, what was known stands.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_queue::{Clock, error_chain};
+use dogwatch_store::{ApiKey, Store, StoreError};
+use uuid::Uuid;
+
+use super::{Caller, KeyText, SessionToken};
+
+/// How long what is known of a key is not asked again.
+const FRESH: TimeDelta = TimeDelta::seconds(5);
+/// How long it stands while Postgres is away.
+const STALE: TimeDelta = TimeDelta::minutes(10);
+/// How often the use of a key is noted.
+const NOTE_USE: TimeDelta = TimeDelta::minutes(1);
+/// Entries; more are forgotten, those that were not asked for first.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What a request shows.
+#[derive(Debug)]
+pub enum Credential {
+    /// A key.
+    Key(String),
+    /// The cookie of a browser that has signed in.
+    Session(String),
+}
+
+/// Why nobody comes in.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no key, and one is needed.
+    #[error("this needs an API key; send `Authorization: Bearer dw_…`")]
+    Missing,
+    /// It opens nothing.
+    #[error("this API key is none, was revoked, or has ended")]
+    Wrong,
+    /// Postgres.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who knows the keys.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    store: Store,
+    clock: Clock,
+    /// Only who is on this machine can reach the address.
+    is_loopback: bool,
+    known: Arc<Mutex<Known>>,
+}
+
+/// A key and the hash of its secret.
+type HashedKey = (ApiKey, Vec<u8>);
+
+#[derive(Debug, Default)]
+struct Known {
+    keys: HashMap<Uuid, Entry<Option<HashedKey>>>,
+    sessions: HashMap<Vec<u8>, Entry<Option<Uuid>>>,
+    has_keys: Option<Entry<bool>>,
+    used: HashMap<Uuid, DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    value: T,
+    at: DateTime<Utc>,
+}
+
+impl Keyring {
+    /// Of an address.
+    pub fn new(store: Store, clock: Clock, is_loopback: bool) -> Self {
+        Self { store, clock, is_loopback, known: Arc::default() }
+    }
+
+    /// Who shows this.
+    ///
+    /// # Errors
+    /// When it opens nothing, or nobody can say.
+    pub async fn caller(&self, shown: Option<&Credential>) -> Result<Caller, Refused> {
+        match shown {
+            Some(Credential::Key(text)) => {
+                let text = KeyText::parse(text).ok_or(Refused::Wrong)?;
+                let (key, hash) = self.key(text.id).await?.ok_or(Refused::Wrong)?;
+                if text.is(&hash) { self.caller_of(&key) } else { Err(Refused::Wrong) }
+            }
+            Some(Credential::Session(text)) => {
+                let key = self.session(SessionToken::of(text).sha256()).await?.ok_or(Refused::Missing)?;
+                let (key, _) = self.key(key).await?.ok_or(Refused::Missing)?;
+                self.caller_of(&key)
+            }
+            None if self.is_loopback && !self.has_keys().await? => Ok(Caller::anybody()),
+            None => Err(Refused::Missing),
+        }
+    }
+
+    fn caller_of(&self, key: &ApiKey) -> Result<Caller, Refused> {
+        let now = self.clock.now();
+        if !key.is_valid(now) {
+            return Err(Refused::Wrong);
+        }
+        self.note_use(key.id, now);
+        Ok(Caller::of(key))
+    }
+
+    async fn key(&self, id: Uuid) -> Result<Option<HashedKey>, StoreError> {
+        let known = self.known().keys.get(&id).cloned();
+        let found = self.fresh(known, || self.store.api_key(id)).await?;
+        insert(&mut self.known().keys, id, &found);
+        Ok(found.value)
+    }
+
+    async fn session(&self, token_sha256: Vec<u8>) -> Result<Option<Uuid>, StoreError> {
+        let known = self.known().sessions.get(&token_sha256).cloned();
+        let now = self.clock.now();
+        let found = self.fresh(known, || self.store.key_of_session(&token_sha256, now)).await?;
+        insert(&mut self.known().sessions, token_sha256, &found);
+        Ok(found.value)
+    }
+
+    async fn has_keys(&self) -> Result<bool, StoreError> {
+        let known = self.known().has_keys.clone();
+        let found = self.fresh(known, || self.store.has_api_keys()).await?;
+        self.known().has_keys = Some(found.clone());
+        Ok(found.value)
+    }
+
+    /// What is known, or what Postgres says; while that is away, what was known.
+    async fn fresh<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        known: Option<Entry<T>>,
+        ask: impl FnOnce() -> F,
+    ) -> Result<Entry<T>, StoreError> {
+        let now = self.clock.now();
+        let age = known.as_ref().map(|known| now - known.at);
+        match known {
+            Some(known) if age.is_some_and(|age| age < FRESH) => Ok(known),
+            known => match (ask().await, known) {
+                (Ok(value), _) => Ok(Entry { value, at: now }),
+                (Err(error), Some(known)) if error.is_unavailable() && age.is_some_and(|age| age < STALE) => {
+                    Ok(known)
+                }
+                (Err(error), _) => Err(error),
+            },
+        }
+    }
+
+    /// Forgets a session that has ended here; others hear of it some seconds later.
+    pub fn forget_session(&self, token: &SessionToken) {
+        self.known().sessions.remove(&token.sha256());
+    }
+
+    fn note_use(&self, id: Uuid, now: DateTime<Utc>) {
+        let mut known = self.known();
+        if known.used.get(&id).is_some_and(|noted| now - *noted < NOTE_USE) {
+            return;
+        }
+        known.used.insert(id, now);
+        drop(known);
+        // Nobody waits for it, and nothing depends on it.
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.note_use_of_api_key(id, now).await {
+                tracing::debug!(error = error_chain(&error), "the use of a key could not be noted");
+            }
+        });
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever tries many keys fills no memory.
+fn insert<K: std::hash::Hash + Eq, V: Clone>(entries: &mut HashMap<K, Entry<V>>, key: K, entry: &Entry<V>) {
+    if entries.len() >= MAX_ENTRIES {
+        entries.retain(|_, known| entry.at - known.at < FRESH);
+        if entries.len() >= MAX_ENTRIES {
+            entries.clear();
+        }
+    }
+    entries.insert(key, entry.clone());
+}

@@ -1,0 +1,83 @@
+//! `/api/v1/keys`: make, list and revoke keys.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use dogwatch_store::{ApiKey, Scope};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::ApiState;
+use super::body::Object;
+use super::error::Problem;
+use crate::access::{Caller, NewKey, NewKeyError, create_key};
+use crate::metrics::Page;
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
+}
+
+/// A key to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KeyRequest {
+    /// What people call it.
+    name: String,
+    /// What it may: `write` also reads, `admin` does everything.
+    scopes: Vec<Scope>,
+    /// It sees and tells of this tenant only.
+    tenant: Option<String>,
+    /// When it ends by itself.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// A key that was made.
+#[derive(Serialize, ToSchema)]
+struct CreatedKey {
+    #[serde(flatten)]
+    key: ApiKey,
+    /// What is sent as `Authorization: Bearer …`. Shown this once.
+    secret: String,
+}
+
+/// The newest first, also those that are revoked
+#[utoipa::path(get, path = "/keys", tag = "keys", responses((status = 200, body = Page<ApiKey>)))]
+async fn list(State(state): State<ApiState>) -> Result<Json<Page<ApiKey>>, Problem> {
+    Ok(Json(Page { items: state.store.api_keys().await?, next_cursor: None }))
+}
+
+/// Make a key
+#[utoipa::path(post, path = "/keys", tag = "keys", request_body = KeyRequest, responses((status = 201, body = CreatedKey)))]
+async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Object(request): Object<KeyRequest>,
+) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
+    let KeyRequest { name, scopes, tenant, expires_at } = request;
+    let new = NewKey { name, scopes, tenant, expires_at };
+    let (key, text) = create_key(&state.store, new, &caller.name, state.clock.now()).await?;
+    Ok((StatusCode::CREATED, Json(CreatedKey { key, secret: text.expose() })))
+}
+
+/// Revoke a key: within seconds it opens nothing
+#[utoipa::path(delete, path = "/keys/{id}", tag = "keys", params(("id" = Uuid, Path)), responses((status = 204)))]
+async fn revoke(State(state): State<ApiState>, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
+    if state.store.revoke_api_key(id, state.clock.now()).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no key `{id}` that is valid")))
+    }
+}
+
+impl From<NewKeyError> for Problem {
+    fn from(error: NewKeyError) -> Self {
+        match error {
+            NewKeyError::Value { field, reason } => Self::at(format!("/{field}"), reason),
+            NewKeyError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `/api/v1/schedules`: what runs when, and how it fared; run one now.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use dogwatch_queue::Enqueued;
+use dogwatch_queue::scheduler::Schedules;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::error::Problem;
+use crate::metrics::Page;
+use crate::schedules::{ScheduleInfo, read};
+
+/// Times that are told of each.
+const NEXT: usize = 3;
+
+pub(super) fn reading() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+pub(super) fn writing() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(run))
+}
+
+/// What runs when, and how it fared
+#[utoipa::path(get, path = "/schedules", tag = "schedules", responses((status = 200, body = Page<ScheduleInfo>)))]
+async fn list(State(state): State<ApiState>) -> Result<Json<Page<ScheduleInfo>>, Problem> {
+    let schedules = file(&state).await?;
+    let successes: BTreeMap<_, _> = state.inspector.last_successes().await?;
+    let now = state.clock.now();
+    let info = |schedule| {
+        let info = ScheduleInfo::of(schedule, NEXT, now);
+        ScheduleInfo { last_success_at: successes.get(&info.job).copied(), ..info }
+    };
+    Ok(Json(Page { items: schedules.all().map(info).collect(), next_cursor: None }))
+}
+
+/// Enqueue the job of a schedule now, beside its times
+#[utoipa::path(post, path = "/schedules/{name}/run", tag = "schedules", params(("name" = String, Path)),
+    responses((status = 202, body = Enqueued)))]
+async fn run(
+    State(state): State<ApiState>,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<Enqueued>), Problem> {
+    let schedules = file(&state).await?;
+    let schedule = schedules.all().find(|schedule| schedule.name == name);
+    let schedule = schedule
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no schedule is named `{name}`")))?;
+    Ok((StatusCode::ACCEPTED, Json(state.producer.enqueue(schedule.job_now()).await?)))
+}
+
+/// What stands here; nothing, where the scheduler runs on another machine and there is no file.
+async fn file(state: &ApiState) -> Result<Schedules, Problem> {
+    let path = state.schedules.clone();
+    let read =
+        tokio::task::spawn_blocking(
+            move || if path.exists() { read(&path) } else { Ok(Schedules::default()) },
+        );
+    let read = read.await.map_err(|_| super::error::bug())?;
+    read.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))
+}

@@ -1,0 +1,101 @@
+//! `/api/v1/session`: a browser signs in with a key and gets a cookie that scripts cannot read and other sites cannot send.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use dogwatch_store::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::ApiState;
+use super::body::Object;
+use super::error::Problem;
+use super::guard::{self, COOKIE};
+use crate::access::{Caller, Credential, SessionToken};
+
+/// How long a browser stays signed in.
+const LENGTH: TimeDelta = TimeDelta::days(30);
+
+/// Whoever has no key comes here for one: no guard stands before these.
+pub(super) fn open_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(sign_in, sign_out))
+}
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(who))
+}
+
+/// What a browser shows.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    /// An API key.
+    key: String,
+}
+
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
+struct Who {
+    /// What people call the key.
+    name: String,
+    /// What it may.
+    scopes: Vec<Scope>,
+    /// Whose data it sees; absent: everybody's.
+    tenant: Option<String>,
+    /// False: this address needs no key.
+    has_key: bool,
+}
+
+impl From<Caller> for Who {
+    fn from(caller: Caller) -> Self {
+        let scopes = Scope::ALL.iter().copied().filter(|scope| caller.may(*scope)).collect();
+        Self { has_key: caller.key.is_some(), scopes, name: caller.name, tenant: caller.tenant }
+    }
+}
+
+/// Who this is
+#[utoipa::path(get, path = "/session", tag = "session", responses((status = 200, body = Who)))]
+async fn who(caller: Caller) -> Json<Who> {
+    Json(caller.into())
+}
+
+/// Sign in with a key
+#[utoipa::path(post, path = "/session", tag = "session", request_body = SignIn, responses((status = 200, body = Who)))]
+async fn sign_in(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    Object(SignIn { key }): Object<SignIn>,
+) -> Result<Response, Problem> {
+    let caller = state.keyring.caller(Some(&Credential::Key(key))).await?;
+    let token = SessionToken::random();
+    let now = state.clock.now();
+    if let Some(key) = caller.key {
+        state.store.insert_session(&token.sha256(), key, now, now + LENGTH).await?;
+    }
+    let cookie = cookie(token.expose(), LENGTH.num_seconds(), &headers);
+    Ok(([cookie], Json(Who::from(caller))).into_response())
+}
+
+/// Sign out
+#[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
+async fn sign_out(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(token) = guard::session(&headers) {
+        let token = SessionToken::of(&token);
+        state.store.end_session(&token.sha256()).await?;
+        state.keyring.forget_session(&token);
+    }
+    Ok((StatusCode::NO_CONTENT, [cookie("", 0, &headers)]).into_response())
+}
+
+fn cookie(value: &str, max_age_s: i64, headers: &HeaderMap) -> (HeaderName, String) {
+    let is_secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let secure = if is_secure { "; Secure" } else { "" };
+    (
+        header::SET_COOKIE,
+        format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}"),
+    )
+}

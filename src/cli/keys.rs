@@ -1,0 +1,122 @@
+//! `dogwatch keys`: who may use the API.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use dogwatch_queue::Clock;
+use dogwatch_store::{ApiKey, Scope};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Global, output, usage};
+use crate::access::{NewKey, NewKeyError, create_key};
+use crate::wiring;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Make a key; it is shown this once
+    #[command(after_help = "Examples:\n  dogwatch keys create ops --scope admin\n  \
+                            dogwatch keys create shop --scope ingest --tenant acme --expires-in 365d")]
+    Create(Create),
+    /// List keys, and when each was used last
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key: within seconds it opens nothing
+    #[command(after_help = "Example: dogwatch keys revoke shop")]
+    Revoke {
+        /// Its name or id
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// What people call it
+    name: String,
+    /// What it may; can be repeated. `write` also reads, `admin` does everything
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = ["ingest", "read", "write", "admin"])]
+    scopes: Vec<String>,
+    /// It sees and tells of this tenant only
+    #[arg(long)]
+    tenant: Option<String>,
+    /// It ends after so long, such as 365d
+    #[arg(long, value_name = "TIME", value_parser = super::enqueue::duration)]
+    expires_in: Option<Duration>,
+    /// Who you are
+    #[arg(long, env = "USER", default_value = "cli")]
+    by: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Keys {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let (store, now) = (wiring::store(&global.client_settings()?)?, Clock::system().now());
+        match self {
+            Self::Create(create) => {
+                let Create { name, scopes, tenant, expires_in, by, json } = create;
+                let scopes = scopes.into_iter().filter_map(|word| Scope::try_from(word).ok()).collect();
+                let length = expires_in.map(TimeDelta::from_std).transpose();
+                let length = length.map_err(|_| usage("--expires-in is too long"))?;
+                let new = NewKey { name, scopes, tenant, expires_at: length.map(|length| now + length) };
+                let (key, text) = create_key(&store, new, &by, now).await.map_err(|error| match error {
+                    NewKeyError::Value { .. } => usage(error.to_string()),
+                    NewKeyError::Store(error) => error.into(),
+                })?;
+                if json {
+                    output::json(&json!({ "key": key, "secret": text.expose() }))?;
+                } else {
+                    output::line(&text.expose());
+                    output::note("It is shown this once. Send it as `Authorization: Bearer …`.");
+                }
+            }
+            Self::List { json: true } => output::json_list(&store.api_keys().await?)?,
+            Self::List { json: false } => {
+                let keys = store.api_keys().await?;
+                let header = ["name", "scopes", "tenant", "state", "last used", "made", "by", "id"];
+                output::table(
+                    &header,
+                    keys.iter().map(|key| row(key, now)).collect(),
+                    "no keys: whoever is on this machine may do everything",
+                );
+            }
+            Self::Revoke { key } => {
+                let is_it = |known: &&ApiKey| {
+                    known.name == key || Uuid::try_parse(&key).is_ok_and(|id| id == known.id)
+                };
+                let keys = store.api_keys().await?;
+                let found = keys.iter().filter(|known| known.revoked_at.is_none()).find(is_it);
+                let found = found.ok_or_else(|| anyhow::anyhow!("there is no key `{key}` that is valid"))?;
+                store.revoke_api_key(found.id, now).await?;
+                output::line(&format!("revoked: {}", found.name));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(key: &ApiKey, now: DateTime<Utc>) -> Vec<String> {
+    let state = match (key.revoked_at, key.expires_at) {
+        (Some(_), _) => "revoked".to_owned(),
+        (None, Some(at)) if at <= now => "ended".to_owned(),
+        (None, Some(at)) => format!("to {}", output::time(Some(at))),
+        (None, None) => "valid".to_owned(),
+    };
+    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    vec![
+        key.name.clone(),
+        scopes.join(", "),
+        key.tenant.clone().unwrap_or_default(),
+        state,
+        output::time(key.last_used_at),
+        output::time(Some(key.created_at)),
+        key.created_by.clone(),
+        key.id.to_string(),
+    ]
+}

@@ -1,0 +1,63 @@
+//! The schedules as they stand in schedules.toml, for people and machines: when each is due, and how it fared.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use dogwatch_queue::scheduler::{FileError, Schedule, Schedules, upcoming};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// A schedule.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ScheduleInfo {
+    /// Its name.
+    pub name: String,
+    /// When it is due, such as `every 30s` or a cron expression.
+    pub when: String,
+    /// Its job.
+    pub job: String,
+    /// The queue that its job is put into.
+    pub queue: String,
+    /// The job's arguments.
+    #[schema(value_type = Object)]
+    pub args: Map<String, Value>,
+    /// Whether it is enqueued.
+    pub enabled: bool,
+    /// The next times, at most as many as were asked for.
+    pub next: Vec<DateTime<Utc>>,
+    /// When its job succeeded last, whoever enqueued it; absent: nobody remembers, or was asked.
+    pub last_success_at: Option<DateTime<Utc>>,
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// When it cannot be read, or is wrong.
+pub fn read(path: &Path) -> Result<Schedules, FileError> {
+    Schedules::read(path, &dogwatch_jobs::registry().catalog())
+}
+
+impl ScheduleInfo {
+    /// A schedule with its next times.
+    pub fn of(schedule: &Schedule, count: usize, now: DateTime<Utc>) -> Self {
+        Self {
+            name: schedule.name.clone(),
+            when: schedule.cadence.to_string(),
+            job: schedule.job.clone(),
+            queue: schedule.queue.clone(),
+            args: schedule.args.clone(),
+            enabled: schedule.enabled,
+            next: next(schedule, count, now),
+            last_success_at: None,
+        }
+    }
+}
+
+/// When it is due next.
+pub fn next(schedule: &Schedule, count: usize, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let now = Timestamp::from_millisecond(now.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let times = upcoming(&schedule.cadence, now, count.min(1000));
+    times.iter().filter_map(|time| DateTime::from_timestamp_millis(time.as_millisecond())).collect()
+}

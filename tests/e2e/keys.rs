@@ -1,0 +1,311 @@
+//! Who comes in, and sees what. Every operation of /openapi.json is tried with each kind of key: a new one is covered by itself.
+
+use dogwatch_testing::eventually;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{LONG, Place, Process};
+
+struct Side {
+    place: Place,
+    base: String,
+    http: Client,
+    _api: Process,
+}
+
+/// An operation as it is described.
+#[derive(Debug)]
+struct Operation {
+    method: Method,
+    path: String,
+    scope: Option<String>,
+    /// Whether keys of a tenant come in.
+    is_of_tenants: bool,
+    /// A body that its schema takes, where it needs one.
+    body: Option<Value>,
+}
+
+impl Side {
+    async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let place = Place::new().await;
+        place.write("schedules.toml", include_str!("../../schedules.toml"));
+        place.write("dogwatch.toml", "[[services]]\nname = \"backup\"\nurl = \"heartbeat:\"\n");
+        let api = place.start(&["api"]);
+        let base = api.api().await;
+        Self { place, base, http: Client::new(), _api: api }
+    }
+
+    fn key(&self, name: &str, arguments: &[&str]) -> String {
+        let made = self.place.json(&[&["keys", "create", name, "--json"], arguments].concat());
+        made["secret"].as_str().unwrap().to_owned()
+    }
+
+    async fn ask(
+        &self,
+        key: Option<&str>,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, String) {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    async fn operations(&self) -> Vec<Operation> {
+        let (_, text) = self.ask(None, &Method::GET, "/openapi.json", None).await;
+        let description: Value = serde_json::from_str(&text).unwrap();
+        let mut operations = Vec::new();
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let scope = operation["security"][0]["key"][0].as_str().map(str::to_owned);
+                operations.push(Operation {
+                    method: method.to_uppercase().parse().unwrap(),
+                    path: path
+                        .replace("{id}", "00000000-0000-0000-0000-000000000000")
+                        .replace("{name}", "backup"),
+                    scope,
+                    is_of_tenants: operation["x-tenants"] == "own",
+                    body: operation.get("requestBody").map(|_| json!({})),
+                });
+            }
+        }
+        operations
+    }
+}
+
+/// Data of two tenants; what is of the other one holds this word.
+const OTHERS: &str = "globex";
+
+async fn fill(side: &Side, admin: &str) {
+    for tenant in ["acme", OTHERS] {
+        let metric = |ms: f64| {
+            json!({"service": format!("{tenant}-shop"), "endpoint": format!("/{tenant}"), "method": "GET", "status_code": 500,
+                   "response_time_ms": ms, "tenant": tenant, "user_id": format!("{tenant}-user"),
+                   "error": format!("{tenant} failed")})
+        };
+        let metrics = json!([metric(12.0), metric(9000.0)]);
+        let alert = json!({"alert_type": format!("{tenant}_trouble"), "tenant": tenant, "title": format!("{tenant} is down")});
+        let silence = json!({"match": {"tenant": tenant}, "comment": format!("{tenant} deploys")});
+        for (path, body) in [
+            ("performance/metrics", metrics),
+            ("performance/alerts", alert),
+            ("performance/silences", silence),
+        ] {
+            let (status, text) =
+                side.ask(Some(admin), &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
+            assert!(status.is_success(), "{path}: {text}");
+        }
+        let report = json!({"job": "generate_performance_report", "args": {"hours": 1, "tenant": tenant}});
+        side.ask(Some(admin), &Method::POST, "/api/v1/jobs", Some(&report)).await;
+    }
+    let _worker = side.place.start(&["worker"]);
+    let reported = async || {
+        let (_, text) = side.ask(Some(admin), &Method::GET, "/api/v1/performance/reports", None).await;
+        serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().len() == 2
+    };
+    eventually(LONG, "both reports are stored", reported).await;
+}
+
+#[tokio::test]
+async fn without_a_key_nobody_comes_in_once_there_is_one() {
+    let side = Side::start().await;
+    let jobs = "/api/v1/jobs";
+    assert_eq!(side.ask(None, &Method::GET, jobs, None).await.0, 200, "the first run asks for nothing");
+    let admin = side.key("ops", &["--scope", "admin"]);
+    let closed = async || side.ask(None, &Method::GET, jobs, None).await.0 == StatusCode::UNAUTHORIZED;
+    eventually(LONG, "it is closed some seconds later", closed).await;
+    assert_eq!(side.ask(Some(&admin), &Method::GET, jobs, None).await.0, 200);
+    assert_eq!(side.ask(Some("dw_none"), &Method::GET, jobs, None).await.0, 401);
+    // Spans too, on each port.
+    let spans = side.http.post(format!("{}/v1/traces", side.base)).json(&json!({}));
+    assert_eq!(spans.send().await.unwrap().status(), 401);
+    let spans = side.http.post(format!("{}/v1/traces", side.base)).json(&json!({})).bearer_auth(&admin);
+    assert_eq!(spans.send().await.unwrap().status(), 200);
+    let list = side.place.json(&["keys", "list", "--json"]);
+    assert_eq!((&list["items"][0]["name"], &list["items"][0]["scopes"]), (&json!("ops"), &json!(["admin"])));
+    assert!(!list.to_string().contains(admin.rsplit('_').next().unwrap()), "secrets are kept nowhere");
+    assert!(side.place.run(&["keys", "revoke", "ops"]).status.success());
+    let revoked =
+        async || side.ask(Some(&admin), &Method::GET, jobs, None).await.0 == StatusCode::UNAUTHORIZED;
+    eventually(LONG, "it opens nothing some seconds later", revoked).await;
+}
+
+/// A scope, and those that it holds.
+fn implied(scope: &str) -> &[&str] {
+    match scope {
+        "ingest" => &["ingest"],
+        "read" => &["read"],
+        "write" => &["write", "read"],
+        _ => &["admin", "write", "read", "ingest"],
+    }
+}
+
+#[tokio::test]
+async fn every_operation_lets_those_in_who_may_and_nobody_else() {
+    let side = Side::start().await;
+    let scopes = ["ingest", "read", "write", "admin"];
+    let keys: Vec<String> = scopes.iter().map(|scope| side.key(scope, &["--scope", scope])).collect();
+    let of_tenant: Vec<String> = ["ingest", "read", "write"]
+        .iter()
+        .map(|scope| side.key(&format!("acme-{scope}"), &["--scope", scope, "--tenant", "acme"]))
+        .collect();
+    let closed =
+        async || side.ask(None, &Method::GET, "/api/v1/jobs", None).await.0 == StatusCode::UNAUTHORIZED;
+    eventually(LONG, "it is closed", closed).await;
+    let (mut tried, operations) = (0, side.operations().await);
+    assert!(operations.len() > 25, "{}", operations.len());
+    for operation in &operations {
+        let Operation { method, path, scope, is_of_tenants, body } = operation;
+        let Some(scope) = scope else {
+            assert!(path.ends_with("/session"), "{operation:?} needs no key");
+            continue;
+        };
+        let (status, _) = side.ask(None, method, path, body.as_ref()).await;
+        assert_eq!(status, 401, "{operation:?} without a key");
+        let tenants = scopes[..3].iter().zip(&of_tenant).map(|(has, key)| (has, key, *is_of_tenants));
+        for (has, key, is_tenant_let_in) in
+            scopes.iter().zip(&keys).map(|(has, key)| (has, key, true)).chain(tenants)
+        {
+            let (status, text) = side.ask(Some(key), method, path, body.as_ref()).await;
+            let may = implied(has).contains(&scope.as_str()) && is_tenant_let_in;
+            assert_eq!(status != StatusCode::FORBIDDEN, may, "{operation:?} with {has}: {status} {text}");
+            assert_ne!(status, StatusCode::UNAUTHORIZED, "{operation:?} with {has}");
+            tried += 1;
+        }
+    }
+    println!("{} operations, {tried} tries with keys", operations.len());
+}
+
+#[tokio::test]
+async fn a_key_of_a_tenant_sees_nothing_of_another() {
+    let side = Side::start().await;
+    let admin = side.key("ops", &["--scope", "admin"]);
+    fill(&side, &admin).await;
+    let acme = side.key("acme", &["--scope", "write", "--scope", "ingest", "--tenant", "acme"]);
+    let (mut looked, mut own) = (0, 0);
+    // Where an id is asked for, those of the other tenant, and of everything else that is listed.
+    let mut ids = Vec::new();
+    for list in ["performance/alerts", "performance/silences", "performance/reports"] {
+        let (_, text) = side.ask(Some(&admin), &Method::GET, &format!("/api/v1/{list}"), None).await;
+        let list: Value = serde_json::from_str(&text).unwrap();
+        ids.extend(
+            list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()),
+        );
+    }
+    assert_eq!(ids.len(), 6);
+    for operation in side.operations().await.iter().filter(|operation| operation.method == Method::GET) {
+        let paths: Vec<String> = if operation.path.contains("00000000") {
+            ids.iter().map(|id| operation.path.replace("00000000-0000-0000-0000-000000000000", id)).collect()
+        } else {
+            let path = &operation.path;
+            let windows = ["", "?tenant=acme", "?tenant=globex", "?hours=24", "?service=globex-shop"];
+            windows.iter().map(|question| format!("{path}{question}")).collect()
+        };
+        for path in paths {
+            for form in ["", "&format=html", "&format=text"] {
+                let path = if form.is_empty() { path.clone() } else { format!("{path}?{}", &form[1..]) };
+                let (status, text) = side.ask(Some(&acme), &Method::GET, &path, None).await;
+                let asked_for = text.replace("globex-shop", "").replace("?tenant=globex", "");
+                assert!(!asked_for.contains(OTHERS), "{path}: {status} {text}");
+                looked += 1;
+                own += usize::from(status.is_success() && text.contains("acme"));
+            }
+        }
+    }
+    assert!(own >= 8, "it sees its own: {own}");
+    println!("looked {looked} times, found its own {own} times");
+    // It tells of nobody else either, and touches nothing that is not its own.
+    let metric = json!({"service": "s", "endpoint": "/", "method": "GET", "status_code": 200, "response_time_ms": 1.0,
+                        "tenant": OTHERS});
+    assert_eq!(
+        side.ask(Some(&acme), &Method::POST, "/api/v1/performance/metrics", Some(&metric)).await.0,
+        403
+    );
+    for action in ["acknowledge", "resolve", "silence"] {
+        let (mut done, mut refused) = (0, 0);
+        for id in &ids[..2] {
+            let path = format!("/api/v1/performance/alerts/{id}/{action}");
+            match side.ask(Some(&acme), &Method::POST, &path, None).await.0 {
+                StatusCode::NOT_FOUND => refused += 1,
+                status => done += usize::from(status.is_success()),
+            }
+        }
+        assert_eq!((done, refused), (1, 1), "{action}");
+    }
+    let ended: Vec<StatusCode> = {
+        let mut ended = Vec::new();
+        for id in &ids[2..4] {
+            ended.push(
+                side.ask(Some(&acme), &Method::DELETE, &format!("/api/v1/performance/silences/{id}"), None)
+                    .await
+                    .0,
+            );
+        }
+        ended.sort();
+        ended
+    };
+    assert_eq!(ended, [204, 404]);
+    // What it silences is its own, whatever it asks for.
+    let everything = json!({"match": {"alert_type": "*"}});
+    let (_, text) =
+        side.ask(Some(&acme), &Method::POST, "/api/v1/performance/silences", Some(&everything)).await;
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["match"]["tenant"], "acme");
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_and_other_sites_cannot_use_that() {
+    let side = Side::start().await;
+    let key = side.key("ops", &["--scope", "write"]);
+    let session = format!("{}/api/v1/session", side.base);
+    let answer = side.http.post(&session).json(&json!({"key": "dw_wrong"})).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let answer = side.http.post(&session).json(&json!({"key": key})).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    for word in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(word), "{cookie}");
+    }
+    assert!(!cookie.contains(&key), "the cookie is not the key");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let pause = |headers: &[(&'static str, String)]| {
+        let mut request =
+            side.http.post(format!("{}/api/v1/queues/default/pause", side.base)).header("cookie", &cookie);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    let who = side.http.get(&session).header("cookie", &cookie).send().await.unwrap();
+    let who: Value = who.json().await.unwrap();
+    assert_eq!((&who["name"], &who["scopes"]), (&json!("ops"), &json!(["read", "write"])));
+    assert_eq!(pause(&[("sec-fetch-site", "cross-site".to_owned())]).await, 403);
+    assert_eq!(pause(&[("origin", "http://evil.example".to_owned())]).await, 403);
+    // Our own pages may; whether there is such a queue yet is another question.
+    assert_eq!(pause(&[("sec-fetch-site", "same-origin".to_owned())]).await, 404);
+    side.http.delete(&session).header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(side.http.get(&session).header("cookie", &cookie).send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn an_address_that_others_reach_needs_a_key_first() {
+    let mut place = Place::new().await;
+    place.write("schedules.toml", "");
+    assert!(place.run(&["migrate"]).status.success());
+    place.set("DOGWATCH_API_LISTEN", "0.0.0.0:0");
+    let refused = place.run(&["api"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("dogwatch keys create"), "{said}");
+    place.json(&["keys", "create", "ops", "--scope", "admin", "--json"]);
+    let api = place.start(&["api"]);
+    let base = api.api().await.replace("0.0.0.0", "127.0.0.1");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    assert_eq!(Client::new().get(format!("{base}/api/v1/jobs")).send().await.unwrap().status(), 401);
+    assert_eq!(Client::new().get(format!("{base}/livez")).send().await.unwrap().status(), 200);
+}
