@@ -153,7 +153,20 @@ impl Report {
         let endpoints_before = store.response_times(before, &filter).await?;
         let is_meant = |service: &Option<String>| question.service.is_none() || *service == question.service;
         let mut services = store.service_health().await?;
-        services.retain(|health| is_meant(&Some(health.service.clone())));
+        // Hosts and checked services are of everybody: a tenant reads its own report.
+        let is_of_all = question.tenant.is_none();
+        services.retain(|health| is_of_all && is_meant(&Some(health.service.clone())));
+        let mut costly_queries = store.query_timings(now, &filter, 0.0, None, TOP).await?;
+        if !is_of_all {
+            costly_queries = costly_queries.into_iter().map(QueryTiming::of_one_tenant).collect();
+        }
+        // What was sampled in the minute that is under way too.
+        let (mut hosts, mut disks, mut disk_growth) = Default::default();
+        if is_of_all {
+            hosts = store.host_usage(since, question.until).await?;
+            disks = store.disk_usage(since, question.until).await?;
+            disk_growth = store.disk_growth(until - GROWTH, question.until).await?;
+        }
         let uptime = store.uptime(since).await?;
         let alerts = alerts(store, question, since, until).await?;
         Ok(Self {
@@ -167,11 +180,10 @@ impl Report {
             history: history(store, question, since, until).await?,
             slower_endpoints: slower(&endpoints, &endpoints_before),
             slowest_endpoints: slowest(endpoints),
-            costly_queries: store.query_timings(now, &filter, 0.0, None, TOP).await?,
-            // What was sampled in the minute that is under way too.
-            hosts: store.host_usage(since, question.until).await?,
-            disks: store.disk_usage(since, question.until).await?,
-            disk_growth: store.disk_growth(until - GROWTH, question.until).await?,
+            costly_queries,
+            hosts,
+            disks,
+            disk_growth,
             services: services
                 .into_iter()
                 .map(|health| ServiceInPeriod { uptime: uptime.get(&health.service).copied(), health })

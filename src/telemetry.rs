@@ -20,6 +20,11 @@ pub fn init(settings: &LogSettings) -> Result<(), String> {
     let filter = EnvFilter::try_new(&settings.filter).map_err(|error| {
         format!("log.filter: `{}` is no filter: {error}; write one such as \"info\"", settings.filter)
     })?;
+    // What a check finds wrong with a certificate is told as a finding.
+    let filter = match "rustls_platform_verifier=off".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let builder = subscriber().with_env_filter(filter).with_writer(std::io::stderr);
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // Fails only when the log is set up already, by a test for instance.

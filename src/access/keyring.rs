@@ -2,11 +2,14 @@
 //! some seconds later, in each process. While Postgres is away, what was known stands.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_queue::{Clock, error_chain};
 use dogwatch_store::{ApiKey, Store, StoreError};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
 use super::{Caller, KeyText, SessionToken};
@@ -17,8 +20,10 @@ const FRESH: TimeDelta = TimeDelta::seconds(5);
 const STALE: TimeDelta = TimeDelta::minutes(10);
 /// How often the use of a key is noted.
 const NOTE_USE: TimeDelta = TimeDelta::minutes(1);
-/// Entries; more are forgotten, those that were not asked for first.
+/// Entries; beyond them those are forgotten that were not asked for lately.
 const MAX_ENTRIES: usize = 10_000;
+/// Keys that are not known and are looked for in a second.
+const LOOKUPS: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// What a request shows.
 #[derive(Debug)]
@@ -38,6 +43,9 @@ pub enum Refused {
     /// It opens nothing.
     #[error("this API key is none, was revoked, or has ended")]
     Wrong,
+    /// Somebody tries keys.
+    #[error("too many unknown keys were tried; try again")]
+    TooMany,
     /// Postgres.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,6 +59,8 @@ pub struct Keyring {
     /// Only who is on this machine can reach the address.
     is_loopback: bool,
     known: Arc<Mutex<Known>>,
+    /// Of keys that are not known.
+    lookups: Arc<DefaultDirectRateLimiter>,
 }
 
 /// A key and the hash of its secret.
@@ -60,20 +70,24 @@ type HashedKey = (ApiKey, Vec<u8>);
 struct Known {
     keys: HashMap<Uuid, Entry<Option<HashedKey>>>,
     sessions: HashMap<Vec<u8>, Entry<Option<Uuid>>>,
-    has_keys: Option<Entry<bool>>,
+    has_keys: Option<(bool, DateTime<Utc>)>,
     used: HashMap<Uuid, DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry<T> {
     value: T,
+    /// When Postgres said so.
     at: DateTime<Utc>,
+    /// When it was asked.
+    asked_at: DateTime<Utc>,
 }
 
 impl Keyring {
     /// Of an address.
     pub fn new(store: Store, clock: Clock, is_loopback: bool) -> Self {
-        Self { store, clock, is_loopback, known: Arc::default() }
+        let lookups = Arc::new(RateLimiter::direct(Quota::per_second(LOOKUPS)));
+        Self { store, clock, is_loopback, known: Arc::default(), lookups }
     }
 
     /// Who shows this.
@@ -106,45 +120,52 @@ impl Keyring {
         Ok(Caller::of(key))
     }
 
-    async fn key(&self, id: Uuid) -> Result<Option<HashedKey>, StoreError> {
+    async fn key(&self, id: Uuid) -> Result<Option<HashedKey>, Refused> {
         let known = self.known().keys.get(&id).cloned();
         let found = self.fresh(known, || self.store.api_key(id)).await?;
-        insert(&mut self.known().keys, id, &found);
+        remember(&mut self.known().keys, id, &found);
         Ok(found.value)
     }
 
-    async fn session(&self, token_sha256: Vec<u8>) -> Result<Option<Uuid>, StoreError> {
+    async fn session(&self, token_sha256: Vec<u8>) -> Result<Option<Uuid>, Refused> {
         let known = self.known().sessions.get(&token_sha256).cloned();
         let now = self.clock.now();
         let found = self.fresh(known, || self.store.key_of_session(&token_sha256, now)).await?;
-        insert(&mut self.known().sessions, token_sha256, &found);
+        remember(&mut self.known().sessions, token_sha256, &found);
         Ok(found.value)
     }
 
     async fn has_keys(&self) -> Result<bool, StoreError> {
-        let known = self.known().has_keys.clone();
-        let found = self.fresh(known, || self.store.has_api_keys()).await?;
-        self.known().has_keys = Some(found.clone());
-        Ok(found.value)
+        let now = self.clock.now();
+        let known = self.known().has_keys.filter(|(has, at)| *has || now - *at < FRESH);
+        if let Some((has, _)) = known {
+            // Once there was a key, there always was one.
+            return Ok(has);
+        }
+        let has = self.store.has_api_keys().await?;
+        self.known().has_keys = Some((has, now));
+        Ok(has)
     }
 
     /// What is known, or what Postgres says; while that is away, what was known.
-    async fn fresh<T, F: Future<Output = Result<T, StoreError>>>(
+    async fn fresh<T, F: Future<Output = Result<Option<T>, StoreError>>>(
         &self,
-        known: Option<Entry<T>>,
+        known: Option<Entry<Option<T>>>,
         ask: impl FnOnce() -> F,
-    ) -> Result<Entry<T>, StoreError> {
+    ) -> Result<Entry<Option<T>>, Refused> {
         let now = self.clock.now();
-        let age = known.as_ref().map(|known| now - known.at);
         match known {
-            Some(known) if age.is_some_and(|age| age < FRESH) => Ok(known),
-            known => match (ask().await, known) {
-                (Ok(value), _) => Ok(Entry { value, at: now }),
-                (Err(error), Some(known)) if error.is_unavailable() && age.is_some_and(|age| age < STALE) => {
-                    Ok(known)
-                }
-                (Err(error), _) => Err(error),
-            },
+            Some(known) if now - known.asked_at < FRESH => return Ok(known),
+            // Whoever tries keys at random has some tries a second, and not all connections.
+            None if self.lookups.check().is_err() => return Err(Refused::TooMany),
+            _ => {}
+        }
+        match (ask().await, known) {
+            (Ok(value), _) => Ok(Entry { value, at: now, asked_at: now }),
+            (Err(error), Some(known)) if error.is_unavailable() && now - known.at < STALE => {
+                Ok(Entry { asked_at: now, ..known })
+            }
+            (Err(error), _) => Err(error.into()),
         }
     }
 
@@ -174,13 +195,18 @@ impl Keyring {
     }
 }
 
-/// Whoever tries many keys fills no memory.
-fn insert<K: std::hash::Hash + Eq, V: Clone>(entries: &mut HashMap<K, Entry<V>>, key: K, entry: &Entry<V>) {
+/// What is there is remembered; what is not is asked for again, so that whoever tries many keys fills no memory.
+fn remember<K: Hash + Eq, V: Clone>(
+    entries: &mut HashMap<K, Entry<Option<V>>>,
+    key: K,
+    entry: &Entry<Option<V>>,
+) {
+    if entry.value.is_none() {
+        entries.remove(&key);
+        return;
+    }
     if entries.len() >= MAX_ENTRIES {
-        entries.retain(|_, known| entry.at - known.at < FRESH);
-        if entries.len() >= MAX_ENTRIES {
-            entries.clear();
-        }
+        entries.retain(|_, known| entry.at - known.asked_at < FRESH);
     }
     entries.insert(key, entry.clone());
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{CANARY, Matcher, Severity, Status};
@@ -19,10 +18,13 @@ use uuid::Uuid;
 use super::ApiState;
 use super::body::{self, OneOrMany, OneOrManyOf, Optional};
 use super::error::Problem;
+use super::parts::{Path, Query};
 use crate::access::Caller;
 use crate::metrics::Page;
 
 const MAX_TEXT: usize = 4000;
+/// A leap year.
+const MAX_HOURS: u32 = 24 * 366;
 /// The label that says whose an alert is.
 const TENANT: &str = "tenant";
 const MAX_LABELS: usize = 50;
@@ -65,6 +67,7 @@ struct Asked {
     /// Only of this route.
     endpoint: Option<String>,
     /// Only what was open in the last hours.
+    #[param(minimum = 1, maximum = 8784)]
     hours: Option<u32>,
     /// At most so many.
     #[param(minimum = 1, maximum = 500)]
@@ -173,13 +176,15 @@ struct NewSilence {
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Alert>>, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(asked) = asked.map_err(|error| wrong(error.body_text()))?;
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(wrong(format!("limit: `{limit}` is not between 1 and {MAX_LIMIT}")));
+    }
+    if asked.hours.is_some_and(|hours| !(1..=MAX_HOURS).contains(&hours)) {
+        return Err(wrong(format!("hours: write a number from 1 to {MAX_HOURS}")));
     }
     let behind = asked.cursor.as_deref().map(|cursor| {
         place(cursor).ok_or_else(|| {
@@ -191,7 +196,7 @@ async fn list(
         tenant: caller.tenant(asked.tenant)?,
         service: asked.service,
         endpoint: asked.endpoint,
-        since: asked.hours.map(|hours| state.clock.now() - TimeDelta::hours(hours.min(24 * 3660).into())),
+        since: asked.hours.map(|hours| state.clock.now() - TimeDelta::hours(hours.into())),
         behind: behind.transpose()?,
         limit: limit + 1,
     };
@@ -222,11 +227,14 @@ async fn show(
 ) -> Result<Json<Whole>, Problem> {
     let alert = alert(&state, &caller, id).await?;
     let told = NotificationFilter { alert_id: Some(id), limit: MAX_TOLD, ..NotificationFilter::default() };
-    Ok(Json(Whole {
-        alert,
-        events: state.store.alert_events(id).await?,
-        notifications: state.store.notifications(&told).await?,
-    }))
+    let mut notifications = state.store.notifications(&told).await?;
+    if caller.tenant.is_some() {
+        // Why one waits, and with what it was sent, may tell of others.
+        for told in &mut notifications {
+            (told.reason, told.delivery_id, told.attempts) = (None, None, None);
+        }
+    }
+    Ok(Json(Whole { alert, events: state.store.alert_events(id).await?, notifications }))
 }
 
 /// Create alerts, or update those that are open, by type and scope
@@ -296,11 +304,11 @@ impl FindingRequest {
         labels.extend(
             scope.iter().filter_map(|(label, value)| Some(((*label).to_owned(), value.as_ref()?.clone()))),
         );
-        let parts =
-            std::iter::once(Some(&self.alert_type)).chain(scope.iter().map(|(_, value)| value.as_ref()));
+        // Parts that are absent count: of different scopes none is taken for another.
+        let parts = scope.map(|(_, value)| value.as_deref());
         let finding = Finding {
             // Never that of a rule.
-            fingerprint: format!("api:{}", parts.flatten().cloned().collect::<Vec<_>>().join(":")),
+            fingerprint: format!("api:{}:{}", self.alert_type, serde_json::json!(parts)),
             title: self.title.unwrap_or_else(|| title(&self.alert_type, &scope)),
             alert_type: self.alert_type,
             severity: Some(self.severity),

@@ -70,7 +70,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<
         {
             return Ok(Self(T::default()));
         }
-        parse("", &json(request, state).await?).map(Self)
+        match json(request, state).await? {
+            Value::Null => Ok(Self(T::default())),
+            value => parse("", &value).map(Self),
+        }
     }
 }
 
@@ -117,7 +120,7 @@ fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
 pub(super) fn duration<'de, D: serde::Deserializer<'de>>(
     value: D,
 ) -> Result<Option<std::time::Duration>, D::Error> {
-    let text = String::deserialize(value)?;
+    let Some(text) = Option::<String>::deserialize(value)? else { return Ok(None) };
     let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(&text);
     parsed
         .map(Some)
@@ -128,5 +131,6 @@ pub(super) fn duration<'de, D: serde::Deserializer<'de>>(
 pub(super) fn text<'de, D: serde::Deserializer<'de>, T: FromStr<Err = String>>(
     value: D,
 ) -> Result<Option<T>, D::Error> {
-    String::deserialize(value)?.parse().map(Some).map_err(serde::de::Error::custom)
+    let text = Option::<String>::deserialize(value)?;
+    text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dogwatch_store::Scope;
@@ -53,14 +54,14 @@ impl Guard {
         Self { scope, tenants, ..self.clone() }
     }
 
-    async fn admit(&self, headers: &HeaderMap, method: &Method) -> Result<Caller, Problem> {
+    async fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
         let shown = credential(headers);
         let caller = self.keyring.caller(shown.as_ref()).await?;
         match shown {
             Some(Credential::Key(_)) => {}
             Some(Credential::Session(_)) => from_our_pages(headers, method)?,
             None => {
-                from_this_machine(headers)?;
+                from_this_machine(uri, headers)?;
                 from_our_pages(headers, method)?;
             }
         }
@@ -78,7 +79,8 @@ impl Guard {
         Ok(caller)
     }
 
-    fn count(&self, key: Option<Uuid>) -> Result<(), Problem> {
+    /// One more request of a key.
+    pub(super) fn count(&self, key: Option<Uuid>) -> Result<(), Problem> {
         if self.rates.len() > MAX_RATES {
             self.rates.retain_recent();
         }
@@ -92,7 +94,7 @@ impl Guard {
 
 /// Lets those in who may, and tells the handler who it is.
 pub(super) async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match guard.admit(request.headers(), request.method()).await {
+    match guard.admit(request.method(), request.uri(), request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -103,7 +105,7 @@ pub(super) async fn admit(State(guard): State<Guard>, mut request: Request, next
 
 /// The same for exporters, who are refused in the words of their protocol.
 pub(super) async fn admit_exporter(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match guard.admit(request.headers(), request.method()).await {
+    match guard.admit(request.method(), request.uri(), request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -152,11 +154,17 @@ fn from_our_pages(headers: &HeaderMap, method: &Method) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, reason))
 }
 
+/// Headers of proxies.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
 /// An address that is open is open to this machine: not to a proxy, and not to a page whose name was made to point here.
-fn from_this_machine(headers: &HeaderMap) -> Result<(), Problem> {
-    let is_forwarded = headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for");
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    if !is_forwarded && is_local(host) {
+fn from_this_machine(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    // HTTP/2 has it in the address.
+    let mut names = uri.authority().map(Authority::as_str).into_iter().chain(host).peekable();
+    let is_named = names.peek().is_some();
+    if is_named && names.all(is_local) && FORWARDED.iter().all(|name| !headers.contains_key(*name)) {
         return Ok(());
     }
     Err(Refused::Missing.into())
@@ -203,6 +211,7 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Store(error) => error.into(),
+            Refused::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string()),
             refused => Self::new(StatusCode::UNAUTHORIZED, refused.to_string()),
         }
     }
@@ -236,8 +245,12 @@ mod tests {
         for host in ["evil.example", "localhost.evil.example:8787", "10.0.0.1", "[fe80::1]:80", ""] {
             assert!(!is_local(host), "{host}");
         }
-        let forwarded = headers(&[("host", "localhost"), ("x-forwarded-for", "203.0.113.9")]);
-        assert!(from_this_machine(&forwarded).is_err());
+        let comes =
+            |uri: &'static str, pairs| from_this_machine(&Uri::from_static(uri), &headers(pairs)).is_ok();
+        assert!(comes("/", &[("host", "localhost")]) && comes("http://127.0.0.1:8787/", &[]));
+        assert!(!comes("/", &[]), "HTTP/1.0, or a proxy");
+        assert!(!comes("http://evil.example/", &[("host", "localhost")]));
+        assert!(!comes("/", &[("host", "localhost"), ("x-forwarded-for", "203.0.113.9")]));
     }
 
     #[test]

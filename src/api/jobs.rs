@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 use super::ApiState;
 use super::body::{OneOrMany, OneOrManyOf, Optional, duration, pointer, text};
 use super::error::Problem;
+use super::parts::{Path, Query};
 use crate::metrics::Page;
 
 /// Jobs of a list.
@@ -149,9 +150,8 @@ struct ListQuery {
 #[utoipa::path(get, path = "/jobs", tag = "jobs", params(ListQuery), responses((status = 200, body = Page<JobRecord>)))]
 async fn list(
     State(state): State<ApiState>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<JobRecord>>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let limit = query.limit.unwrap_or(50);
     if !(1..=MAX_LIMIT).contains(&limit) {
         let reason = format!("limit: `{limit}` is not between 1 and {MAX_LIMIT}");
@@ -236,9 +236,8 @@ struct HistoryQuery {
 #[utoipa::path(get, path = "/jobs/history", tag = "jobs", params(HistoryQuery), responses((status = 200, body = Page<JobHistory>)))]
 async fn history(
     State(state): State<ApiState>,
-    query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<Json<Page<JobHistory>>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let hours = query.hours.unwrap_or(1);
     let last = Duration::from_hours(hours.min(1000));
     if last.is_zero() || last > HISTORY {

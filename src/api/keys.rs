@@ -1,7 +1,7 @@
 //! `/api/v1/keys`: make, list and revoke keys.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use dogwatch_store::{ApiKey, Scope};
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::ApiState;
 use super::body::Object;
 use super::error::Problem;
+use super::parts::Path;
 use crate::access::{Caller, NewKey, NewKeyError, create_key};
 use crate::metrics::Page;
 
@@ -44,7 +45,7 @@ struct CreatedKey {
     secret: String,
 }
 
-/// The newest first, also those that are revoked
+/// Keys, those that are not revoked first
 #[utoipa::path(get, path = "/keys", tag = "keys", responses((status = 200, body = Page<ApiKey>)))]
 async fn list(State(state): State<ApiState>) -> Result<Json<Page<ApiKey>>, Problem> {
     Ok(Json(Page { items: state.store.api_keys().await?, next_cursor: None }))

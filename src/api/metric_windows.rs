@@ -1,8 +1,7 @@
 //! `/api/v1/performance/metrics/…`: what happened in a window, over all, by endpoint, and what was slow.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use dogwatch_store::{QueryTiming, SlowRequest};
 use utoipa_axum::router::OpenApiRouter;
@@ -10,10 +9,11 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::Query;
 use crate::access::Caller;
 use crate::metrics::{self, Endpoint, MetricsError, Page, Question, Summary};
 
-type Asked = Result<Query<Question>, QueryRejection>;
+type Asked = Query<Question>;
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -71,16 +71,13 @@ async fn slow_queries(
     let mut page = metrics::slow_queries(&state.store, state.clock.now(), &question, threshold_ms).await?;
     if caller.tenant.is_some() {
         // What the database says of a query, and when it was first seen, is of all who use it.
-        for query in &mut page.items {
-            (query.server, query.first_seen_at, query.last_seen_at) = (None, None, None);
-        }
+        page.items = page.items.into_iter().map(QueryTiming::of_one_tenant).collect();
     }
     Ok(Json(page))
 }
 
 fn question(asked: Asked, caller: &Caller) -> Result<Question, Problem> {
-    let Query(mut question) =
-        asked.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let Query(mut question) = asked;
     question.tenant = caller.tenant(question.tenant)?;
     Ok(question)
 }

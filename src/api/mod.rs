@@ -6,10 +6,12 @@ mod error;
 mod exposition;
 mod guard;
 mod health;
+mod idempotency;
 mod jobs;
 mod keys;
 mod metric_windows;
 mod openapi;
+mod parts;
 mod performance_metrics;
 mod queues;
 mod reports;
@@ -84,6 +86,8 @@ pub struct ApiState {
     pub since: DateTime<Utc>,
     /// Whether the worker of this process goes on, where it has one.
     pub pulse: Option<Pulse>,
+    /// The largest body.
+    pub max_body_bytes: usize,
     /// Who knows the keys.
     pub keyring: Keyring,
     guard: Guard,
@@ -99,6 +103,7 @@ impl ApiState {
         Ok(Self {
             guard: Guard::new(keyring.clone(), config.api.requests_per_minute),
             keyring,
+            max_body_bytes: config.api.max_body_bytes,
             otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config),
             monitoring: config.monitoring.clone(),
             alerting: wiring::alerting(config)?.into(),
@@ -118,7 +123,7 @@ impl ApiState {
 
 /// All routes.
 pub fn router(state: &ApiState, settings: &ApiSettings) -> Router {
-    let (v1, description) = described(&state.guard).split_for_parts();
+    let (v1, description) = described(state).split_for_parts();
     let description = openapi::with_problems(description);
     let figures = Router::new().route("/metrics", get(exposition::metrics));
     let figures =
@@ -151,10 +156,13 @@ fn spans(state: &ApiState) -> Router {
 }
 
 /// The routes below /api/v1, with what each of them needs.
-fn described(guard: &Guard) -> OpenApiRouter<ApiState> {
+fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
     use Scope::{Admin, Ingest, Read, Write};
     use Tenants::{All, Own};
-    let group = |routes, scope, tenants| openapi::guarded(routes, guard, scope, tenants);
+    let group = |routes: OpenApiRouter<ApiState>, scope, tenants| {
+        let routes = routes.route_layer(from_fn_with_state(state.clone(), idempotency::remembered));
+        openapi::guarded(routes, &state.guard, scope, tenants)
+    };
     let v1 = OpenApiRouter::new()
         .merge(session::open_routes())
         .merge(group(session::routes(), Read, Own))
@@ -173,7 +181,8 @@ fn described(guard: &Guard) -> OpenApiRouter<ApiState> {
         .merge(group(queues::writing(), Write, All))
         .merge(group(schedules::reading(), Read, All))
         .merge(group(schedules::writing(), Write, All))
-        .merge(group(keys::routes(), Admin, All));
+        // Apart: what they answer is a secret, which is remembered nowhere.
+        .merge(openapi::guarded(keys::routes(), &state.guard, Admin, All));
     OpenApiRouter::with_openapi(openapi::description()).nest("/api/v1", v1)
 }
 

@@ -2,7 +2,7 @@
 //! needs is written into the description by the same call that puts the guard before it.
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use dogwatch_store::Scope;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -52,7 +52,7 @@ pub(super) fn guarded(
 ) -> OpenApiRouter<ApiState> {
     let mut routes = routes;
     for item in routes.get_openapi_mut().paths.paths.values_mut() {
-        for operation in operations(item) {
+        for (_, operation) in operations(item) {
             operation.security = Some(vec![SecurityRequirement::new(KEY, [scope.as_str()])]);
             let word = if tenants == Tenants::Own { "own" } else { "all" };
             let extension = ExtensionsBuilder::new().add("x-tenants", word).build();
@@ -68,20 +68,32 @@ pub(super) fn with_problems(mut description: OpenApi) -> OpenApi {
     let content = ContentBuilder::new().schema(Some(RefOr::Ref(schema))).build();
     let response =
         ResponseBuilder::new().description("a problem").content("application/problem+json", content).build();
-    for item in description.paths.paths.values_mut() {
-        for operation in operations(item) {
-            operation
-                .responses
-                .responses
-                .entry("default".to_owned())
-                .or_insert_with(|| response.clone().into());
+    for (path, item) in &mut description.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(format!(
+                "{method}{}",
+                path.trim_start_matches("/api/v1").replace(['/', '-', '{', '}'], "_")
+            ));
+            let responses = &mut operation.responses.responses;
+            responses.entry("default".to_owned()).or_insert_with(|| response.clone().into());
+            for (status, response) in responses {
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+                    let reason = status.and_then(|status| status.canonical_reason()).unwrap_or("success");
+                    reason.clone_into(&mut response.description);
+                }
+            }
         }
     }
     description
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, post, put, patch, delete, .. } = item;
+    let methods = [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
+    methods.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// The page.

@@ -1,7 +1,7 @@
 //! `/api/v1/queues` and `/api/v1/workers`: what waits, who works; pause and resume.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use dogwatch_queue::{QueueCounts, WorkerInfo};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::Path;
 use crate::metrics::Page;
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {

@@ -1,8 +1,7 @@
 //! `/api/v1/performance/reports`: what was reported.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use dogwatch_store::ReportHead;
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::{Path, Query};
 use crate::access::Caller;
 use crate::metrics::Page;
 
@@ -33,7 +33,7 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
 struct Form {
     /// `json` is for programs, `html` a page that stands alone.
     #[serde(default)]
-    #[param(required = false)]
+    #[param(required = false, inline)]
     format: Format,
 }
 
@@ -60,10 +60,8 @@ async fn show(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    form: Result<Query<Form>, QueryRejection>,
+    Query(Form { format }): Query<Form>,
 ) -> Result<Response, Problem> {
-    let Query(Form { format }) =
-        form.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let report = state.store.report(id).await?.filter(|report| caller.sees(report.tenant.as_deref()));
     let report =
         report.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no report `{id}`")))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use dogwatch_queue::Enqueued;
 use dogwatch_queue::scheduler::Schedules;
@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::Path;
 use crate::metrics::Page;
 use crate::schedules::{ScheduleInfo, read};
 

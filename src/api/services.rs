@@ -1,7 +1,7 @@
 //! `/api/v1/performance/services/health` and `/heartbeats`: how services are, and what they tell of themselves.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -9,6 +9,7 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::Path;
 use crate::metrics::Page;
 use crate::services::{Service, services};
 

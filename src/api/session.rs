@@ -71,6 +71,7 @@ async fn sign_in(
     Object(SignIn { key }): Object<SignIn>,
 ) -> Result<Response, Problem> {
     let caller = state.keyring.caller(Some(&Credential::Key(key))).await?;
+    state.guard.count(caller.key)?;
     let token = SessionToken::random();
     let now = state.clock.now();
     if let Some(key) = caller.key {

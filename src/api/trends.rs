@@ -1,8 +1,7 @@
 //! `/api/v1/performance/trends`: what has shifted from one window to the next.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use dogwatch_store::Trend;
@@ -13,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
+use super::parts::Query;
 use crate::metrics::Page;
 
 /// Findings of a list.
@@ -38,10 +38,9 @@ struct Asked {
 #[utoipa::path(get, path = "/performance/trends", tag = "metrics", params(Asked), responses((status = 200, body = Page<Trend>)))]
 async fn list(
     State(state): State<ApiState>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Query(asked): Query<Asked>,
 ) -> Result<Json<Page<Trend>>, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(asked) = asked.map_err(|error| wrong(error.body_text()))?;
     let hours = asked.hours.unwrap_or(24);
     if !(1..=24 * 366).contains(&hours) {
         return Err(wrong(format!("hours: `{hours}` is not between 1 and 8784")));

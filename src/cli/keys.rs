@@ -87,14 +87,14 @@ impl Keys {
                 );
             }
             Self::Revoke { key } => {
-                let is_it = |known: &&ApiKey| {
-                    known.name == key || Uuid::try_parse(&key).is_ok_and(|id| id == known.id)
+                let named = store.api_key_named(&key).await?;
+                let id = named.or_else(|| Uuid::try_parse(&key).ok());
+                let is_revoked = match id {
+                    Some(id) => store.revoke_api_key(id, now).await?,
+                    None => false,
                 };
-                let keys = store.api_keys().await?;
-                let found = keys.iter().filter(|known| known.revoked_at.is_none()).find(is_it);
-                let found = found.ok_or_else(|| anyhow::anyhow!("there is no key `{key}` that is valid"))?;
-                store.revoke_api_key(found.id, now).await?;
-                output::line(&format!("revoked: {}", found.name));
+                anyhow::ensure!(is_revoked, "there is no key `{key}` that is valid");
+                output::line(&format!("revoked: {key}"));
             }
         }
         Ok(ExitCode::SUCCESS)

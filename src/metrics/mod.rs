@@ -29,6 +29,7 @@ const MAX_THRESHOLD_MS: f64 = 1e9;
 #[into_params(parameter_in = Query)]
 pub struct Question {
     /// The last hours; default 24.
+    #[param(minimum = 1, maximum = 8784)]
     pub hours: Option<u32>,
     /// From when, instead.
     pub since: Option<DateTime<Utc>>,
@@ -41,8 +42,10 @@ pub struct Question {
     /// Of this route.
     pub endpoint: Option<String>,
     /// Items of a list.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
     /// What is slow, of lists of slow things.
+    #[param(minimum = 0.0)]
     pub threshold_ms: Option<f64>,
     /// Where the page before ended.
     pub cursor: Option<String>,
@@ -84,6 +87,9 @@ fn rate(errors: i64, count: i64) -> f64 {
 impl Question {
     /// From when, to when, and what of it the store is asked for: all that came since, where no end is given.
     fn window(&self, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>, Window), MetricsError> {
+        // Also where they are of no use: a mistake is told.
+        self.limit()?;
+        self.threshold_ms(0.0, 0.0)?;
         if self.hours.is_some() && self.since.is_some() {
             return Err(wrong("hours", "stands beside `since`; write one of them"));
         }

@@ -38,6 +38,41 @@ async fn jobs_are_enqueued_listed_and_looked_at() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_again_does_nothing_twice() {
+    let (place, http) = (Place::new().await, client());
+    let api = place.start(&["api"]);
+    let jobs = format!("{}/api/v1/jobs", api.api().await);
+    let post = async |key: &str, body: Value| {
+        let answer = http.post(&jobs).header("idempotency-key", key).json(&body).send().await.unwrap();
+        let is_replayed = answer.headers().contains_key("idempotency-replayed");
+        (answer.status().as_u16(), is_replayed, answer.json::<Value>().await.unwrap())
+    };
+    let job = json!({"job": "check_service_health"});
+    let (status, is_replayed, first) = post("a", job.clone()).await;
+    assert_eq!((status, is_replayed), (202, false));
+    assert_eq!(post("a", job.clone()).await, (202, true, first));
+    assert_eq!(post("a", json!({"job": "generate_performance_report"})).await.0, 422, "another request");
+    // What was refused is refused again.
+    let wrong = post("b", json!({"job": "nope"})).await;
+    assert_eq!((wrong.0, post("b", json!({"job": "nope"})).await.1), (422, true));
+    // Many at once: one of them is carried out, the others have its answer or are told to come again.
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let request = http.post(&jobs).header("idempotency-key", "c").json(&job).send();
+        all.push(tokio::spawn(request));
+    }
+    let mut carried_out = 0;
+    for one in all {
+        let answer = one.await.unwrap().unwrap();
+        assert!(matches!(answer.status().as_u16(), 202 | 409), "{answer:?}");
+        carried_out +=
+            usize::from(answer.status() == 202 && !answer.headers().contains_key("idempotency-replayed"));
+    }
+    assert_eq!((carried_out, place.jobs("ready").len()), (1, 2));
+    assert_eq!(http.post(&jobs).header("idempotency-key", "").json(&job).send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
 async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
     let (place, http) = (Place::new().await, client());
     let api = place.start(&["api"]);

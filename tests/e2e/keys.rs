@@ -253,6 +253,14 @@ async fn a_key_of_a_tenant_sees_nothing_of_another() {
         ended
     };
     assert_eq!(ended, [204, 404]);
+    // An alert of everybody is not taken for its own, however they are named.
+    let path = "/api/v1/performance/alerts";
+    let of_all = json!({"alert_type": "pay", "service": "acme", "title": "of all"});
+    let its_own = json!({"alert_type": "pay"});
+    let (_, of_all) = side.ask(Some(&admin), &Method::POST, path, Some(&of_all)).await;
+    let (_, its_own) = side.ask(Some(&acme), &Method::POST, path, Some(&its_own)).await;
+    let id = |text: &str| serde_json::from_str::<Value>(text).unwrap()["id"].clone();
+    assert_ne!(id(&of_all), id(&its_own));
     // What it silences is its own, whatever it asks for.
     let everything = json!({"match": {"alert_type": "*"}});
     let (_, text) =

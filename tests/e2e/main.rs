@@ -15,6 +15,7 @@ mod health;
 mod instrumented_apps;
 mod keys;
 mod mail;
+mod openapi;
 mod operations;
 mod otlp;
 mod outbox;

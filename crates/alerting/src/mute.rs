@@ -116,6 +116,11 @@ impl MaintenanceSettings {
 
 impl InhibitSettings {
     fn follows_from(&self, labels: &Labels, source: &Labels) -> bool {
+        // What a tenant tells of mutes nothing of another, and nothing of everybody's.
+        let of = |labels: &Labels| labels.get("tenant").cloned();
+        if of(source).is_some() && of(source) != of(labels) {
+            return false;
+        }
         self.target.matches(labels)
             && self.source.matches(source)
             && source != labels

@@ -114,12 +114,18 @@ impl Store {
         Ok(Some((key.read()?, row.secret_sha256)))
     }
 
-    /// All keys, the newest first; also those that are revoked.
+    /// The valid key of this name.
+    pub async fn api_key_named(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
+        let id = sqlx::query_scalar!("SELECT id FROM api_keys WHERE name = $1 AND revoked_at IS NULL", name);
+        id.fetch_optional(&self.pool).await.map_err(StoreError::query("look for an API key"))
+    }
+
+    /// Keys, those that are not revoked first, the newest of them first.
     pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             "SELECT id, name, scopes, tenant, created_at, created_by, expires_at, last_used_at, revoked_at
-             FROM api_keys ORDER BY created_at DESC, id DESC LIMIT $1",
+             FROM api_keys ORDER BY revoked_at IS NOT NULL, created_at DESC, id DESC LIMIT $1",
             MAX_KEYS
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read API keys"))?;

@@ -61,6 +61,12 @@ pub struct QueryTiming {
 }
 
 impl QueryTiming {
+    /// Without what is known of all who make it: for one tenant alone.
+    #[must_use]
+    pub fn of_one_tenant(self) -> Self {
+        Self { server: None, first_seen_at: None, last_seen_at: None, ..self }
+    }
+
     /// The place behind this one.
     pub fn cursor(&self) -> GroupCursor {
         self.place
