@@ -18,7 +18,7 @@ use crate::wiring;
 pub(super) enum Keys {
     /// Make a key; it is shown this once
     #[command(after_help = "Examples:\n  dogwatch keys create ops --scope admin\n  \
-                            dogwatch keys create shop --scope ingest --tenant acme --expires-in 365d")]
+                            dogwatch keys create shop --scope ingest --tenant acme --expires-in 8760h")]
     Create(Create),
     /// List keys, and when each was used last
     List {
@@ -44,7 +44,7 @@ pub(super) struct Create {
     /// It sees and tells of this tenant only
     #[arg(long)]
     tenant: Option<String>,
-    /// It ends after so long, such as 365d
+    /// It ends after so long, such as 8760h
     #[arg(long, value_name = "TIME", value_parser = super::enqueue::duration)]
     expires_in: Option<Duration>,
     /// Who you are

@@ -4,11 +4,13 @@ use std::process::Command;
 
 use crate::support::Place;
 
-const TEXTS: [&str; 4] = [
+const TEXTS: [&str; 5] = [
     include_str!("../../README.md"),
     include_str!("../../docs/ENQUEUE.md"),
     include_str!("../../docs/SERVICES.md"),
     include_str!("../../docs/ALERTS.md"),
+    // The last: with the key that it makes, the address is no longer open.
+    include_str!("../../docs/API.md"),
 ];
 
 /// The blocks of a language.
