@@ -116,6 +116,10 @@ impl From<QueueError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if error.is_unstorable() {
+            let reason = "a text holds a zero byte, which cannot be stored; leave it out";
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason);
+        }
         if error.is_unavailable() { Self::unavailable("Postgres", &error) } else { Self::internal(&error) }
     }
 }

@@ -113,6 +113,17 @@ async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
         assert_eq!(problem["status"], status);
     }
+    // A zero byte, wherever it is.
+    for (path, body) in [
+        ("performance/silences", json!({"match": {"service": "a\u{0}"}})),
+        ("performance/silences", json!({"match": {"service": "a"}, "comment": "\u{0}"})),
+        ("performance/alerts", json!({"alert_type": "x", "labels": {"\u{0}": "a"}})),
+    ] {
+        let answer = http.post(format!("{base}/api/v1/{path}")).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 422, "{body}");
+    }
+    let question = http.get(format!("{base}/api/v1/performance/alerts?service=%00")).send().await.unwrap();
+    assert_eq!(question.status(), 422);
     let none: Value = http.get(format!("{base}/api/v1/jobs")).send().await.unwrap().json().await.unwrap();
     assert_eq!(none["items"], json!([]), "nothing of a refused array is stored");
 

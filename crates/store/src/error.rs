@@ -68,6 +68,13 @@ impl StoreError {
         }
     }
 
+    /// True when a text holds a zero byte, which Postgres cannot store.
+    pub fn is_unstorable(&self) -> bool {
+        let Self::Query { source: sqlx::Error::Database(error), .. } = self else { return false };
+        // character_not_in_repertoire; untranslatable_character, of JSON
+        error.code().is_some_and(|code| code == "22021" || code == "22P05")
+    }
+
     /// True when another transaction was in the way, and the same again may succeed at once.
     pub(crate) fn is_conflict(&self) -> bool {
         let Self::Query { source, .. } = self else { return false };
