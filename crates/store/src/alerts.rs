@@ -351,8 +351,7 @@ impl AlertTurn {
     pub async fn told_on(&mut self, alert: &Alert) -> Result<Vec<(String, String)>, StoreError> {
         let told = sqlx::query!(
             "SELECT DISTINCT ON (channel) channel, group_key FROM notifications
-             WHERE alert_id = $1 AND event <> 'resolved'
-               AND CASE event WHEN 'reminded' THEN sequence / 10000 ELSE sequence END = $2
+             WHERE alert_id = $1 AND event <> 'resolved' AND life = $2
              ORDER BY channel, id",
             alert.id,
             alert.reopened

@@ -213,10 +213,9 @@ async fn waiting(
                -- By now, what its alert was told in first on this channel may be a digest.
                coalesce(first.group_key, waiting.group_key) AS "group_key!",
                coalesce(first.was_told, false) AS "was_told!",
-               (alert.status IN ('resolved', 'pending') OR alert.reopened > life) AS "is_over!"
+               (alert.status IN ('resolved', 'pending') OR alert.reopened > waiting.life) AS "is_over!"
         FROM (
-            SELECT *, CASE event WHEN 'reminded' THEN sequence / 10000 ELSE sequence END AS life
-            FROM notifications
+            SELECT * FROM notifications
             WHERE channel = $1
               AND delivery_id IS NULL AND delivered_at IS NULL AND abandoned_at IS NULL AND suppressed_at IS NULL
             -- What is muted for long is not to hide what came since.
@@ -229,7 +228,7 @@ async fn waiting(
                    bool_or(told.delivered_at IS NOT NULL) AS was_told
             FROM notifications AS told
             WHERE told.alert_id = waiting.alert_id AND told.channel = $1 AND told.event <> 'resolved'
-              AND CASE told.event WHEN 'reminded' THEN told.sequence / 10000 ELSE told.sequence END = life
+              AND told.life = waiting.life
         ) AS first ON true
         "#,
         channel,

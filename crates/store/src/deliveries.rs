@@ -399,8 +399,7 @@ async fn open_in_group(
         r#"SELECT count(DISTINCT alert.id) AS "open!"
            FROM performance_alerts AS alert JOIN notifications AS told ON told.alert_id = alert.id
            WHERE alert.status IN ('active', 'acknowledged') AND told.channel = $1 AND told.group_key = $2
-             AND told.event <> 'resolved'
-             AND CASE told.event WHEN 'reminded' THEN told.sequence / 10000 ELSE told.sequence END = alert.reopened
+             AND told.event <> 'resolved' AND told.life = alert.reopened
              AND (told.delivered_at IS NOT NULL OR told.delivery_id = $3)"#,
         channel,
         group,
