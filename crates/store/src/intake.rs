@@ -2,7 +2,8 @@
 //!
 //! One group is written at a time. While Postgres commits it the next one gathers, so that many small batches cost about
 //! as much as one large. What waits is bounded by its bytes: beyond that a batch is refused at once, and its sender comes
-//! again. After each group open traces are joined, and the rollups brought up to date, in the background.
+//! again. After each group open traces are joined, and the rollups brought up to date, in the background: each at its own
+//! pace, so that a rollup that takes long does not keep queries from their requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::Store;
 use crate::batch::Batch;
 use crate::error::StoreError;
-use crate::open_traces::Linked;
 
 /// Bytes that may wait, the group that is being written included.
 const MAX_WAITING_BYTES: usize = 32 << 20;
@@ -21,12 +21,13 @@ const MAX_WAITING_BATCHES: usize = 10_000;
 /// Batches of one group, and bytes after which no further one is added.
 const MAX_GROUP_BATCHES: usize = 1_000;
 const MAX_GROUP_BYTES: usize = 8 << 20;
-/// Rollups are made at most so often, and take at most a tenth of the time.
+/// What is done in the background is done at most so often, and takes at most a tenth of the time; but what has taken
+/// long once, as when Postgres was busy, is not put off for long.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FOR_EACH: u32 = 9;
-/// How long open traces wait when nothing else comes.
-const OPEN_TRACES_PAUSE: Duration = Duration::from_secs(2);
+/// How long open traces, or rollups that could not be made, wait when nothing else comes.
+const AGAIN_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why a batch was not stored.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -62,6 +63,15 @@ impl Sender {
     }
 }
 
+/// What the tasks in the background have to look at.
+#[derive(Default)]
+struct Changed {
+    /// Calls and requests have come that may belong together.
+    traces: Notify,
+    /// Minutes have other data than their rollups were made from.
+    minutes: Notify,
+}
+
 /// The handle on it. Cheap to clone. What was accepted is stored also when all handles are gone.
 #[derive(Clone, Debug)]
 pub struct Intake {
@@ -73,10 +83,12 @@ impl Intake {
     /// Starts it. Has to be called inside a Tokio runtime.
     pub fn start(store: Store) -> Self {
         let (waiting, arriving) = mpsc::channel(MAX_WAITING_BATCHES);
-        let changed = Arc::new(Notify::new());
+        let changed = Arc::new(Changed::default());
+        let linking = tokio::spawn(keep_linked(store.clone(), Arc::clone(&changed)));
         let rolling = tokio::spawn(keep_rolled_up(store.clone(), Arc::clone(&changed)));
         tokio::spawn(async move {
             write_groups(&store, arriving, &changed).await;
+            linking.abort();
             rolling.abort();
         });
         Self { waiting, room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }
@@ -100,7 +112,7 @@ impl Intake {
     }
 }
 
-async fn write_groups(store: &Store, mut arriving: mpsc::Receiver<Waiting>, changed: &Notify) {
+async fn write_groups(store: &Store, mut arriving: mpsc::Receiver<Waiting>, changed: &Changed) {
     while let Some(first) = arriving.recv().await {
         let mut bytes = first.batch.size_bytes();
         let mut group = vec![first];
@@ -110,7 +122,8 @@ async fn write_groups(store: &Store, mut arriving: mpsc::Receiver<Waiting>, chan
             group.push(next);
         }
         write(store, group).await;
-        changed.notify_one();
+        changed.traces.notify_one();
+        changed.minutes.notify_one();
     }
 }
 
@@ -139,27 +152,54 @@ async fn write(store: &Store, group: Vec<Waiting>) {
     }
 }
 
-/// Joins traces and makes rollups whenever data have come, until it is aborted.
-async fn keep_rolled_up(store: Store, changed: Arc<Notify>) {
+/// Joins traces whenever data have come, until it is aborted.
+async fn keep_linked(store: Store, changed: Arc<Changed>) {
     let mut are_waiting = false;
     loop {
-        let wait = if are_waiting { OPEN_TRACES_PAUSE } else { Duration::MAX };
-        let _ = tokio::time::timeout(wait, changed.notified()).await;
+        wait(&changed.traces, are_waiting).await;
         let begun = Instant::now();
-        match bring_up_to_date(&store).await {
-            Ok(linked) => are_waiting = linked.are_waiting,
-            // The job that does the same tells people. What is left is not to wait for the next batch.
+        match store.link_traces().await {
+            Ok(linked) => {
+                are_waiting = linked.are_waiting;
+                if linked.traces > 0 {
+                    changed.minutes.notify_one();
+                }
+            }
             Err(error) => {
                 are_waiting = true;
-                tracing::debug!(error = &error as &dyn std::error::Error, "rollups wait");
+                tell_of(&error, "traces wait");
             }
         }
-        tokio::time::sleep((begun.elapsed() * PAUSE_FOR_EACH).clamp(MIN_PAUSE, MAX_PAUSE)).await;
+        pause_after(begun).await;
     }
 }
 
-async fn bring_up_to_date(store: &Store) -> Result<Linked, StoreError> {
-    let linked = store.link_traces().await?;
-    store.roll_up().await?;
-    Ok(linked)
+/// Makes rollups whenever data have come, until it is aborted.
+async fn keep_rolled_up(store: Store, changed: Arc<Changed>) {
+    let mut has_failed = false;
+    loop {
+        wait(&changed.minutes, has_failed).await;
+        let begun = Instant::now();
+        let made = store.roll_up().await;
+        has_failed = made.is_err();
+        if let Err(error) = made {
+            tell_of(&error, "rollups wait");
+        }
+        pause_after(begun).await;
+    }
+}
+
+/// Waits for a change; not for long when something is left to do without one.
+async fn wait(changed: &Notify, is_left: bool) {
+    let longest = if is_left { AGAIN_PAUSE } else { Duration::MAX };
+    let _ = tokio::time::timeout(longest, changed.notified()).await;
+}
+
+/// The job that does the same tells people.
+fn tell_of(error: &StoreError, what_waits: &str) {
+    tracing::debug!(error = error as &dyn std::error::Error, "{what_waits}");
+}
+
+async fn pause_after(begun: Instant) {
+    tokio::time::sleep((begun.elapsed() * PAUSE_FOR_EACH).clamp(MIN_PAUSE, MAX_PAUSE)).await;
 }
