@@ -1,7 +1,7 @@
 //! What happens to alerts, whoever makes it happen: a rule, another service, a person. The next state comes from
 //! `dogwatch-alerting`; it is stored together with its history and with what has to be told, in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{
@@ -10,6 +10,8 @@ use dogwatch_alerting::{
 };
 use dogwatch_store::{Alert, AlertEvent, NewEvent, NewNotification, Store, StoreError};
 use uuid::Uuid;
+
+use crate::settings::Thresholds;
 
 /// Where an alert comes from, among its labels.
 pub(crate) const SOURCE: &str = "source";
@@ -26,8 +28,10 @@ const RULE_FAILED_FOR: TimeDelta = TimeDelta::minutes(1);
 pub struct Alerting {
     /// How patient alerts are.
     pub settings: Settings,
-    /// What is looked at.
+    /// What is looked at, as the file has it.
     pub rules: Vec<Rule>,
+    /// Those of them that are always there, and go by the thresholds.
+    pub built_in: BTreeSet<String>,
     /// Who hears of it.
     pub routing: Routing,
     /// Who does not, by the settings.
@@ -131,6 +135,16 @@ impl Finding {
 }
 
 impl Alerting {
+    /// The rules, with those that are always there going by these thresholds, and over so many minutes where that is given.
+    pub fn rules_by(&self, thresholds: &Thresholds, window_minutes: Option<u32>) -> Vec<Rule> {
+        let now = thresholds.rules(window_minutes.unwrap_or(thresholds.window_minutes));
+        let current = |rule: &Rule| {
+            let built_in = now.iter().find(|built_in| built_in.name == rule.name);
+            built_in.filter(|_| self.built_in.contains(&rule.name)).unwrap_or(rule).clone()
+        };
+        self.rules.iter().map(current).collect()
+    }
+
     /// What a rule's reading comes to, and what becomes of its alert; `is_open` as the caller knows it, so that nothing is
     /// asked about what is well and was.
     pub async fn observe(

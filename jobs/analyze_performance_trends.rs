@@ -56,7 +56,7 @@ impl Job for AnalyzePerformanceTrends {
         let windows =
             Windows { end, length: TimeDelta::minutes(self.window_minutes.into()), found_at: cx.clock.now() };
         let pairs = windows.load(&cx.store).await?;
-        let min_change = cx.settings.trend_min_change_percent;
+        let min_change = cx.settings_now().await?.trend_min_change_percent;
         let trends: Vec<Trend> = pairs.iter().filter_map(|pair| pair.trend(&windows, min_change)).collect();
         cx.store.insert_trends(&trends).await?;
         let count = |direction| trends.iter().filter(|trend| trend.direction == direction).count();

@@ -75,10 +75,9 @@ async fn check(
         ..Checked::default()
     };
     let open: HashSet<String> = open.into_iter().map(|alert| alert.fingerprint).collect();
-    let built_in = window_minutes.map(|minutes| cx.settings.thresholds.rules(minutes)).unwrap_or_default();
-    let mut evaluations = Vec::with_capacity(cx.alerting.rules.len());
-    for rule in &cx.alerting.rules {
-        let rule = built_in.iter().find(|built_in| built_in.name == rule.name).unwrap_or(rule);
+    let rules = cx.alerting.rules_by(&cx.settings_now().await?.thresholds, window_minutes);
+    let mut evaluations = Vec::with_capacity(rules.len());
+    for rule in &rules {
         evaluations.push(evaluate(cx, rule, &open, now, &mut checked).await?);
     }
     cx.store.insert_rule_evaluations(&evaluations).await?;

@@ -66,7 +66,7 @@ impl Job for CleanupOldPerformanceData {
 
     async fn run(self, cx: &Run<Services>) -> Result<Cleaned, JobError> {
         self.check().map_err(JobError::discard)?;
-        Ok(self.clean(&cx.store, &cx.settings, cx.clock.now()).await?)
+        Ok(self.clean(&cx.store, &cx.settings_now().await?, cx.clock.now()).await?)
     }
 }
 

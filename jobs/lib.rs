@@ -5,6 +5,7 @@
 mod alerts;
 mod analyze_performance_trends;
 mod cgroup;
+mod changes;
 mod check_performance_thresholds;
 mod check_service_health;
 mod cleanup_old_performance_data;
@@ -31,6 +32,7 @@ use dogwatch_queue::Registry;
 
 pub use self::alerts::{Alerting, Finding, OrderError, its_like};
 pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
+pub use self::changes::Section;
 pub use self::check_performance_thresholds::CheckPerformanceThresholds;
 pub use self::check_service_health::CheckServiceHealth;
 pub use self::cleanup_old_performance_data::{Cleaned, CleanedTable, CleanupOldPerformanceData};

@@ -147,7 +147,7 @@ impl Report {
         let filter = MetricFilter {
             tenant: question.tenant.clone(),
             service: question.service.clone(),
-            endpoint: None,
+            ..MetricFilter::default()
         };
         let endpoints = store.response_times(now, &filter).await?;
         let endpoints_before = store.response_times(before, &filter).await?;

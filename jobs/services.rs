@@ -4,9 +4,10 @@ use std::fmt;
 
 use dogwatch_notify::Notifier;
 use dogwatch_queue::{Clock, Inspector};
-use dogwatch_store::Store;
+use dogwatch_store::{Store, StoreError};
 
 use crate::alerts::Alerting;
+use crate::changes::Section;
 use crate::host::HostSampler;
 use crate::settings::Settings;
 use crate::target::ServiceTarget;
@@ -32,8 +33,19 @@ pub struct Services {
     pub targets: Vec<ServiceTarget>,
     /// What `read_query_statistics` reads.
     pub watched_databases: Vec<WatchedDatabase>,
-    /// Thresholds, windows, retention.
+    /// Thresholds, windows, retention, as the file has them.
     pub settings: Settings,
+}
+
+impl Services {
+    /// The settings as they are now. Asked for by each run, and kept by none: what somebody has just changed holds, also where
+    /// a process has just begun.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn settings_now(&self) -> Result<Settings, StoreError> {
+        Ok(self.settings.changed(&self.store.setting_changes().await?))
+    }
 }
 
 impl fmt::Debug for Services {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use dogwatch_alerting::{Aggregate, Condition, Dimension, Metric, Operator, Rule, Scope, Severity};
 use dogwatch_store::KEPT_TABLES;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The part of its threshold at which an alert is cleared, so that it does not come and go with each look.
 const CLEARED_AT: f64 = 0.9;
@@ -13,7 +13,7 @@ const CLEARED_AT: f64 = 0.9;
 pub(crate) const MAX_DAYS: u32 = 3650;
 
 /// What the jobs go by. The defaults and the reason for each stand in dogwatch.toml.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Days for which data is kept.
@@ -27,7 +27,7 @@ pub struct Settings {
 }
 
 /// When an alert is raised, by the rules that are always there. Each is cleared at nine tenths of its threshold.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// Over how many minutes.

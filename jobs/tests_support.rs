@@ -12,7 +12,7 @@ use crate::host::HostSampler;
 use crate::services::Services;
 use crate::settings::{Settings, Thresholds};
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         retention_days: 30,
         retention_days_of: [("database_spans".to_owned(), 2)].into(),
@@ -103,6 +103,7 @@ fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_noti
     let at_once = r#"{"channels": [], "group_wait": "0s", "group_interval": "0s"}"#;
     let mut route: RouteSettings = serde_json::from_str(at_once).unwrap();
     route.channels = notify.min_severities().into_keys().collect();
+    let rules = settings.thresholds.rules(settings.thresholds.window_minutes);
     Services {
         store: Store::connect(&database.url(), &dogwatch_store::Settings::for_tests()).unwrap(),
         alerting: Alerting {
@@ -112,7 +113,8 @@ fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_noti
                 flapping_within: TimeDelta::hours(1),
                 give_up_after: TimeDelta::hours(24),
             },
-            rules: settings.thresholds.rules(settings.thresholds.window_minutes),
+            rules: rules.clone(),
+            built_in: rules.into_iter().map(|rule| rule.name).collect(),
             routing: Routing::new(vec![route], notify.min_severities()),
             maintenance: Vec::new(),
             quiet_hours: Vec::new(),

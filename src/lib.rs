@@ -15,5 +15,6 @@ pub mod relay;
 pub mod schedules;
 pub mod services;
 pub mod telemetry;
+pub mod tuning;
 pub mod watchdog;
 pub mod wiring;

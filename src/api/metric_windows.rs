@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dogwatch_store::{QueryTiming, SlowRequest};
+use dogwatch_store::{History, QueryTiming, SlowRequest};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,6 +18,7 @@ type Asked = Query<Question>;
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(summary))
+        .routes(routes!(history))
         .routes(routes!(endpoints))
         .routes(routes!(slow_requests))
         .routes(routes!(slow_queries))
@@ -32,6 +33,17 @@ async fn summary(
     asked: Asked,
 ) -> Result<Json<Summary>, Problem> {
     Ok(Json(metrics::summary(&state.store, state.clock.now(), &question(asked, &caller)?).await?))
+}
+
+/// A window step by step: all requests, or with `fingerprint` all calls of a query
+#[utoipa::path(get, path = "/performance/metrics/history", tag = "metrics", params(Question),
+    responses((status = 200, body = History)))]
+async fn history(
+    State(state): State<ApiState>,
+    caller: Caller,
+    asked: Asked,
+) -> Result<Json<History>, Problem> {
+    Ok(Json(metrics::history(&state.store, state.clock.now(), &question(asked, &caller)?).await?))
 }
 
 /// The endpoints of a window, the busiest first
@@ -53,7 +65,7 @@ async fn slow_requests(
     caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<SlowRequest>>, Problem> {
-    let threshold_ms = state.monitoring.slow_request_ms;
+    let threshold_ms = state.tuning.monitoring().slow_request_ms;
     let question = question(asked, &caller)?;
     Ok(Json(metrics::slow_requests(&state.store, state.clock.now(), &question, threshold_ms).await?))
 }
@@ -66,7 +78,7 @@ async fn slow_queries(
     caller: Caller,
     asked: Asked,
 ) -> Result<Json<Page<QueryTiming>>, Problem> {
-    let threshold_ms = state.monitoring.slow_query_ms;
+    let threshold_ms = state.tuning.monitoring().slow_query_ms;
     let question = question(asked, &caller)?;
     let mut page = metrics::slow_queries(&state.store, state.clock.now(), &question, threshold_ms).await?;
     if caller.tenant.is_some() {
@@ -76,7 +88,7 @@ async fn slow_queries(
     Ok(Json(page))
 }
 
-fn question(asked: Asked, caller: &Caller) -> Result<Question, Problem> {
+pub(super) fn question(asked: Asked, caller: &Caller) -> Result<Question, Problem> {
     let Query(mut question) = asked;
     question.tenant = caller.tenant(question.tenant)?;
     Ok(question)

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod body;
+mod dashboard;
 mod error;
 mod exposition;
 mod guard;
@@ -11,6 +12,7 @@ mod jobs;
 mod keys;
 mod metric_windows;
 mod openapi;
+mod pages;
 mod parts;
 mod performance_metrics;
 mod queues;
@@ -18,6 +20,7 @@ mod reports;
 mod schedules;
 mod services;
 mod session;
+mod settings;
 mod trends;
 
 use std::collections::HashSet;
@@ -30,7 +33,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -43,6 +46,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -51,7 +55,8 @@ pub use self::error::Problem;
 use self::guard::{Guard, Tenants};
 
 use crate::access::Keyring;
-use crate::config::{ApiSettings, Config, MonitoringSettings};
+use crate::config::{ApiSettings, Config};
+use crate::tuning::Tuning;
 use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
@@ -66,8 +71,8 @@ pub struct ApiState {
     pub intake: Intake,
     /// Takes what OpenTelemetry exporters send.
     pub otlp: otlp::Receiver,
-    /// What is slow, and whether anything is stored.
-    pub monitoring: MonitoringSettings,
+    /// What may be changed while it runs: what is slow, whether anything is stored.
+    pub tuning: Tuning,
     /// What alerts go by.
     pub alerting: Arc<Alerting>,
     /// Services that tell of themselves.
@@ -100,12 +105,13 @@ impl ApiState {
         let (store, clock) = (wiring::store(config)?, Clock::system());
         let intake = Intake::start(store.clone());
         let keyring = Keyring::new(store.clone(), clock.clone(), config.is_loopback());
+        let tuning = Tuning::start(store.clone(), clock.clone(), config);
         Ok(Self {
             guard: Guard::new(keyring.clone(), config.api.requests_per_minute),
             keyring,
             max_body_bytes: config.api.max_body_bytes,
-            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config),
-            monitoring: config.monitoring.clone(),
+            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config, tuning.clone()),
+            tuning,
             alerting: wiring::alerting(config)?.into(),
             heartbeats: Arc::new(config.heartbeats()),
             store,
@@ -132,6 +138,7 @@ pub fn router(state: &ApiState, settings: &ApiSettings) -> Router {
         .merge(v1)
         .merge(figures)
         .merge(openapi::docs(description))
+        .merge(pages::routes())
         .route("/livez", get(health::live))
         .route("/healthz", get(health::ready))
         .route("/readyz", get(health::ready))
@@ -167,6 +174,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(session::open_routes())
         .merge(group(session::routes(), Read, Own))
         .merge(group(metric_windows::reading(), Read, Own))
+        .merge(group(dashboard::reading(), Read, Own))
         .merge(group(performance_metrics::ingesting(), Ingest, Own))
         .merge(group(alerts::reading(), Read, Own))
         .merge(group(alerts::writing(), Write, Own))
@@ -181,6 +189,8 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(queues::writing(), Write, All))
         .merge(group(schedules::reading(), Read, All))
         .merge(group(schedules::writing(), Write, All))
+        .merge(group(settings::reading(), Read, All))
+        .merge(group(settings::changing(), Admin, All))
         // Apart: what they answer is a secret, which is remembered nowhere.
         .merge(openapi::guarded(keys::routes(), &state.guard, Admin, All));
     OpenApiRouter::with_openapi(openapi::description()).nest("/api/v1", v1)
@@ -199,6 +209,8 @@ fn cors(settings: &ApiSettings) -> CorsLayer {
 /// No request takes for ever, none ends the process, and each has an id, in the log and in the answer.
 fn outermost(router: Router) -> Router {
     router
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::REFERRER_POLICY, "same-origin"))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| error::bug().into_response()))
         .layer(PropagateRequestIdLayer::x_request_id())
@@ -207,6 +219,11 @@ fn outermost(router: Router) -> Router {
             tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
         }).on_request(()).on_response(()).on_failure(()))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+}
+
+/// What each answer carries.
+fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 /// Serves `/livez` alone, for a process that has a worker and no API.

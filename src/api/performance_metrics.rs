@@ -67,7 +67,7 @@ async fn store(
     for row in &mut rows {
         row.tenant = caller.tenant(row.tenant.take())?;
     }
-    if !state.monitoring.enabled {
+    if !state.tuning.monitoring().enabled {
         return Ok((StatusCode::ACCEPTED, Json(Stored { stored: 0 })));
     }
     let mut batch = Batch::default();

@@ -36,6 +36,9 @@ struct WindowArgs {
     /// Of this service only
     #[arg(long)]
     service: Option<String>,
+    /// Of this HTTP method only
+    #[arg(long)]
+    method: Option<String>,
     /// Of this route only, such as /users/{id}
     #[arg(long)]
     endpoint: Option<String>,
@@ -107,6 +110,7 @@ impl WindowArgs {
             until: self.to,
             tenant: self.tenant.clone(),
             service: self.service.clone(),
+            method: self.method.clone(),
             endpoint: self.endpoint.clone(),
             ..Question::default()
         }

@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_alerting::{Outcome, Replay, Replayed, Rule};
+use dogwatch_jobs::Section;
 use dogwatch_queue::Clock;
+use dogwatch_store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, output, usage};
@@ -57,11 +59,17 @@ impl Rules {
     }
 }
 
+/// As the next check goes by them.
+async fn current_rules(config: &Config, store: &Store) -> anyhow::Result<Vec<Rule>> {
+    let settings = config.jobs.changed(&store.setting_changes().await?);
+    Ok(wiring::alerting(config)?.rules_by(&settings.thresholds, None))
+}
+
 async fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let (store, now) = (wiring::store(config)?, Clock::system().now());
     let mut items = Vec::new();
     let mut rows = Vec::new();
-    for rule in wiring::alerting(config)?.rules {
+    for rule in current_rules(config, &store).await? {
         let last = store.rule_evaluations(&rule.name, now - TimeDelta::days(1)).await?.into_iter().next();
         let (word, colour) = match last.as_ref().map(|last| last.outcome) {
             Some(Outcome::Ok) => ("ok", AnsiColor::Green),
@@ -98,8 +106,9 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
 impl Test {
     async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
         let alerting = wiring::alerting(config)?;
-        let Some(rule) = alerting.rules.iter().find(|rule| rule.name == self.name) else {
-            let known = alerting.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", ");
+        let rules = current_rules(config, &wiring::store(config)?).await?;
+        let Some(rule) = rules.iter().find(|rule| rule.name == self.name) else {
+            let known = rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(usage(format!("no rule is named `{}`; there are: {known}", self.name)));
         };
         if !dogwatch_jobs::has_history(rule) {

@@ -31,9 +31,15 @@ impl Config {
             let reason = format!("no channel is named `{unknown}`; there are: {}", known());
             return Err((format!("routes.{index}.channels"), reason));
         }
+        let thresholds = &self.jobs.thresholds;
+        let mut built_in = thresholds.rules(thresholds.window_minutes);
+        built_in.push(Rule::canary());
+        // One of the user's own stands in its place, also where it is off.
+        built_in.retain(|built_in| self.rules.iter().all(|rule| rule.name != built_in.name));
         Ok(Alerting {
             settings: self.alerts.clone(),
-            rules: self.all_rules()?,
+            built_in: built_in.iter().map(|rule| rule.name.clone()).collect(),
+            rules: self.all_rules(built_in)?,
             routing,
             maintenance: self.maintenance.clone(),
             quiet_hours: self.quiet_hours.clone(),
@@ -73,12 +79,9 @@ impl Config {
         self.services.iter().filter(tells).map(|service| service.name.clone()).collect()
     }
 
-    /// Those of the settings, and those that are always there and have no other in their place.
-    fn all_rules(&self) -> Result<Vec<Rule>, (String, String)> {
-        let thresholds = &self.jobs.thresholds;
-        let mut rules = thresholds.rules(thresholds.window_minutes);
-        rules.push(Rule::canary());
-        rules.retain(|built_in| self.rules.iter().all(|rule| rule.name != built_in.name));
+    /// Those that are always there, and those of the settings.
+    fn all_rules(&self, built_in: Vec<Rule>) -> Result<Vec<Rule>, (String, String)> {
+        let mut rules = built_in;
         for (index, settings) in self.rules.iter().enumerate() {
             let rule = settings.rule().map_err(|(key, reason)| (format!("rules.{index}.{key}"), reason))?;
             rules.extend(rule);

@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use serde::Deserialize;
+use dogwatch_jobs::Section;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use self::place::Sources;
@@ -86,7 +87,7 @@ pub struct ApiSettings {
 }
 
 /// `[monitoring]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MonitoringSettings {
     /// What services send is stored.
@@ -99,8 +100,10 @@ pub struct MonitoringSettings {
     pub log_ms: f64,
 }
 
-impl MonitoringSettings {
-    fn validate(&self) -> Result<(), (&'static str, String)> {
+impl Section for MonitoringSettings {
+    const NAME: &'static str = "monitoring";
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
         for (key, ms, least) in [
             ("slow_query_ms", self.slow_query_ms, 0.0),
             ("slow_request_ms", self.slow_request_ms, dogwatch_store::MIN_SLOW_MS),
@@ -198,7 +201,7 @@ impl Config {
         let within =
             |section: &'static str| move |(key, reason): (&str, String)| (format!("{section}.{key}"), reason);
         self.queue.validate().map_err(within("queue"))?;
-        self.monitoring.validate().map_err(within("monitoring"))?;
+        self.monitoring.check().map_err(within("monitoring"))?;
         self.jobs.validate().map_err(within("jobs"))?;
         self.alerts.validate().map_err(within("alerts"))?;
         self.notify.validate().map_err(|(key, reason)| (format!("notify.{key}"), reason))?;

@@ -2,6 +2,7 @@
 //! the same answers.
 
 mod endpoints;
+mod history;
 mod slow_queries;
 mod slow_requests;
 mod summary;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 pub use self::endpoints::{Endpoint, endpoints};
+pub use self::history::history;
 pub use self::slow_queries::slow_queries;
 pub use self::slow_requests::slow_requests;
 pub use self::summary::{Summary, summary};
@@ -39,8 +41,12 @@ pub struct Question {
     pub tenant: Option<String>,
     /// Of this service.
     pub service: Option<String>,
+    /// Of this HTTP method.
+    pub method: Option<String>,
     /// Of this route.
     pub endpoint: Option<String>,
+    /// Of this query, such as `00c0ffee00c0ffee`, where it is asked for queries.
+    pub fingerprint: Option<String>,
     /// Items of a list.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
@@ -90,6 +96,7 @@ impl Question {
         // Also where they are of no use: a mistake is told.
         self.limit()?;
         self.threshold_ms(0.0, 0.0)?;
+        self.fingerprint()?;
         if self.hours.is_some() && self.since.is_some() {
             return Err(wrong("hours", "stands beside `since`; write one of them"));
         }
@@ -111,12 +118,29 @@ impl Question {
         Ok((since, until, Window { since, until: self.until }))
     }
 
+    /// The same, of the window before.
+    pub fn before(&self, now: DateTime<Utc>) -> Result<Self, MetricsError> {
+        let (since, until, _) = self.window(now)?;
+        let before = since - (until - since);
+        let before = before.duration_trunc(TimeDelta::minutes(1)).unwrap_or(before);
+        Ok(Self { hours: None, since: Some(before), until: Some(since), ..self.clone() })
+    }
+
     fn filter(&self) -> MetricFilter {
         MetricFilter {
             tenant: self.tenant.clone(),
             service: self.service.clone(),
+            method: self.method.clone(),
             endpoint: self.endpoint.clone(),
+            fingerprint: self.fingerprint().unwrap_or_default(),
         }
+    }
+
+    fn fingerprint(&self) -> Result<Option<i64>, MetricsError> {
+        let Some(word) = &self.fingerprint else { return Ok(None) };
+        let print = (word.len() == 16).then(|| u64::from_str_radix(word, 16).ok()).flatten();
+        let reason = || format!("`{word}` is no fingerprint; write 16 digits such as 00c0ffee00c0ffee");
+        Ok(Some(print.ok_or_else(|| wrong("fingerprint", reason()))?.cast_signed()))
     }
 
     fn limit(&self) -> Result<u16, MetricsError> {

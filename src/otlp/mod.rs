@@ -27,7 +27,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::http::{refusal, router};
 
-use crate::config::{Config, MonitoringSettings};
+use crate::config::Config;
+use crate::tuning::Tuning;
 
 use self::attributes::Owners;
 use self::decode::Unreadable;
@@ -66,7 +67,7 @@ pub struct Receiver {
     intake: Intake,
     clock: Clock,
     max_body_bytes: usize,
-    monitoring: MonitoringSettings,
+    tuning: Tuning,
     owners: Arc<Owners>,
     hosts: Hosts,
     /// What is left of the memory for reading.
@@ -104,11 +105,11 @@ fn response(Taken { rejected, reason }: Taken) -> ExportTraceServiceResponse {
 
 impl Receiver {
     /// From the settings.
-    pub fn new(store: Store, intake: Intake, clock: Clock, config: &Config) -> Self {
+    pub fn new(store: Store, intake: Intake, clock: Clock, config: &Config, tuning: Tuning) -> Self {
         let settings = &config.otlp;
         Self {
             hosts: Hosts::new(store.clone()),
-            monitoring: config.monitoring.clone(),
+            tuning,
             store,
             intake,
             clock,
@@ -162,36 +163,36 @@ impl Receiver {
                 call.tenant = Some(tenant.to_owned());
             }
         }
-        if self.monitoring.enabled {
-            self.log_slow(&requests, &calls);
+        let monitoring = self.tuning.monitoring();
+        if monitoring.enabled {
+            log_slow(&requests, &calls, monitoring.log_ms);
             let mut batch = Batch::default();
-            self.store.add_traced(&mut batch, requests, &calls, self.monitoring.slow_query_ms).await?;
+            self.store.add_traced(&mut batch, requests, &calls, monitoring.slow_query_ms).await?;
             self.intake.store(batch).await?;
         }
         Ok(Taken { rejected, reason })
     }
+}
 
-    /// Tells of what took very long, of each body a few.
-    fn log_slow(&self, requests: &[RequestMetric], calls: &[DatabaseCall]) {
-        let log_ms = self.monitoring.log_ms;
-        for request in requests.iter().filter(|request| request.response_time_ms >= log_ms).take(MAX_LOGGED) {
-            tracing::warn!(
-                service = request.service,
-                method = request.method,
-                endpoint = request.endpoint,
-                response_time_ms = request.response_time_ms,
-                trace_id = request.trace_id,
-                "a request took long"
-            );
-        }
-        for call in calls.iter().filter(|call| call.duration_ms >= log_ms).take(MAX_LOGGED) {
-            tracing::warn!(
-                service = call.service,
-                query = call.summary,
-                execution_time_ms = call.duration_ms,
-                trace_id = request_span::hex(&call.trace_id),
-                "a query took long"
-            );
-        }
+/// Tells of what took very long, of each body a few.
+fn log_slow(requests: &[RequestMetric], calls: &[DatabaseCall], log_ms: f64) {
+    for request in requests.iter().filter(|request| request.response_time_ms >= log_ms).take(MAX_LOGGED) {
+        tracing::warn!(
+            service = request.service,
+            method = request.method,
+            endpoint = request.endpoint,
+            response_time_ms = request.response_time_ms,
+            trace_id = request.trace_id,
+            "a request took long"
+        );
+    }
+    for call in calls.iter().filter(|call| call.duration_ms >= log_ms).take(MAX_LOGGED) {
+        tracing::warn!(
+            service = call.service,
+            query = call.summary,
+            execution_time_ms = call.duration_ms,
+            trace_id = request_span::hex(&call.trace_id),
+            "a query took long"
+        );
     }
 }

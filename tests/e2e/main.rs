@@ -21,6 +21,7 @@ mod otlp;
 mod outbox;
 mod peers;
 mod query_statistics;
+mod settings;
 mod support;
 mod topologies;
 mod tower;

@@ -441,6 +441,26 @@ impl Store {
         rows.into_iter().map(Row::read).collect()
     }
 
+    /// Open alerts by severity, pending ones and the canary left out; of a tenant and a service where they are given.
+    pub async fn open_alert_counts(
+        &self,
+        tenant: Option<&str>,
+        service: Option<&str>,
+    ) -> Result<BTreeMap<Severity, i64>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT severity, count(*) AS "count!" FROM performance_alerts
+               WHERE status IN ('active', 'acknowledged') AND alert_type <> $3
+                 AND ($1::text IS NULL OR tenant = $1) AND ($2::text IS NULL OR service = $2)
+               GROUP BY severity"#,
+            tenant,
+            service,
+            CANARY
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("count open alerts"))?;
+        let counts = rows.into_iter().filter_map(|row| Some((row.severity.parse().ok()?, row.count)));
+        Ok(counts.collect())
+    }
+
     /// Alerts, those seen last first; not the canary, of which nothing is wrong.
     pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
         let (behind_at, behind_id) = filter.behind.unzip();

@@ -173,8 +173,9 @@ impl Store {
         let mut page: Vec<_> = queries
             .into_iter()
             .map(|(fingerprint, query)| (place(fingerprint, &query), fingerprint, query))
-            .filter(|(place, _, query)| {
+            .filter(|(place, fingerprint, query)| {
                 query.calls.count > 0
+                    && (filter.fingerprint.is_none() || *fingerprint == filter.fingerprint)
                     && query.calls.max_ms >= threshold_ms
                     && behind.is_none_or(|behind| place.is_behind(behind))
             })
@@ -207,10 +208,12 @@ impl Store {
              WHERE subject = 'query'
                AND ($1::text IS NULL OR tenant = $1)
                AND ($2::text IS NULL OR service = $2)
-               AND ($3::text IS NULL OR endpoint = $3)",
+               AND ($3::text IS NULL OR endpoint = $3)
+               AND ($4::text IS NULL OR method = $4)",
             filter.tenant.as_deref(),
             filter.service.as_deref(),
-            filter.endpoint.as_deref()
+            filter.endpoint.as_deref(),
+            filter.method.as_deref()
         );
         series.fetch_all(&self.pool).await.map_err(StoreError::query("look for series"))
     }
@@ -266,6 +269,7 @@ impl Store {
                        AND ($4::text IS NULL OR tenant = $4)
                        AND ($5::text IS NULL OR service = $5)
                        AND ($6::text IS NULL OR endpoint = $6)
+                       AND ($7::text IS NULL OR method = $7)
                      ORDER BY execution_time_ms DESC LIMIT 1
                  ) AS slowest
             "#,
@@ -274,7 +278,8 @@ impl Store {
             window.until.unwrap_or(DateTime::<Utc>::MAX_UTC),
             filter.tenant.as_deref(),
             filter.service.as_deref(),
-            filter.endpoint.as_deref()
+            filter.endpoint.as_deref(),
+            filter.method.as_deref()
         );
         let slowest =
             slowest.fetch_all(&self.pool).await.map_err(StoreError::query("look for slow queries"))?;
@@ -309,6 +314,7 @@ impl Store {
               AND ($4::text IS NULL OR tenant = $4)
               AND ($5::text IS NULL OR service = $5)
               AND ($6::text IS NULL OR endpoint = $6)
+              AND ($7::text IS NULL OR method = $7)
             GROUP BY fingerprint
             "#,
             prints,
@@ -316,7 +322,8 @@ impl Store {
             window.until.unwrap_or(DateTime::<Utc>::MAX_UTC),
             filter.tenant.as_deref(),
             filter.service.as_deref(),
-            filter.endpoint.as_deref()
+            filter.endpoint.as_deref(),
+            filter.method.as_deref()
         );
         let repeated =
             repeated.fetch_all(&self.pool).await.map_err(StoreError::query("look for repeated queries"))?;

@@ -116,9 +116,10 @@ impl Store {
               AND ($4::text IS NULL OR tenant = $4)
               AND ($5::text IS NULL OR service = $5)
               AND ($6::text IS NULL OR endpoint = $6)
-              AND (response_time_ms, occurred_at, span_key) < ($7::float8, $8::timestamptz, $9::bigint)
+              AND ($7::text IS NULL OR method = $7)
+              AND (response_time_ms, occurred_at, span_key) < ($8::float8, $9::timestamptz, $10::bigint)
             ORDER BY response_time_ms DESC, occurred_at DESC, span_key DESC
-            LIMIT $10
+            LIMIT $11
             "#,
             threshold_ms.max(MIN_SLOW_MS),
             window.since,
@@ -126,6 +127,7 @@ impl Store {
             filter.tenant.as_deref(),
             filter.service.as_deref(),
             filter.endpoint.as_deref(),
+            filter.method.as_deref(),
             behind.response_time_ms,
             behind.occurred_at,
             behind.span_key,

@@ -38,8 +38,12 @@ pub struct MetricFilter {
     pub tenant: Option<String>,
     /// The service.
     pub service: Option<String>,
+    /// The HTTP method.
+    pub method: Option<String>,
     /// The route.
     pub endpoint: Option<String>,
+    /// Calls of this query, where it is asked for queries.
+    pub fingerprint: Option<i64>,
 }
 
 /// How many requests of a service failed.
@@ -283,10 +287,12 @@ impl Store {
               AND ($1::text IS NULL OR tenant = $1)
               AND ($2::text IS NULL OR service = $2)
               AND ($3::text IS NULL OR endpoint = $3)
+              AND ($4::text IS NULL OR method = $4)
             "#,
             filter.tenant.as_deref(),
             filter.service.as_deref(),
-            filter.endpoint.as_deref()
+            filter.endpoint.as_deref(),
+            filter.method.as_deref()
         );
         series.fetch_all(&self.pool).await.map_err(StoreError::query("look for series"))
     }

@@ -191,6 +191,34 @@ async fn a_crawler_makes_no_more_than_a_thousand_series_of_a_service() {
 }
 
 #[tokio::test]
+async fn a_history_is_the_window_step_by_step_at_whatever_step() {
+    let (_database, store) = store().await;
+    insert(&store, &(0..500).map(numbered).collect::<Vec<_>>()).await;
+    rolled_up(&store).await;
+    let until = time("12:00:00");
+    for (hours, step_minutes) in [(3, 1), (12, 5), (36, 15), (200, 60), (1000, 360), (3000, 1440)] {
+        let since = until - TimeDelta::hours(hours);
+        let history = store.history(since, until, &MetricFilter::default()).await.unwrap();
+        assert_eq!(history.step_ms, step_minutes * 60_000, "{hours} hours");
+        assert!(history.since <= since && until <= history.until);
+        assert_eq!(history.points.iter().map(|point| point.count).sum::<i64>(), 500);
+        for (point, next) in history.points.iter().zip(&history.points[1..]) {
+            assert_eq!((next.at - point.at).num_minutes(), step_minutes);
+            let window = Window { since: point.at, until: Some(next.at) };
+            let summary = store.request_summary(window, &MetricFilter::default()).await.unwrap();
+            assert_eq!((point.count, point.errors), (summary.count, summary.errors));
+            assert_eq!(
+                (point.p50_ms, point.p99_ms, point.max_ms),
+                (summary.p50_ms, summary.p99_ms, summary.max_ms)
+            );
+        }
+    }
+    let nobody = MetricFilter { method: Some("TRACE".to_owned()), ..MetricFilter::default() };
+    let nothing = store.history(until - TimeDelta::hours(1), until, &nobody).await.unwrap();
+    assert_eq!((nothing.points.len(), nothing.points[0].count, nothing.points[0].p95_ms), (60, 0, None));
+}
+
+#[tokio::test]
 async fn rollups_that_are_wrong_or_missing_are_made_anew_from_the_rows() {
     let (database, store) = store().await;
     insert(&store, &(0..500).map(numbered).collect::<Vec<_>>()).await;

@@ -1,0 +1,94 @@
+// The entry: asks who looks, then shows the page of the address.
+
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/htm-preact.js";
+import { get } from "./lib/api.js";
+import { forgetAnswers } from "./lib/live.js";
+import { Session, session } from "./lib/session.js";
+import { Empty, ErrorNote, Skeleton } from "./lib/ui.js";
+import { followLinks, href, navigate, useLocation } from "./lib/url.js";
+import { routeOf } from "./routes.js";
+import { Shell } from "./shell.js";
+import { SignIn } from "./sign-in.js";
+
+const pages = new Map();
+
+/** The component of a page, whose file is loaded when it is first asked for. */
+function usePage(file) {
+  const [, render] = useState(0);
+  useEffect(() => {
+    if (!file || pages.has(file)) return;
+    import(`./pages/${file}.js`)
+      .then((module) => pages.set(file, { view: module.default }))
+      .catch((error) => pages.set(file, { error: { title: "This page could not be loaded", detail: error.message } }))
+      .finally(() => render((n) => n + 1));
+  }, [file]);
+  return pages.get(file) ?? null;
+}
+
+function Page({ route }) {
+  const page = usePage(route?.file);
+  const [broken, recover] = useErrorBoundary((error) => console.error(error));
+  useEffect(recover, [route]);
+  if (!route) {
+    return html`<${Empty} title="There is no such page">Choose another in the menu, or go to the <a href=${href("/")}>overview</a>.</${Empty}>`;
+  }
+  if (broken) return html`<${ErrorNote} error=${{ title: "This page broke", detail: `${broken.message}. Load it again; if it stays so, tell us.` }} />`;
+  if (!page) return html`<${Skeleton} lines=${8} />`;
+  if (page.error) return html`<${ErrorNote} error=${page.error} />`;
+  return html`<${page.view} />`;
+}
+
+/** After a link was followed: to the top, and the focus to the heading, so that a reader that speaks says where one is. */
+function useArrival(path) {
+  const isFirst = useRef(true);
+  useEffect(() => {
+    if (isFirst.current) {
+      isFirst.current = false;
+      return;
+    }
+    window.scrollTo(0, 0);
+    document.getElementById("main")?.focus({ preventScroll: true });
+  }, [path]);
+}
+
+function App() {
+  const { path } = useLocation();
+  const [who, setWho] = useState(null);
+  const [error, setError] = useState(null);
+  useArrival(path);
+
+  const ask = () => get("/session").then((answer) => { setError(null); setWho(session(answer)); }, setError);
+
+  useEffect(() => {
+    const toSignIn = () => {
+      if (location.pathname === "/sign-in") return;
+      setWho(null);
+      forgetAnswers();
+      navigate(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
+    };
+    window.addEventListener("unauthorized", toSignIn);
+    if (location.pathname !== "/sign-in") ask();
+    return () => window.removeEventListener("unauthorized", toSignIn);
+  }, []);
+
+  const isHere = who !== null;
+  // Until the server is there, ask again: it may just be starting.
+  useEffect(() => {
+    if (isHere || !error?.isPassing) return undefined;
+    const timer = setInterval(ask, 5_000);
+    return () => clearInterval(timer);
+  }, [isHere, error]);
+
+  if (path === "/sign-in") return html`<${SignIn} onSignedIn=${(answer) => setWho(session(answer))} />`;
+  if (!who) return html`<div class="alone">${error ? html`<${ErrorNote} error=${error} onRetry=${ask} />` : html`<${Skeleton} />`}</div>`;
+  const route = routeOf(path);
+  return html`
+    <${Session.Provider} value=${who}>
+      <${Shell} route=${route} onSignedOut=${() => { setWho(null); forgetAnswers(); navigate("/sign-in"); }}>
+        <${Page} key=${path} route=${route} />
+      </${Shell}>
+    </${Session.Provider}>`;
+}
+
+followLinks();
+render(html`<${App} />`, document.getElementById("app"));

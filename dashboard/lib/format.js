@@ -1,0 +1,102 @@
+// Numbers, durations and times as people read them: one place, so that a figure looks the same on every page.
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const oneDigit = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const twoDigits = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+const exactTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const dayAndClock = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+
+/** What stands where a figure is unknown. */
+export const NONE = "–";
+
+const isNone = (value) => value === null || value === undefined || Number.isNaN(value);
+
+/** 1,234 up to 99,999; then 123.4 k, 1.2 M. */
+export function count(value) {
+  if (isNone(value)) return NONE;
+  const size = Math.abs(value);
+  if (size < 100_000) return whole.format(value);
+  if (size < 1_000_000) return `${oneDigit.format(value / 1_000)} k`;
+  if (size < 1_000_000_000) return `${oneDigit.format(value / 1_000_000)} M`;
+  return `${oneDigit.format(value / 1_000_000_000)} G`;
+}
+
+/** A duration in milliseconds: `0.42 ms`, `12.3 ms`, `456 ms`, `1.23 s`, `4.2 min`, `3 h 5 min`. */
+export function ms(value) {
+  if (isNone(value)) return NONE;
+  if (value < 1) return `${Number(value.toFixed(2))} ms`;
+  if (value < 100) return `${Number(value.toFixed(1))} ms`;
+  if (value < 1_000) return `${whole.format(value)} ms`;
+  if (value < 10_000) return `${(value / 1_000).toFixed(2)} s`;
+  if (value < 60_000) return `${(value / 1_000).toFixed(1)} s`;
+  if (value < 3_600_000) return `${Number((value / 60_000).toFixed(1))} min`;
+  const hours = Math.floor(value / 3_600_000);
+  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return `${hours} h ${Math.floor((value % 3_600_000) / 60_000)} min`;
+}
+
+/** A part of one, as percent with one digit; what is not zero never looks like zero. */
+export function percent(part) {
+  if (isNone(part)) return NONE;
+  if (part > 0 && part < 0.0005) return "<0.1%";
+  return `${(part * 100).toFixed(1)}%`;
+}
+
+/** How far `after` is from `before`: a part of `before`, or null where there is nothing to compare. */
+export function change(after, before) {
+  if (isNone(after) || isNone(before) || before === 0) return null;
+  return (after - before) / before;
+}
+
+/** `+12%`, `−3%`, `0%`, and `×14` where percent says little. */
+export function signedPercent(part) {
+  if (isNone(part)) return NONE;
+  if (part >= 9) return `×${whole.format(part + 1)}`;
+  const rounded = Math.round(part * 100);
+  if (rounded === 0) return "0%";
+  return `${rounded > 0 ? "+" : "−"}${Math.abs(rounded)}%`;
+}
+
+/** `just now`, `12 s ago`, `4 min ago`, `3 h ago`, `2 d ago`; of the future `in 12 s`. */
+export function ago(time, now = Date.now()) {
+  const seconds = Math.round((now - new Date(time).getTime()) / 1_000);
+  const span = duration(Math.abs(seconds));
+  if (Math.abs(seconds) < 2) return "just now";
+  return seconds > 0 ? `${span} ago` : `in ${span}`;
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** With date, seconds and zone: for titles. */
+export const exact = (time) => exactTime.format(new Date(time));
+
+/** `14:05`, of today; else with the day. */
+export function shortTime(time, now = new Date()) {
+  const date = new Date(time);
+  return date.toDateString() === now.toDateString() ? clock.format(date) : dayAndClock.format(date);
+}
+
+/** `active` → `Active`, `error_rate` → `Error rate`. */
+export const words = (name) => {
+  const text = String(name).replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+};
+
+/** `1 request`, `2,000 requests`. */
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+/** A value of an alert in its unit. */
+export function inUnit(value, unit) {
+  if (isNone(value)) return NONE;
+  if (unit === "ms") return ms(value);
+  if (unit === "percent" || unit === "%") return `${Number(value.toFixed(1))}%`;
+  return unit ? `${twoDigits.format(value)} ${unit}` : twoDigits.format(value);
+}

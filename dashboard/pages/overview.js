@@ -1,0 +1,156 @@
+// How all is, at a glance.
+
+import { html } from "../vendor/htm-preact.js";
+import { AlertList, worstFirst } from "../lib/alerts.js";
+import { columns, endpointKey } from "../lib/endpoints.js";
+import { Change, Figures } from "../lib/figures.js";
+import { count, ms, percent, plural } from "../lib/format.js";
+import { LatencyCard, TrafficCard, useColumns } from "../lib/history.js";
+import { useNow, usePoll } from "../lib/live.js";
+import { askedMetrics, pace, Page, rangeWords } from "../lib/page.js";
+import { useSession } from "../lib/session.js";
+import { Table } from "../lib/table.js";
+import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
+import { asked, href, hrefHere, params, timeRange, useParam } from "../lib/url.js";
+
+const SEND_ONE = `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\
+  -d '{"service":"shop","endpoint":"/pay","method":"POST","status_code":200,"response_time_ms":12.5}'`;
+
+export default function Overview() {
+  const session = useSession();
+  const poll = usePoll(asked("/performance/dashboard"), { every: pace() });
+  const before = useBefore();
+  return html`
+    <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
+      <${Loaded} poll=${poll} lines=${12}>
+        ${(data) => html`
+          <div class="stack">
+            ${data.summary.count === 0 && html`<${NoRequests} />`}
+            <${Numbers} summary=${data.summary} history=${data.history} before=${before} />
+            <div class="columns-2">
+              <${LatencyCard} history=${data.history} />
+              <${TrafficCard} history=${data.history} />
+            </div>
+            <div class="columns-2">
+              <${OpenAlerts} counts=${data.open_alerts} />
+              ${session.isTenant ? null : html`<${State} queues=${data.queues} />`}
+            </div>
+          </div>`}
+      </${Loaded}>
+      <${Endpoints} />
+    </${Page}>`;
+}
+
+/** The window before this one, of the same length: what the numbers are compared with. */
+function useBefore() {
+  const now = useNow(60_000);
+  const range = timeRange();
+  const minute = 60_000;
+  const end = range.until ? Date.parse(range.until) : Math.floor(now / minute) * minute;
+  const begin = range.since ? Date.parse(range.since) : end - range.hours * 60 * minute;
+  const query = new URLSearchParams({ since: new Date(2 * begin - end).toISOString(), until: new Date(begin).toISOString() });
+  for (const name of ["tenant", "service"]) if (params().get(name)) query.set(name, params().get(name));
+  return usePoll(`/performance/metrics/summary?${query}`, { every: 300_000 }).data;
+}
+
+function NoRequests() {
+  return html`
+    <${Card}>
+      <${Empty} title="No requests in the ${rangeWords()}" example=${SEND_ONE}>
+        A service with OpenTelemetry sends them by itself; one request by hand shows whether they arrive. Or choose a longer time range or fewer filters above.
+      </${Empty}>
+    </${Card}>`;
+}
+
+function Numbers({ summary, history, before }) {
+  const over = useColumns(history);
+  const minutes = (Date.parse(summary.until) - Date.parse(summary.since)) / 60_000;
+  const changed = (name, format, moreIsWorse = true) =>
+    before && html`<${Change} after=${summary[name]} before=${before[name]} format=${format} moreIsWorse=${moreIsWorse} />`;
+  const items = [
+    { label: "Requests", value: count(summary.count), change: changed("count", count, false), note: `${(summary.count / minutes).toFixed(1)} / min`, values: over.count },
+    { label: "Errors", value: percent(summary.error_rate), change: changed("error_rate", percent), note: plural(summary.errors, "request"), values: over.errorRate, tone: summary.error_rate >= 0.05 ? "tone-bad" : "" },
+    { label: "p50", value: ms(summary.p50_ms), change: changed("p50_ms", ms), values: over.p50 },
+    { label: "p95", value: ms(summary.p95_ms), change: changed("p95_ms", ms), values: over.p95 },
+    { label: "p99", value: ms(summary.p99_ms), change: changed("p99_ms", ms), values: over.p99 },
+    { label: "Time in queries", value: percent(summary.database_share), change: changed("database_share", percent, false), note: "of response time" },
+  ];
+  return html`<${Figures} items=${items} />`;
+}
+
+function OpenAlerts({ counts }) {
+  const poll = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "active", limit: 20 }));
+  const aside = html`
+    <span class="badges">${["critical", "high", "medium", "low"].filter((severity) => counts?.[severity] > 0).map((severity) =>
+      html`<${StatusBadge} state=${severity} label="${counts[severity]} ${severity}" />`)}</span>`;
+  return html`
+    <${Card} title="Open alerts" aside=${aside}>
+      <${Loaded} poll=${poll} lines=${4}>
+        ${({ items }) => (items.length === 0
+          ? html`<p class="calm"><${StatusBadge} state="resolved" label="Nothing is wrong" /></p>`
+          : html`
+            <${AlertList} alerts=${worstFirst(items).slice(0, 6)} />
+            ${items.length > 6 && html`<p class="more"><a href=${href("/alerts")}>All open alerts</a></p>`}`)}
+      </${Loaded}>
+    </${Card}>`;
+}
+
+const WORST_FIRST = ["unhealthy", "degraded", "unknown", "healthy"];
+const worst = (services) => [...services].sort((a, b) => WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state));
+
+/** Checked services, and the queues of Dogwatch itself. */
+function State({ queues }) {
+  const poll = usePoll("/performance/services/health", { every: 15_000 });
+  return html`
+    <${Card} title="Services" aside=${html`<a href=${href("/services")}>All services</a>`}>
+      <${Loaded} poll=${poll} lines=${3}>
+        ${({ items }) => html`
+          <ul class="lines">
+            ${worst(items).slice(0, 5).map((service) => html`
+              <li key=${service.service}>
+                <${StatusBadge} state=${service.state} />
+                <span class="lines-main">${service.service}${service.error && service.state !== "healthy" && html` <span class="note">${service.error}</span>`}</span>
+                <span class="note nowrap">${ms(service.response_time_ms)}</span>
+              </li>`)}
+          </ul>`}
+      </${Loaded}>
+      ${queues && html`<h3 class="sub-head">Queues</h3><ul class="lines">${queues.map((queue) => html`<${Queue} queue=${queue} />`)}</ul>`}
+    </${Card}>`;
+}
+
+function Queue({ queue }) {
+  const state = queue.paused ? "paused" : queue.dead > 0 ? "dead" : "running";
+  const parts = ["ready", "running", "scheduled", "retrying"].filter((name) => queue[name] > 0).map((name) => `${count(queue[name])} ${name}`);
+  const label = state === "dead" ? `${count(queue.dead)} dead` : state === "paused" ? "Paused" : "Working";
+  return html`
+    <li>
+      <${StatusBadge} state=${state} label=${label} />
+      <a class="lines-main" href=${href("/jobs", { queue: queue.name, state: state === "dead" ? "dead" : null })}>${queue.name}</a>
+      <span class="note nowrap">${parts.join(", ") || "nothing waits"}${queue.oldest_ready_ms > 5_000 ? `, oldest for ${ms(queue.oldest_ready_ms)}` : ""}</span>
+    </li>`;
+}
+
+/** How many endpoints the short list has. */
+const SHORT = 8;
+
+function Endpoints() {
+  const [by, setBy] = useParam("by", "busiest");
+  const poll = usePoll(askedMetrics("endpoints", { limit: 100 }), { every: Math.max(pace(), 15_000) });
+  const tab = (name, label) => html`<button type="button" aria-pressed=${by === name} onClick=${() => setBy(name)}>${label}</button>`;
+  const order = by === "slowest" ? (row) => row.p95_ms : by === "failing" ? (row) => row.error_rate : (row) => row.count;
+  const aside = html`<div class="tabs" role="group" aria-label="Endpoints by">${tab("busiest", "Busiest")}${tab("slowest", "Slowest")}${tab("failing", "Failing")}</div>`;
+  return html`
+    <${Card} title="Endpoints" aside=${aside} flush>
+      <${Loaded} poll=${poll} lines=${6}>
+        ${({ items }) => {
+          const rows = [...items].sort((a, b) => order(b) - order(a)).slice(0, SHORT);
+          if (rows.length === 0) return html`<p class="more faint">No requests in the ${rangeWords()}. <a href=${hrefHere({ hours: 24, since: null, until: null })}>Look at the last 24 hours</a></p>`;
+          const shown = [columns.endpoint, columns.count, columns.errors, columns.p50, columns.p95, columns.p99, columns.change]
+            .map((column) => ({ ...column, value: column.cell ? undefined : column.value }));
+          return html`
+            <${Table} caption="Endpoints, ${by} first" columns=${shown} rows=${rows} rowKey=${endpointKey} />
+            <p class="more"><a href=${href("/endpoints")}>All endpoints</a></p>`;
+        }}
+      </${Loaded}>
+    </${Card}>`;
+}
