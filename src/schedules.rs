@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use dogwatch_queue::scheduler::{FileError, Schedule, Schedules, upcoming};
+use dogwatch_queue::scheduler::{FileError, LastTick, Schedule, Schedules, upcoming};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -29,6 +29,8 @@ pub struct ScheduleInfo {
     pub next: Vec<DateTime<Utc>>,
     /// When its job succeeded last, whoever enqueued it; absent: nobody remembers, or was asked.
     pub last_success_at: Option<DateTime<Utc>>,
+    /// What became of its last time; absent: it had none yet, or nobody was asked.
+    pub last_run: Option<LastTick>,
 }
 
 /// Reads the file.
@@ -51,6 +53,7 @@ impl ScheduleInfo {
             enabled: schedule.enabled,
             next: next(schedule, count, now),
             last_success_at: None,
+            last_run: None,
         }
     }
 }

@@ -32,10 +32,12 @@ pub(super) fn writing() -> OpenApiRouter<ApiState> {
 async fn list(State(state): State<ApiState>) -> Result<Json<Page<ScheduleInfo>>, Problem> {
     let schedules = file(&state).await?;
     let successes: BTreeMap<_, _> = state.inspector.last_successes().await?;
+    let mut ticks = state.inspector.last_ticks().await?;
     let now = state.clock.now();
     let info = |schedule| {
         let info = ScheduleInfo::of(schedule, NEXT, now);
-        ScheduleInfo { last_success_at: successes.get(&info.job).copied(), ..info }
+        let (last_success_at, last_run) = (successes.get(&info.job).copied(), ticks.remove(&info.name));
+        ScheduleInfo { last_success_at, last_run, ..info }
     };
     Ok(Json(Page { items: schedules.all().map(info).collect(), next_cursor: None }))
 }

@@ -18,7 +18,7 @@
 --   holders:L    ZSET  jobs that have a place under limit L        waiting:L  LIST of those that wait for one
 --   rate:L       LIST  times of the last permits of L, in ms
 --   claim:W      STRING  the last claim of worker W: its nonce and ids
---   stats:M      HASH  what ended in minute M
+--   stats:M      HASH  what ended in minute M       totals  HASH  the same, ever
 --   revoked:ID   STRING  a job that was revoked before it was here
 -- A job is in exactly one of active, prioritized, scheduled, leases, parked, done, dead. Time is always Redis's own.
 

@@ -94,7 +94,10 @@ if some_dead then
   forget(old)
 end
 local stats = Q .. ':stats:' .. int(math.floor(now / 60000))
-for field, n in pairs(counts) do call('HINCRBY', stats, field, int(n)) end
+for field, n in pairs(counts) do
+  call('HINCRBY', stats, field, int(n))
+  call('HINCRBY', Q .. ':totals', field, int(n))
+end
 call('EXPIRE', stats, 90000)
 for job in pairs(succeeded) do call('HSET', Q .. ':last_success', job, now_text) end
 return answers

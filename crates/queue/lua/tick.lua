@@ -12,6 +12,8 @@ local epoch, slots = tonumber(ARGV[1]), Q .. ':slots'
 if epoch < tonumber(call('HGET', slots, ':epoch') or '0') then return { 'deposed' } end
 call('HSET', slots, ':epoch', ARGV[1])
 local batch = {}
+-- Of ticks that were due: how many, how late together, how many were passed over.
+local enqueued, late_ms, skipped = 0, 0, 0
 
 local function tick(name, slot, definition, mode, overlap, id, payload, delay, at, options)
   local slot_field, definition_field, job_field = name .. ':slot', name .. ':definition', name .. ':job'
@@ -25,9 +27,15 @@ local function tick(name, slot, definition, mode, overlap, id, payload, delay, a
   if mode == 'start' or mode == 'restart' then return { 'started', slot, definition } end
 
   if overlap == 'skip' and last_job and call('HEXISTS', DATA, last_job) == 1 then
-    if not has_ended((parse(call('HGET', RUN, last_job)))) then return { 'overlapping', slot, definition } end
+    if not has_ended((parse(call('HGET', RUN, last_job)))) then
+      -- For people who ask why nothing ran.
+      call('HSET', slots, name .. ':skipped', slot)
+      skipped = skipped + 1
+      return { 'overlapping', slot, definition }
+    end
   end
-  call('HSET', slots, job_field, id)
+  call('HSET', slots, job_field, id, name .. ':enqueued', slot)
+  if mode == 'next' then enqueued, late_ms = enqueued + 1, late_ms + now - tonumber(slot) end
   enqueue(id, payload, tonumber(delay), tonumber(at), options, batch)
   return { 'enqueued', slot, definition }
 end
@@ -38,4 +46,7 @@ for i = 2, #ARGV, 10 do
     ARGV[i + 7], ARGV[i + 8], ARGV[i + 9])
 end
 push(batch)
+for field, n in pairs({ enqueued = enqueued, late_ms = late_ms, skipped = skipped }) do
+  if n ~= 0 then call('HINCRBY', slots, ':' .. field, int(n)) end
+end
 return answers

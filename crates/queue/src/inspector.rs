@@ -12,6 +12,8 @@ use crate::error::QueueError;
 use crate::history::{self, HISTORY, JobHistory};
 use crate::presence::{self, WorkerInfo};
 use crate::record::{JobRecord, JobState, Payload, Raw};
+use crate::scheduler::{self, LastTick};
+use crate::totals::{self, JobTotals, TickTotals};
 
 /// What one round trip tells of a queue.
 type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
@@ -220,6 +222,45 @@ impl Inspector {
             }
         }
         Ok(last)
+    }
+
+    /// What became of the last tick of each schedule that has had one.
+    pub async fn last_ticks(&self) -> Result<BTreeMap<String, LastTick>, QueueError> {
+        let mut last = BTreeMap::new();
+        for queue in self.queues().await? {
+            last.extend(scheduler::last_ticks(&self.client, &queue).await?);
+        }
+        Ok(last)
+    }
+
+    /// What became of all jobs that ever ran, by queue and job.
+    pub async fn job_totals(&self) -> Result<Vec<JobTotals>, QueueError> {
+        let mut all = Vec::new();
+        for queue in self.queues().await? {
+            all.extend(totals::of_jobs(&self.client, &queue).await?);
+        }
+        Ok(all)
+    }
+
+    /// What the schedulers have done, by queue.
+    pub async fn tick_totals(&self) -> Result<Vec<TickTotals>, QueueError> {
+        let mut all = Vec::new();
+        for queue in self.queues().await? {
+            all.push(totals::of_ticks(&self.client, &queue).await?);
+        }
+        Ok(all)
+    }
+
+    /// How often the lead of the schedulers has changed, and whether one leads now.
+    pub async fn leadership(&self) -> Result<(u64, bool), QueueError> {
+        let keys = self.client.global();
+        let (epoch, leads): (Option<u64>, bool) = redis::pipe()
+            .get(keys.epoch)
+            .exists(keys.leader)
+            .query_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("ask who leads the schedulers"))?;
+        Ok((epoch.unwrap_or_default(), leads))
     }
 
     /// The workers that live.

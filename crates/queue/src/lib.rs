@@ -37,6 +37,7 @@ mod self_test;
 mod settings;
 mod settle;
 mod sweep;
+mod totals;
 mod wake;
 mod worker;
 
@@ -60,4 +61,5 @@ pub use self::scheduler::Scheduler;
 #[doc(hidden)]
 pub use self::script::Scripts;
 pub use self::settings::{Limit, Rate, Settings};
+pub use self::totals::{JobTotals, TickTotals};
 pub use self::worker::{Stop, Worker};

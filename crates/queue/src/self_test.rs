@@ -42,7 +42,12 @@ impl Client {
         step!(Purge -> i64, 10);
         step!(Sweep -> i64, 0, 0, 0, 0, 10);
         let minute = self.time_ms().await? / 60_000;
-        let left = [keys.family("rate:limit"), keys.family("claim:doctor"), keys.family("control")];
+        let left = [
+            keys.family("rate:limit"),
+            keys.family("claim:doctor"),
+            keys.family("control"),
+            keys.family("totals"),
+        ];
         let mut clean = redis::cmd("UNLINK");
         clean.arg(&left).arg(keys.stats(minute)).arg(keys.stats(minute - 1));
         clean.query_async::<()>(&mut connection).await.map_err(failed())?;

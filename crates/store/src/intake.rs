@@ -6,6 +6,7 @@
 //! pace, so that a rollup that takes long does not keep queries from their requests.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -72,11 +73,32 @@ struct Changed {
     minutes: Notify,
 }
 
+/// What has come in since this process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IntakeFigures {
+    /// Requests and calls that were stored.
+    pub stored: u64,
+    /// Batches that were refused, since too much waited.
+    pub refused_batches: u64,
+    /// Batches that Postgres did not store.
+    pub failed_batches: u64,
+    /// Bytes that wait, the group that is being written included.
+    pub waiting_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    stored: AtomicU64,
+    refused_batches: AtomicU64,
+    failed_batches: AtomicU64,
+}
+
 /// The handle on it. Cheap to clone. What was accepted is stored also when all handles are gone.
 #[derive(Clone, Debug)]
 pub struct Intake {
     waiting: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
+    counters: Arc<Counters>,
 }
 
 impl Intake {
@@ -91,7 +113,7 @@ impl Intake {
             linking.abort();
             rolling.abort();
         });
-        Self { waiting, room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)) }
+        Self { waiting, room: Arc::new(Semaphore::new(MAX_WAITING_BYTES)), counters: Arc::default() }
     }
 
     /// Stores a batch; says after the commit how many requests it had. Those that were there already are as they were.
@@ -99,6 +121,28 @@ impl Intake {
         if batch.is_empty() {
             return Ok(0);
         }
+        let stored = self.store_counted(batch).await;
+        let (counter, by) = match &stored {
+            Ok(rows) => (&self.counters.stored, *rows),
+            Err(IntakeError::Full) => (&self.counters.refused_batches, 1),
+            Err(IntakeError::Store(_) | IntakeError::Stopped) => (&self.counters.failed_batches, 1),
+        };
+        counter.fetch_add(by, Ordering::Relaxed);
+        stored
+    }
+
+    /// What has come in.
+    pub fn figures(&self) -> IntakeFigures {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        IntakeFigures {
+            stored: read(&self.counters.stored),
+            refused_batches: read(&self.counters.refused_batches),
+            failed_batches: read(&self.counters.failed_batches),
+            waiting_bytes: MAX_WAITING_BYTES - self.room.available_permits(),
+        }
+    }
+
+    async fn store_counted(&self, batch: Batch) -> Result<u64, IntakeError> {
         let bytes = u32::try_from(batch.size_bytes().min(MAX_WAITING_BYTES)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| IntakeError::Full)?;
         let (answer, stored) = oneshot::channel();

@@ -65,7 +65,7 @@ pub use self::groups::GroupCursor;
 pub use self::history::{History, HistoryPoint};
 pub use self::host_metrics::{DiskGrowth, DiskSample, DiskUsage, HostNow, HostSample, HostUsage};
 pub use self::idempotent_requests::{Begun, PastAnswer, RequestName};
-pub use self::intake::{Intake, IntakeError};
+pub use self::intake::{Intake, IntakeError, IntakeFigures};
 pub use self::job_outbox::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn};
 pub use self::notifications::{LastReminder, NewNotification, NotificationFilter, NotificationRecord};
 pub use self::open_traces::Linked;
@@ -96,7 +96,24 @@ pub struct Store {
     known_queries: Arc<KnownQueries>,
 }
 
+/// Connections of a process to Postgres.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// That are open.
+    pub open: u32,
+    /// Of them, that nobody uses.
+    pub idle: usize,
+    /// That may be open.
+    pub most: u32,
+}
+
 impl Store {
+    /// How many connections are open.
+    pub fn pool_figures(&self) -> PoolFigures {
+        let (open, idle) = (self.pool.size(), self.pool.num_idle());
+        PoolFigures { open, idle, most: self.pool.options().get_max_connections() }
+    }
+
     /// Opens the handle. Connects at the first query: Postgres may be away now.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ const WORKERS_SEEN: u64 = 12;
 /// Names of jobs that succeed here.
 const JOB_NAMES: u64 = 5;
 
+/// Outcomes, and buckets of run times from microseconds to years.
+const FIGURES_OF_A_JOB: u64 = 260;
+
 /// How many entries a family may have.
 fn most(family: &str, minutes: u64) -> u64 {
     let kept = u64::from(KEEP_LITTLE.count);
@@ -34,6 +37,7 @@ fn most(family: &str, minutes: u64) -> u64 {
         "slots" => World::slot_fields(),
         "last_success" => JOB_NAMES,
         "stats" => minutes + 2,
+        "totals" => JOB_NAMES * FIGURES_OF_A_JOB,
         // And the idle one.
         "queues" => QUEUES.len() as u64 + 1,
         // One database has an outbox.

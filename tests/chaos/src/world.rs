@@ -187,7 +187,7 @@ impl World {
 
     /// How many fields the schedules need in Redis: each its last slot, definition and job; and all the epoch.
     pub(crate) const fn slot_fields() -> u64 {
-        SCHEDULES.len() as u64 * 3 + 1
+        SCHEDULES.len() as u64 * 5 + 4
     }
 
     /// Whether the clock of the last worker can be stepped.

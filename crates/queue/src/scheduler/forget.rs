@@ -11,7 +11,7 @@ use crate::error::QueueError;
 /// A schedule that comes back sooner goes on after its last slot.
 const KEEP_MS: i64 = 32 * 24 * 60 * 60 * 1000;
 /// What a name has in the hash.
-const FIELDS: [&str; 3] = ["slot", "definition", "job"];
+const FIELDS: [&str; 5] = ["slot", "definition", "job", "enqueued", "skipped"];
 
 /// Called when a lead begins, which is seldom. Not one step with what it decides by: a schedule that comes back in this
 /// very moment begins to count anew.

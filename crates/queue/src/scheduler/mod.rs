@@ -11,6 +11,7 @@ mod agenda;
 mod cadence;
 mod file;
 mod forget;
+mod last_tick;
 mod leader;
 mod plan;
 
@@ -23,7 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::cadence::Cadence;
 pub use self::file::{FileError, Misfire, Overlap, Schedule, Schedules};
+pub use self::last_tick::{LastTick, TickOutcome};
 pub use self::plan::upcoming;
+
+pub(crate) use self::last_tick::last_ticks;
 
 use self::agenda::Agenda;
 use self::leader::{Lead, Leadership};

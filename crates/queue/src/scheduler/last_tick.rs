@@ -1,0 +1,63 @@
+//! What became of the last tick of each schedule, as `lua/tick.lua` has noted it: for people who ask why a job did not run.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::client::Client;
+use crate::error::QueueError;
+
+/// The last tick of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LastTick {
+    /// When it was due.
+    pub at: DateTime<Utc>,
+    /// What became of it.
+    pub outcome: TickOutcome,
+    /// The job of the last tick that was enqueued. It may be forgotten by now.
+    pub job_id: Option<String>,
+    /// Why nothing was enqueued; absent otherwise.
+    pub reason: Option<&'static str>,
+}
+
+/// What became of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TickOutcome {
+    /// Its job was enqueued.
+    Enqueued,
+    /// It was passed over.
+    Skipped,
+}
+
+const OVERLAPPING: &str = "its previous run had not ended";
+
+/// The last tick of each schedule of a queue that has had one.
+pub(crate) async fn last_ticks(
+    client: &Client,
+    queue: &str,
+) -> Result<BTreeMap<String, LastTick>, QueueError> {
+    let slots: BTreeMap<String, String> = redis::cmd("HGETALL")
+        .arg(client.queue(queue).family("slots"))
+        .query_async(&mut client.connection())
+        .await
+        .map_err(QueueError::redis("read what was scheduled last"))?;
+    let time = |name: &str, field: &str| {
+        let ms = slots.get(&format!("{name}:{field}"))?.parse().ok()?;
+        DateTime::from_timestamp_millis(ms)
+    };
+    let tick = |name: &str| {
+        let (enqueued, skipped) = (time(name, "enqueued"), time(name, "skipped"));
+        let is_skipped = skipped > enqueued;
+        Some(LastTick {
+            at: enqueued.max(skipped)?,
+            outcome: if is_skipped { TickOutcome::Skipped } else { TickOutcome::Enqueued },
+            job_id: slots.get(&format!("{name}:job")).cloned(),
+            reason: is_skipped.then_some(OVERLAPPING),
+        })
+    };
+    let names = slots.keys().filter_map(|field| field.strip_suffix(":slot"));
+    Ok(names.filter_map(|name| Some((name.to_owned(), tick(name)?))).collect())
+}
