@@ -1,4 +1,4 @@
-//! `GET /metrics`: what Dogwatch knows of itself, for Prometheus and all that read its formats; OpenMetrics for who asks for it
+//! `GET /metrics`: what Dogwatch knows of itself, for Prometheus and all that read its formats; `OpenMetrics` for who asks for it
 //! (<https://prometheus.io/docs/specs/om/open_metrics_spec/>). Figures of jobs and schedulers are of all processes together,
 //! as Redis has counted them; of what comes in, and of connections, each process tells its own. A source that does not answer is
 //! left out, and that is told as a figure too.
@@ -156,9 +156,8 @@ impl Page<'_> {
                 .map(|(state, count)| (vec![("queue", queue.name.as_str()), ("state", state)], count as f64))
         });
         self.gauge("dogwatch_queue_jobs", "Jobs in a queue, by state", jobs)?;
-        let oldest = queues
-            .iter()
-            .filter_map(|queue| Some((of_queue(&queue.name), queue.oldest_ready_ms? as f64 / 1e3)));
+        let oldest_ms = |queue: &QueueCounts| queue.oldest_ready_ms.unwrap_or_default() as f64;
+        let oldest = queues.iter().map(|queue| (of_queue(&queue.name), oldest_ms(queue) / 1e3));
         let name = "dogwatch_queue_oldest_ready_seconds";
         self.gauge(name, "How long the first that is ready waits", oldest)?;
         let paused = queues.iter().map(|queue| (of_queue(&queue.name), f64::from(u8::from(queue.paused))));

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use dogwatch_queue::{
-    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobState, NewJob, Pause, Unique,
-    UniqueUntil,
+    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobState, NewJob, Pause, TraceContext,
+    Unique, UniqueUntil,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -105,9 +105,14 @@ impl From<JobRequest> for NewJob {
 /// Enqueue one job, or many: either all of them or none
 #[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = OneOrManyOf<JobRequest>,
     responses((status = 202, body = OneOrManyOf<Enqueued>)))]
-async fn enqueue(State(state): State<ApiState>, body: OneOrMany<JobRequest>) -> Result<Response, Problem> {
+async fn enqueue(
+    State(state): State<ApiState>,
+    Extension(trace): Extension<TraceContext>,
+    body: OneOrMany<JobRequest>,
+) -> Result<Response, Problem> {
     let many = body.many;
-    let jobs = body.into_items().map(|(_, request)| request.into()).collect();
+    let job = |(_, request): (String, JobRequest)| NewJob { trace: Some(trace), ..request.into() };
+    let jobs = body.into_items().map(job).collect();
     let enqueued = state.producer.enqueue_all(jobs).await;
     let mut enqueued = enqueued.map_err(|(index, error)| Problem::of_queue(&pointer(many, index), &error))?;
     let response = match enqueued.pop() {

@@ -34,12 +34,12 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use dogwatch_jobs::Alerting;
-use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop};
+use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop, TraceContext};
 use dogwatch_store::{Intake, Scope, Store};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -216,9 +216,20 @@ fn outermost(router: Router) -> Router {
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
             let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+            let trace = request.extensions().get::<TraceContext>();
+            let trace_id = trace.map(TraceContext::trace_id);
+            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id, trace_id)
         }).on_request(()).on_response(()).on_failure(()))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(map_request(traced))
+}
+
+/// The trace of a request: that of the caller, or a new one.
+async fn traced(mut request: Request) -> Request {
+    let handed = request.headers().get("traceparent").and_then(|text| text.to_str().ok()?.parse().ok());
+    let trace: TraceContext = handed.unwrap_or_else(TraceContext::random);
+    request.extensions_mut().insert(trace);
+    request
 }
 
 /// What each answer carries.

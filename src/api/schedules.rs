@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dogwatch_queue::Enqueued;
+use axum::{Extension, Json};
 use dogwatch_queue::scheduler::Schedules;
+use dogwatch_queue::{Enqueued, NewJob, TraceContext};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -47,13 +47,15 @@ async fn list(State(state): State<ApiState>) -> Result<Json<Page<ScheduleInfo>>,
     responses((status = 202, body = Enqueued)))]
 async fn run(
     State(state): State<ApiState>,
+    Extension(trace): Extension<TraceContext>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Enqueued>), Problem> {
     let schedules = file(&state).await?;
     let schedule = schedules.all().find(|schedule| schedule.name == name);
     let schedule = schedule
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no schedule is named `{name}`")))?;
-    Ok((StatusCode::ACCEPTED, Json(state.producer.enqueue(schedule.job_now()).await?)))
+    let job = NewJob { trace: Some(trace), ..schedule.job_now() };
+    Ok((StatusCode::ACCEPTED, Json(state.producer.enqueue(job).await?)))
 }
 
 /// What stands here; nothing, where the scheduler runs on another machine and there is no file.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
-use dogwatch_queue::{Inspector, JobRecord, JobState, NewJob, Pause, QueueError, Unique, UniqueUntil};
+use dogwatch_queue::{
+    Inspector, JobRecord, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
+};
 use serde_json::Value;
 
 use super::{Global, jobs, output, usage};
@@ -63,6 +65,9 @@ pub(super) struct Enqueue {
     /// Until when the key is held: started, done, or a time such as 1h
     #[arg(long, value_name = "WHEN", requires = "unique_key", default_value = "done")]
     unique_until: UniqueUntil,
+    /// The trace that it continues, as W3C Trace Context writes it
+    #[arg(long, value_name = "TRACEPARENT", env = "TRACEPARENT")]
+    traceparent: Option<TraceContext>,
     /// Wait until it has ended; exit code 1 when it did not succeed
     #[arg(long)]
     wait: bool,
@@ -98,6 +103,7 @@ impl Enqueue {
             backoff: self.backoff,
             max_age: self.max_age,
             timeout: self.timeout,
+            trace: self.traceparent,
             ..new
         };
         let enqueued = wiring::producer(&client).enqueue(job).await.map_err(|error| match error {

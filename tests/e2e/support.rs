@@ -132,7 +132,8 @@ impl Process {
         self.says("the API listens on ").await;
         let log = self.log();
         let (_, rest) = log.split_once("the API listens on ").unwrap();
-        rest.split_whitespace().next().unwrap().to_owned()
+        // For machines, the line goes on behind a quotation mark.
+        rest.split(|c: char| c.is_whitespace() || c == '"').next().unwrap().to_owned()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -38,6 +38,7 @@ mod settings;
 mod settle;
 mod sweep;
 mod totals;
+mod trace;
 mod wake;
 mod worker;
 
@@ -62,4 +63,5 @@ pub use self::scheduler::Scheduler;
 pub use self::script::Scripts;
 pub use self::settings::{Limit, Rate, Settings};
 pub use self::totals::{JobTotals, TickTotals};
+pub use self::trace::TraceContext;
 pub use self::worker::{Stop, Worker};

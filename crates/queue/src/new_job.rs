@@ -13,6 +13,7 @@ use crate::job::Pause;
 use crate::keys::check_name;
 use crate::record::{Options, Payload};
 use crate::registry::Catalog;
+use crate::trace::TraceContext;
 
 /// Redis is no place for big things; put them elsewhere and enqueue where they are.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
@@ -53,6 +54,8 @@ pub struct NewJob {
     pub timeout: Option<Duration>,
     /// The schedule that enqueues it, for those who look at the job later.
     pub schedule: Option<String>,
+    /// The trace that it continues. Absent: it begins one.
+    pub trace: Option<TraceContext>,
 }
 
 /// What makes a job unique: a second one of the same key is not enqueued.
@@ -109,6 +112,7 @@ impl NewJob {
             max_age: None,
             timeout: None,
             schedule: None,
+            trace: None,
         }
     }
 
@@ -172,6 +176,7 @@ impl NewJob {
             unique_until: self.unique.as_ref().map(until),
             schedule: self.schedule.clone(),
             slot_ms: None,
+            traceparent: self.trace.map(|trace| trace.to_string()),
             celery: None,
         }
     }

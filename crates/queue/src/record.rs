@@ -6,6 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::job::Pause;
+use crate::trace::TraceContext;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -117,6 +118,9 @@ pub struct JobRecord {
     pub unique_key: Option<String>,
     /// The schedule that enqueued it.
     pub schedule: Option<String>,
+    /// The trace it belongs to, as it stands in the log.
+    #[serde(default)]
+    pub trace_id: String,
 }
 
 /// One failed attempt.
@@ -167,7 +171,17 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) slot_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) celery: Option<crate::celery::Origin>,
+}
+
+impl Options {
+    /// The trace of the job with this id.
+    pub(crate) fn trace(&self, id: &str) -> TraceContext {
+        let handed = self.traceparent.as_deref().and_then(|text| text.parse().ok());
+        handed.unwrap_or_else(|| TraceContext::of_job(id))
+    }
 }
 
 fn no_args() -> Value {
@@ -214,7 +228,9 @@ impl JobRecord {
         let errors: Vec<FailedAttempt> = errors.into_iter().filter_map(RawFailure::read).collect();
         let state = state.and_then(|word| word.parse().ok()).unwrap_or(JobState::Ready);
         let enqueued_at = options.enqueued_at.and_then(DateTime::from_timestamp_millis);
+        let trace = options.trace(id);
         Some(Self {
+            trace_id: trace.trace_id(),
             id: id.to_owned(),
             job,
             args,

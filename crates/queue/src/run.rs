@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::claim::Claimed;
 use crate::client::Client;
@@ -75,7 +76,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Outcome::Lost => Verdict::Refused,
             outcome => self.settle(&claimed, &name, &options, outcome, took).await,
         };
-        tell(&name, &claimed, &outcome, verdict, took);
+        tell(&name, &claimed, &options.trace(&claimed.id), &outcome, verdict, took);
     }
 
     /// Finds the job and attempts it. Returns its name as it is counted: `?` for one that does not exist.
@@ -168,12 +169,16 @@ impl<C: Send + Sync + 'static> Runner<C> {
             worker: self.worker.clone(),
             token: claimed.token.clone(),
             attempt: claimed.attempt,
+            trace: options.trace(&claimed.id),
             schedule: options.schedule.clone(),
             slot_ms: options.slot_ms,
             signals: claimed.lease.signals.clone(),
             drain: self.drain.clone(),
         };
-        AbortOnDropHandle::new(tokio::spawn(run(args, Run::new(self.context.clone(), Arc::new(about)))))
+        // What the job and its SQL log belongs to it.
+        let span = tracing::info_span!("job", job.id = &*claimed.id, trace_id = about.trace.trace_id());
+        let running = run(args, Run::new(self.context.clone(), Arc::new(about)));
+        AbortOnDropHandle::new(tokio::spawn(running.instrument(span)))
     }
 
     /// Asks for a place under the job's limit. `None`: it may run.

@@ -49,6 +49,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use log::LevelFilter;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
@@ -85,6 +86,9 @@ pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trends::Trend;
 pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
 pub use self::words::{AlertEvent, HealthState, Scope, TrendDirection, TrendMetric};
+
+/// A statement that takes longer is told with what it did.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The handle on Postgres. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -193,6 +197,7 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     }
     let options =
         PgConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
-    // Statements are ours and known; what is slow is told by whoever waits for it.
-    Ok(options.application_name("dogwatch").disable_statement_logging())
+    // For who follows a trace; what is slow is told by whoever waits for it.
+    let options = options.log_statements(LevelFilter::Debug).log_slow_statements(LevelFilter::Debug, SLOW);
+    Ok(options.application_name("dogwatch"))
 }

@@ -176,6 +176,7 @@ impl Intake {
             priority,
             expires: [expires, message.expires_in].into_iter().flatten().min(),
             timeout: message.hard_limit,
+            trace: message.traceparent.as_deref().and_then(|text| text.parse().ok()),
             ..NewJob::new(&task.job, args.unwrap_or_else(|_| json!(message.args)))
         };
         let now_ms = now.timestamp_millis();
