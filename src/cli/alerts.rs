@@ -123,6 +123,10 @@ fn condition(text: &str) -> Result<(String, String), String> {
 }
 
 impl Alerts {
+    pub(super) fn shows(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. } | Self::Silences { .. })
+    }
+
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let config = global.client_settings()?;
         let (store, now) = (wiring::store(&config)?, Clock::system().now());

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use dogwatch_queue::Clock;
 
-use super::{Global, output, usage};
+use super::{Global, output, unknown};
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -43,8 +43,7 @@ impl Channels {
             }
             Self::Test { name } => {
                 if !channels.contains_key(&name) {
-                    let known = channels.keys().cloned().collect::<Vec<_>>().join(", ");
-                    return Err(usage(format!("no channel is named `{name}`; there are: {known}")));
+                    return Err(unknown("channel", &name, channels.keys().map(String::as_str)));
                 }
                 let now = Clock::system().now();
                 let sent =

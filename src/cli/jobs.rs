@@ -93,6 +93,10 @@ pub(super) fn json_object(text: &str) -> Result<Value, String> {
 }
 
 impl Jobs {
+    pub(super) fn shows(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Show { .. })
+    }
+
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let client = wiring::queue(&global.client_settings()?)?;
         let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));

@@ -21,11 +21,14 @@ mod running;
 mod schedules;
 mod serve;
 mod services;
+mod shell;
 mod up;
+mod watch;
 mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand};
@@ -34,6 +37,11 @@ use toml::Value;
 
 use crate::config::{Config, Override};
 use crate::{telemetry, wiring};
+
+/// What is asked more often than that is a burden, and nobody reads it.
+const SHORTEST_WATCH: Duration = Duration::from_millis(200);
+/// A name is meant where so much of it is the same.
+const ALIKE: f64 = 0.75;
 
 /// A job-queue worker system whose jobs watch the performance of other services.
 #[derive(Debug, Parser)]
@@ -60,6 +68,10 @@ pub(crate) struct Global {
     /// Where `up` keeps its data, and where the other commands find a running `up`
     #[arg(long, global = true, value_name = "DIR", default_value = ".dogwatch", env = "DOGWATCH_DATA_DIR")]
     data_dir: PathBuf,
+    /// Show it again and again, every so long; for commands that show something
+    #[arg(long, global = true, value_name = "EVERY", num_args = 0..=1, require_equals = true,
+          default_missing_value = "2s", value_parser = enqueue::duration)]
+    watch: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -126,10 +138,54 @@ enum Command {
     SendAlerts(enqueue::RunNow),
     /// Say what is wrong, and how to mend it
     Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete commands and flags
+    Completions(shell::Completions),
+    /// Write the manual pages, one for each command
+    Man(shell::Man),
 }
 
-/// Runs a command.
+impl Command {
+    /// It shows something, and changes nothing: it can be repeated.
+    fn shows(&self) -> bool {
+        match self {
+            Self::Workers(_)
+            | Self::Summary(_)
+            | Self::Endpoints(_)
+            | Self::SlowRequests(_)
+            | Self::SlowQueries(_)
+            | Self::Services(_)
+            | Self::Report(_)
+            | Self::Notifications(_)
+            | Self::Doctor(_) => true,
+            Self::Jobs(jobs) => jobs.shows(),
+            Self::Queues(queues) => matches!(queues, queues::Queues::List { .. }),
+            Self::Schedules(schedules) => schedules.shows(),
+            Self::Alerts(alerts) => alerts.shows(),
+            Self::Rules(rules) => matches!(rules, rules::Rules::List { .. }),
+            Self::Keys(keys) => matches!(keys, keys::Keys::List { .. }),
+            _ => false,
+        }
+    }
+}
+
+/// Runs a command, once or again and again.
 pub async fn run(cli: Cli) -> ExitCode {
+    match cli.global.watch {
+        None => execute(cli).await,
+        Some(every) if cli.command.shows() && every >= SHORTEST_WATCH => watch::repeat(every).await,
+        Some(every) => {
+            let reason = if every < SHORTEST_WATCH {
+                format!("--watch={every:?}: write at least {SHORTEST_WATCH:?}")
+            } else {
+                "--watch: this command does more than to show something".to_owned()
+            };
+            output::error(&reason);
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
     let ended = match command {
         Command::Up(up) => up.run(&global).await,
@@ -158,6 +214,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::CheckThresholds(run) => run.run(&global, "check_performance_thresholds").await,
         Command::SendAlerts(run) => run.run(&global, "send_performance_alerts").await,
         Command::Doctor(doctor) => doctor.run(&global).await,
+        Command::Completions(completions) => Ok(completions.run()),
+        Command::Man(man) => man.run(),
     };
     ended.unwrap_or_else(|error| {
         output::error(&format!("{error:#}"));
@@ -219,6 +277,18 @@ impl Global {
 fn flag(label: &str, key: &str, value: Option<impl Into<Value>>) -> Option<Override> {
     let value = value?.into();
     Some(Override { label: label.to_owned(), key: key.to_owned(), value })
+}
+
+/// Nothing has this name: says which was meant, or which there are.
+pub(crate) fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.into_iter().collect();
+    let alike = |other: &&str| strsim::jaro_winkler(name, other);
+    let nearest = known.iter().copied().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    usage(match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
+        Some(nearest) => format!("no {kind} is named `{name}`; did you mean `{nearest}`?"),
+        None if known.is_empty() => format!("no {kind} is named `{name}`; there is none"),
+        None => format!("no {kind} is named `{name}`; there are: {}", known.join(", ")),
+    })
 }
 
 /// A date is its midnight in UTC.

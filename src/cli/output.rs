@@ -78,7 +78,9 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
 
 /// Columns of the terminal, where it is one that says so.
 fn width() -> Option<u16> {
-    std::env::var("COLUMNS").ok()?.parse().ok().filter(|width| *width >= 40)
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured = || terminal_size::terminal_size().map(|(terminal_size::Width(width), _)| width);
+    told.or_else(measured).filter(|width| *width >= 40)
 }
 
 /// A time, to the second, in UTC.

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
-use anyhow::bail;
 use clap::Subcommand;
 use dogwatch_queue::QueueCounts;
 
-use super::{Global, output, usage};
+use super::{Global, output, unknown, usage};
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -48,8 +47,7 @@ impl Queues {
         let known = async |name: &str| {
             let queues = inspector.queues().await?;
             if !queues.contains(name) {
-                let names: Vec<String> = queues.into_iter().collect();
-                bail!("no queue is named `{name}`; there are: {}", names.join(", "));
+                return Err(unknown("queue", name, queues.iter().map(String::as_str)));
             }
             Ok(())
         };

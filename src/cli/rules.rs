@@ -13,7 +13,7 @@ use dogwatch_queue::Clock;
 use dogwatch_store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Global, output, usage};
+use super::{Global, output, unknown, usage};
 use crate::config::Config;
 use crate::wiring;
 
@@ -108,8 +108,7 @@ impl Test {
         let alerting = wiring::alerting(config)?;
         let rules = current_rules(config, &wiring::store(config)?).await?;
         let Some(rule) = rules.iter().find(|rule| rule.name == self.name) else {
-            let known = rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(usage(format!("no rule is named `{}`; there are: {known}", self.name)));
+            return Err(unknown("rule", &self.name, rules.iter().map(|rule| rule.name.as_str())));
         };
         if !dogwatch_jobs::has_history(rule) {
             bail!("`{}` is about {}, of which only the present is kept", rule.name, rule.metric().as_str());

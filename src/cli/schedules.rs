@@ -7,7 +7,7 @@ use clap::Subcommand;
 use dogwatch_queue::Clock;
 use dogwatch_queue::scheduler::{Schedule, Schedules as File};
 
-use super::{Global, output, usage};
+use super::{Global, output, unknown, usage};
 use crate::schedules::{self, ScheduleInfo, next};
 use crate::wiring;
 
@@ -40,16 +40,20 @@ pub(super) enum Schedules {
 }
 
 impl Schedules {
+    pub(super) fn shows(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Next { .. })
+    }
+
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let file = read(global)?;
         match self {
             Self::Run { name } => {
                 let Some(schedule) = file.all().find(|schedule| schedule.name == name) else {
-                    let names: Vec<&str> = file.all().map(|schedule| schedule.name.as_str()).collect();
-                    return Err(usage(format!(
-                        "no schedule is named `{name}`; there are: {}",
-                        names.join(", ")
-                    )));
+                    return Err(unknown(
+                        "schedule",
+                        &name,
+                        file.all().map(|schedule| schedule.name.as_str()),
+                    ));
                 };
                 let client = wiring::queue(&global.client_settings()?)?;
                 let enqueued = wiring::producer(&client).enqueue(schedule.job_now()).await?;

@@ -1,8 +1,9 @@
 //! What a person types, and what they are told when it is wrong.
 
+use dogwatch_testing::eventually;
 use serde_json::json;
 
-use crate::support::Place;
+use crate::support::{LONG, Place};
 
 #[tokio::test]
 async fn wrong_usage_names_the_place_and_what_would_be_right_and_exits_with_2() {
@@ -102,4 +103,50 @@ async fn schedules_are_listed_with_their_next_times() {
     assert_eq!(items.len(), shipped.matches("\n[schedules.").count(), "{list}");
     assert!(items.iter().all(|item| item["next"].as_array().unwrap().len() == 2), "{list}");
     assert!(place.run(&["schedules", "validate"]).status.success());
+}
+
+#[tokio::test]
+async fn shells_and_manuals_know_every_command() {
+    let place = Place::bare();
+    for (shell, sign) in
+        [("bash", "complete -F"), ("zsh", "#compdef dogwatch"), ("fish", "complete -c dogwatch")]
+    {
+        let script = String::from_utf8(place.run(&["completions", shell]).stdout).unwrap();
+        assert!(script.contains(sign) && script.contains("slow-queries"), "{shell}: {script}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert!(place.run(&["man", pages.to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(pages.join("dogwatch-jobs-list.1")).unwrap();
+    assert!(page.starts_with(".ie") && page.contains("\\-\\-state"), "{page}");
+}
+
+#[tokio::test]
+async fn what_was_meant_is_told_and_only_what_shows_something_is_repeated() {
+    let place = Place::new().await;
+    let said = |arguments: &[&str]| {
+        let output = place.run(arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    place.write(
+        "schedules.toml",
+        "[schedules.nightly_cleanup]\njob = \"cleanup_old_performance_data\"\nevery = \"24h\"\n",
+    );
+    let (code, told) = said(&["schedules", "run", "nightly_clenup"]);
+    assert_eq!(
+        (code, told.trim()),
+        (Some(2), "error: no schedule is named `nightly_clenup`; did you mean `nightly_cleanup`?")
+    );
+    let (code, told) = said(&["job", "list"]);
+    assert!(code == Some(2) && told.contains("'jobs'"), "{told}");
+    let (code, told) = said(&["enqueue", "check_service_health", "--watch"]);
+    assert!(code == Some(2) && told.contains("does more than to show something"), "{told}");
+    let (code, told) = said(&["queues", "list", "--watch=1ms"]);
+    assert!(code == Some(2) && told.contains("write at least 200ms"), "{told}");
+
+    // Again and again, until it is stopped; a pipe gets no codes for a screen.
+    let watching = place.start(&["queues", "list", "--watch=200ms"]);
+    eventually(LONG, "it shows it a second time", async || watching.log().matches("no queues").count() >= 2)
+        .await;
+    assert!(!watching.log().contains('\u{1b}'), "{}", watching.log());
 }
