@@ -8,25 +8,36 @@ import { Empty, ErrorNote, Skeleton } from "./lib/ui.js";
 import { followLinks, href, navigate, useLocation } from "./lib/url.js";
 import { routeOf } from "./routes.js";
 import { Shell } from "./shell.js";
-import { SignIn } from "./sign-in.js";
 
 const pages = new Map();
 
+const SIGN_IN = { file: "sign-in" };
+
+/** Styles that not every page needs. */
+function loadStyles(name) {
+  const address = `/assets/styles/${name}.css`;
+  if (!name || document.querySelector(`link[href="${address}"]`)) return null;
+  return new Promise((resolve) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address, onload: resolve, onerror: resolve });
+    document.head.append(link);
+  });
+}
+
 /** The component of a page, whose file is loaded when it is first asked for. */
-function usePage(file) {
+function usePage({ file, styles }) {
   const [, render] = useState(0);
   useEffect(() => {
     if (!file || pages.has(file)) return;
-    import(`./pages/${file}.js`)
-      .then((module) => pages.set(file, { view: module.default }))
+    Promise.all([import(`./pages/${file}.js`), loadStyles(styles)])
+      .then(([module]) => pages.set(file, { view: module.default }))
       .catch((error) => pages.set(file, { error: { title: "This page could not be loaded", detail: error.message } }))
       .finally(() => render((n) => n + 1));
   }, [file]);
   return pages.get(file) ?? null;
 }
 
-function Page({ route }) {
-  const page = usePage(route?.file);
+function Page({ route, ...rest }) {
+  const page = usePage(route ?? {});
   const [broken, recover] = useErrorBoundary((error) => console.error(error));
   useEffect(recover, [route]);
   if (!route) {
@@ -35,7 +46,7 @@ function Page({ route }) {
   if (broken) return html`<${ErrorNote} error=${{ title: "This page broke", detail: `${broken.message}. Load it again; if it stays so, tell us.` }} />`;
   if (!page) return html`<${Skeleton} lines=${8} />`;
   if (page.error) return html`<${ErrorNote} error=${page.error} />`;
-  return html`<${page.view} />`;
+  return html`<${page.view} ...${rest} />`;
 }
 
 /** After a link was followed: to the top, and the focus to the heading, so that a reader that speaks says where one is. */
@@ -79,7 +90,7 @@ function App() {
     return () => clearInterval(timer);
   }, [isHere, error]);
 
-  if (path === "/sign-in") return html`<${SignIn} onSignedIn=${(answer) => setWho(session(answer))} />`;
+  if (path === "/sign-in") return html`<${Page} key=${path} route=${SIGN_IN} onSignedIn=${(answer) => setWho(session(answer))} />`;
   if (!who) return html`<div class="alone">${error ? html`<${ErrorNote} error=${error} onRetry=${ask} />` : html`<${Skeleton} />`}</div>`;
   const route = routeOf(path);
   return html`

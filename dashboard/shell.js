@@ -61,7 +61,7 @@ function MenuFoot({ session, onHelp, onSignedOut }) {
       <${Live} />
       <ul>
         <li><a href="/docs"><${Icon} name="book" />API</a></li>
-        <li><button type="button" onClick=${onHelp}><${Icon} name="keyboard" />Keys</button></li>
+        <li><button type="button" onClick=${onHelp}><${Icon} name="keyboard" />Shortcuts</button></li>
         <li><button type="button" onClick=${toggleTheme}><${Icon} name="theme" />${theme === "dark" ? "Light theme" : "Dark theme"}</button></li>
         ${session.has_key && html`<li><button type="button" onClick=${signOut}><${Icon} name="out" />Sign out</button></li>`}
       </ul>

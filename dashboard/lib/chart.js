@@ -61,10 +61,10 @@ export function Chart({ label, at, series, format, markers = [], height = 180, l
 
   if (failure) return html`<p class="note">${failure.message}</p>`;
   return html`
-    <div class="chart" style=${{ height: `${height}px` }} role="img" tabindex="0" aria-label="${label}. ${summary(series, format)}" ref=${box} onKeyDown=${(event) => step(event, chart.current, shown)}>
+    <div class="chart-box"><div class="chart" style=${{ height: `${height}px` }} role="img" tabindex="0" aria-label="${label}. ${summary(series, format)}" ref=${box} onKeyDown=${(event) => step(event, chart.current, shown)}>
       ${!isReady && html`<${Skeleton} lines=${5} />`}
     </div>
-    <p class="visually-hidden" role="status">${spoken}</p>`;
+    <p class="visually-hidden" role="status">${spoken}</p></div>`;
 }
 
 /** The names of the series, beside the title of a chart. */
@@ -103,11 +103,11 @@ function make(uPlot, box, shown, height, values) {
     height,
     padding: [8, 20, shown.current.hasTimes ? 0 : 6, 0],
     legend: { show: false },
-    cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "page" }, points: { size: 7 }, y: false },
-    scales: { y: { range: (_, __, top) => [0, Math.max((top ?? 0) * 1.08, shown.current.least)] } },
+    cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "page", filters: { pub: isMove } }, points: { size: 7 }, y: false },
+    scales: { x: { range: withHalfSteps }, y: { range: (_, __, top) => [0, Math.max((top ?? 0) * 1.08, shown.current.least)] } },
     axes: [
-      { ...axis, grid: { show: false }, values: (self, times) => timeLabels(self, times), space: 70, size: 28, show: shown.current.hasTimes },
-      { ...axis, values: (_, ticks) => ticks.map((tick) => shown.current.format(tick)), size: fit, space: 36, gap: 6 },
+      { ...axis, grid: { show: false }, values: (self, times) => timeLabels(self, times), space: 70, size: 24, show: shown.current.hasTimes },
+      { ...axis, values: (_, ticks) => ticks.map((tick) => withoutZeros(shown.current.format(tick))), size: fit, space: 36, gap: 6 },
     ],
     series: [{}, ...shown.current.series.map((one) => style(uPlot, one))],
     hooks: {
@@ -118,6 +118,15 @@ function make(uPlot, box, shown, height, values) {
   }, values, box);
   return plot;
 }
+
+/** The first and the last bar stand in the chart with their whole width. */
+function withHalfSteps(self, first, last) {
+  const half = self.data[0].length > 1 ? (self.data[0][1] - self.data[0][0]) / 2 : 30;
+  return [first - half, last + half];
+}
+
+/** Charts of a page share the cursor, and not what is dragged across. */
+const isMove = (type) => type === "mousemove" || type === "mouseleave";
 
 function style(uPlot, { color: token, kind = "line", width = 1.5, dash }) {
   if (kind === "bars") {
@@ -134,6 +143,9 @@ function lonely(self, index) {
   values.forEach((value, at) => { if (!isGap(at) && isGap(at - 1) && isGap(at + 1)) found.push(at); });
   return found.length > 0 ? found : null;
 }
+
+/** `4.00 s` → `4 s`: along an axis that is enough. */
+const withoutZeros = (text) => text.replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
 
 /** As wide as the longest label of the y axis. */
 function fit(self, labels) {

@@ -16,7 +16,7 @@ export function EndpointLink({ of, noService = false }) {
 }
 
 /** More than this part of failed requests stands out. */
-const MANY_ERRORS = 0.05;
+export const MANY_ERRORS = 0.05;
 export const ErrorRate = ({ part }) => html`<span class=${part >= MANY_ERRORS ? "tone-bad strong" : part > 0 ? "" : "faint"}>${percent(part)}</span>`;
 
 const rise = (row) => (row.before && row.before.p95_ms > 0 ? row.p95_ms / row.before.p95_ms - 1 : null);

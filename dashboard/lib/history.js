@@ -13,7 +13,7 @@ export function useColumns(history) {
     const column = (name) => points.map((point) => point[name]);
     return {
       at: column("at"),
-      count: whole(points, history?.step_ms ?? 60_000, history?.until),
+      count: whole(points, history?.step_ms ?? 60_000),
       errors: column("errors"),
       // Of no requests no part failed.
       errorRate: points.map((point) => (point.count > 0 ? point.errors / point.count : null)),
@@ -26,10 +26,10 @@ export function useColumns(history) {
 }
 
 /** The counts, without that of a step that is not over: it would look like a fall. */
-function whole(points, stepMs, until) {
-  const end = Date.parse(until);
+function whole(points, stepMs) {
+  const now = Date.now();
   return points.map(({ at, count: number }, index) =>
-    (index > 0 && index === points.length - 1 && Date.parse(at) + stepMs > end ? null : number));
+    (index > 0 && index === points.length - 1 && Date.parse(at) + stepMs > now ? null : number));
 }
 
 function stepWords(stepMs) {
@@ -52,7 +52,7 @@ export function LatencyCard({ history, title = "Response time", markers = [], he
   ], [columns]);
   return html`
     <${Card} title=${title} aside=${html`<${Legend} series=${series} markers=${markers} />`}>
-      <${Chart} label="${title}, ${rangeWords()}" at=${columns.at} series=${series} format=${ms} markers=${markers} height=${height} />
+      <${Chart} label="${title} ${rangeWords()}" at=${columns.at} series=${series} format=${ms} markers=${markers} height=${height} />
     </${Card}>`;
 }
 
@@ -65,7 +65,7 @@ export function TrafficCard({ history, title = "Requests and errors", unit = "re
   const total = columns.count.reduce((sum, value) => sum + value, 0);
   return html`
     <${Card} title=${title} aside=${html`<${Legend} series=${[...counts, ...rates].map((one) => ({ ...one, label: one.label === "Errors" ? "Errors, % of them" : `${name} each ${columns.step}` }))} />`}>
-      <${Chart} label="${name} each ${columns.step}, ${rangeWords()}, ${plural(total, unit)} in all" at=${columns.at} series=${counts} format=${countTick} height=${124} hasTimes=${false} />
-      <${Chart} label="Errors, part of ${name.toLowerCase()}, ${rangeWords()}" at=${columns.at} series=${rates} format=${percent} least=${0.01} markers=${markers} height=${104} />
+      <${Chart} label="${name} each ${columns.step} ${rangeWords()}, ${plural(total, unit)} in all" at=${columns.at} series=${counts} format=${countTick} height=${124} hasTimes=${false} />
+      <${Chart} label="Errors, part of ${name.toLowerCase()} ${rangeWords()}" at=${columns.at} series=${rates} format=${percent} least=${0.01} markers=${markers} height=${104} />
     </${Card}>`;
 }

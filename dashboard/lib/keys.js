@@ -39,7 +39,7 @@ export function useKeys(menu, showHelp) {
 
 export function KeysHelp({ menu, onClose }) {
   return html`
-    <${Dialog} title="Keys" onClose=${onClose}>
+    <${Dialog} title="Keyboard shortcuts" onClose=${onClose}>
       <dl class="keys">
         <dt><kbd>/</kbd></dt><dd>To the filter</dd>
         <dt><kbd>t</kbd></dt><dd>Dark or light</dd>

@@ -25,11 +25,13 @@ export function Page({ title, trail, filters = [], actions, children }) {
     <div class="page">${children}</div>`;
 }
 
-/** The window in words: `last hour`, or from when to when. */
+/** The window in words, to stand in a sentence: `in the last hour`, or from when to when. */
 export function rangeWords(range = timeRange()) {
-  if (range.hours) return SPOKEN[range.hours] ?? `last ${range.hours} hours`;
-  return `${shortTime(range.since)} to ${range.until ? shortTime(range.until) : "now"}`;
+  if (range.hours) return `in the ${SPOKEN[range.hours] ?? `last ${range.hours} hours`}`;
+  return `from ${fromTo(range)}`;
 }
+
+const fromTo = ({ since, until }) => `${shortTime(since)} to ${until ? shortTime(until) : "now"}`;
 
 function Filters({ names }) {
   const session = useSession();
@@ -70,7 +72,7 @@ function TimeFilter() {
       ${RANGES.map(([hours, label]) => html`
         <a href=${hrefHere({ hours: hours === 1 ? null : hours, since: null, until: null })} title=${SPOKEN[hours]}
           aria-current=${range.hours === hours ? "true" : undefined}>${label}</a>`)}
-      <button type="button" aria-haspopup="dialog" aria-pressed=${Boolean(range.since)} onClick=${() => setOpen(true)}>${range.since ? rangeWords(range) : "Custom"}</button>
+      <button type="button" aria-haspopup="dialog" aria-pressed=${Boolean(range.since)} onClick=${() => setOpen(true)}>${range.since ? fromTo(range) : "Custom"}</button>
     </div>
     ${isOpen && html`<${RangeDialog} range=${range} onClose=${() => setOpen(false)} />`}`;
 }

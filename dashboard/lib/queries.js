@@ -1,7 +1,7 @@
 // Queries in tables, and their text as people write it.
 
 import { html } from "../vendor/htm-preact.js";
-import { EndpointLink } from "./endpoints.js";
+import { EndpointLink, MANY_ERRORS } from "./endpoints.js";
 import { count, ms, percent, plural, NONE } from "./format.js";
 import { Bar } from "./ui.js";
 import { href } from "./url.js";
@@ -50,8 +50,8 @@ export const columns = {
   mean: { name: "mean_ms", label: "Mean", numeric: true, value: (row) => row.mean_ms, cell: (row) => ms(row.mean_ms) },
   p95: { name: "p95_ms", label: "p95", numeric: true, value: (row) => row.p95_ms, cell: (row) => ms(row.p95_ms) },
   max: { name: "max_ms", label: "Max", numeric: true, value: (row) => row.max_ms, cell: (row) => ms(row.max_ms) },
-  errors: { name: "errors", label: "Errors", numeric: true, value: (row) => row.errors, cell: (row) => html`<span class=${row.errors > 0 ? "tone-bad strong" : "faint"}>${count(row.errors)}</span>` },
-  usedBy: { name: "used_by", label: "Used most by", cell: usedBy },
+  errors: { name: "errors", label: "Errors", numeric: true, value: (row) => row.errors, cell: (row) => html`<span class=${row.errors >= row.calls * MANY_ERRORS ? "tone-bad strong" : row.errors > 0 ? "" : "faint"}>${count(row.errors)}</span>` },
+  usedBy: { name: "used_by", label: "Used most by", wide: true, cell: usedBy },
 };
 
 export const queryKey = (row) => row.fingerprint;

@@ -18,6 +18,9 @@ const columns = [
   { name: "trace", label: "Trace", cell: (row) => (row.trace_id ? html`<${Copy} text=${row.trace_id} label="Copy id" />` : html`<span class="faint">${NONE}</span>`) },
 ];
 
+const when = columns.find((column) => column.name === "occurred_at");
+const columnsOfOne = [{ ...when, lead: true }, ...columns.slice(1).filter((column) => column !== when)];
+
 function queries(row) {
   if (row.db_query_count === null || row.db_query_count === undefined) return html`<span class="faint">${NONE}</span>`;
   return html`<span title=${plural(row.db_query_count, "query", "queries")}>${ms(row.db_query_time_ms)} <span class="faint">/ ${row.db_query_count}</span></span>`;
@@ -26,4 +29,4 @@ function queries(row) {
 /** `param`: the name of the sort order in the address; `isOfOne`: all are of one endpoint, whose name is left out. */
 export const SlowRequests = ({ items, param = "slow", isOfOne = false }) => html`
   <${Table} caption="Slowest requests" param=${param} sort="-response_time_ms" rows=${items}
-    columns=${isOfOne ? columns.slice(1) : columns} rowKey=${(row) => `${row.occurred_at} ${row.response_time_ms} ${row.trace_id}`} />`;
+    columns=${isOfOne ? columnsOfOne : columns} rowKey=${(row) => `${row.occurred_at} ${row.response_time_ms} ${row.trace_id}`} />`;

@@ -4,9 +4,10 @@ import { html } from "../vendor/htm-preact.js";
 import { useParam } from "./url.js";
 
 /**
- * columns: [{ name, label, value(row), cell(row), numeric, sortable = true, wide, title }]
+ * columns: [{ name, label, value(row), cell(row), numeric, lead, wide, title }]
  *   name: in the address, as the sort order; value: what is sorted by (absent: it cannot be sorted by);
- *   cell: what is shown (default: the value); numeric: at the right; lead: the first line of a card.
+ *   cell: what is shown (default: the value); numeric: at the right;
+ *   lead, wide: on a phone, the first line of a card, and one that takes the whole width.
  * sort: the order at first, such as "-count" (largest first); absent: as the rows come.
  * param: the name of the order in the address, where a page has more than one table.
  */
@@ -27,17 +28,18 @@ export function Table({ caption, columns, rows, rowKey, sort = "", param = "sort
       <th scope="col" role="columnheader" class=${column.numeric ? "numeric" : ""} aria-sort=${direction} title=${column.title}>
         ${column.value
           ? html`<button type="button" class="sort" onClick=${() => turn(column)}>${column.label}<span class="sort-mark" aria-hidden="true">${direction ? (isDown ? "↓" : "↑") : ""}</span></button>`
-          : column.label}
+          : column.label || html`<span class="visually-hidden">Actions</span>`}
       </th>`;
   };
 
   const cell = (column, row) => html`
-    <td role="cell" class="${column.numeric ? "numeric" : ""} ${column.lead ? "lead" : ""}" data-label=${column.label}>
+    <td role="cell" class="${column.numeric ? "numeric" : ""} ${column.lead ? "lead" : ""} ${column.wide ? "wide" : ""}" data-label=${column.label}>
       ${column.cell ? column.cell(row) : column.value(row)}
     </td>`;
 
   return html`
     <div class="table-box">
+      ${columns.some((column) => column.value) && html`<${SortChoice} columns=${columns} order=${order} onChange=${setOrder} />`}
       <table role="table">
         <caption class="visually-hidden">${caption}</caption>
         <thead role="rowgroup"><tr role="row">${columns.map(head)}</tr></thead>
@@ -46,6 +48,19 @@ export function Table({ caption, columns, rows, rowKey, sort = "", param = "sort
         </tbody>
       </table>
     </div>`;
+}
+
+/** On a phone there are no headings to press. */
+function SortChoice({ columns, order, onChange }) {
+  const choices = columns.filter((column) => column.value).map((column) => [column.numeric ? `-${column.name}` : column.name, column.label]);
+  const isAmong = choices.some(([value]) => value === order);
+  return html`
+    <label class="sort-choice">Sorted by
+      <select value=${order} onChange=${(event) => onChange(event.target.value)}>
+        ${!isAmong && html`<option value=${order} selected>as they come</option>`}
+        ${choices.map(([value, label]) => html`<option value=${value} selected=${value === order}>${label}</option>`)}
+      </select>
+    </label>`;
 }
 
 /** What is unknown comes last, in both directions. */

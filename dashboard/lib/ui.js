@@ -67,13 +67,14 @@ export const Skeleton = ({ lines = 4 }) => html`
 
 /** What a poll has: skeleton, error, or `children(data)`. Old data is dimmed while the new is on its way. */
 export function Loaded({ poll, lines, children }) {
-  if (poll.data === null) {
-    return poll.error ? html`<${ErrorNote} error=${poll.error} onRetry=${poll.refresh} />` : html`<${Skeleton} lines=${lines} />`;
-  }
-  const isWrong = poll.error && !poll.error.isPassing;
+  const isWrong = poll.error && (poll.data === null || !poll.error.isPassing);
   return html`
-    ${isWrong && html`<${ErrorNote} error=${poll.error} onRetry=${poll.refresh} />`}
-    <div class=${poll.isOld ? "is-old" : ""}>${children(poll.data)}</div>`;
+    <div class="loaded">
+      ${isWrong && html`<${ErrorNote} error=${poll.error} onRetry=${poll.refresh} />`}
+      ${poll.data === null
+        ? !isWrong && html`<${Skeleton} lines=${lines} />`
+        : html`<div class=${poll.isOld ? "is-old" : ""}>${children(poll.data)}</div>`}
+    </div>`;
 }
 
 /**
@@ -119,8 +120,13 @@ export function Dialog({ title, onClose, children }) {
   const dialog = useRef(null);
   useEffect(() => {
     const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.focus?.();
+    const element = dialog.current;
+    element.showModal();
+    return () => {
+      // While it is open, nothing behind it takes the focus.
+      element.close();
+      before?.focus?.();
+    };
   }, []);
   return html`
     <dialog ref=${dialog} aria-label=${title} onClose=${onClose} onClick=${(event) => event.target === dialog.current && dialog.current.close()}>

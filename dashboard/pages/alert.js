@@ -50,7 +50,7 @@ function State({ alert, silence }) {
   const acknowledged = alert.acknowledged_at && html`by ${alert.acknowledged_by}, <${Time} at=${alert.acknowledged_at} />`;
   return html`
     <${Card}>
-      <div class="alert-state"><${StatusBadge} state=${alert.severity} /><${AlertStatus} alert=${alert} />${silence && html`<span class="soft">Silenced, ends <${Time} at=${silence.ends_at} /></span>`}</div>
+      <div class="state-line"><${StatusBadge} state=${alert.severity} /><${AlertStatus} alert=${alert} />${silence && html`<span class="soft">Silenced, ends <${Time} at=${silence.ends_at} /></span>`}</div>
       ${alert.description && html`<p class="alert-description">${alert.description}</p>`}
       ${alert.value !== null && html`
         <div class="measured">

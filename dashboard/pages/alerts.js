@@ -1,7 +1,7 @@
 // Alerts: what is and was wrong, who has seen it, and what is silenced.
 
 import { html } from "../vendor/htm-preact.js";
-import { plural } from "../lib/format.js";
+import { count, plural } from "../lib/format.js";
 import { usePoll } from "../lib/live.js";
 import { Page, rangeWords } from "../lib/page.js";
 import { Table } from "../lib/table.js";
@@ -30,18 +30,15 @@ function listOf(status, params) {
   return `/performance/alerts?${query}`;
 }
 
-/** All alerts of a choice; `open` is two lists. */
+/** All alerts of a choice. What is open are two lists, asked for together: so an alert that moves from one to the other stays. */
 function useAlerts(status, params) {
-  const first = usePoll(listOf(status === "open" ? "active" : status === "all" ? null : status, params));
-  const second = usePoll(status === "open" ? listOf("acknowledged", params) : null);
-  const isComplete = first.data !== null && (status !== "open" || second.data !== null);
-  return {
-    items: isComplete ? [...first.data.items, ...(status === "open" ? second.data.items : [])] : null,
-    isOld: first.isOld || second.isOld,
-    next: status === "open" ? null : first.data?.next_cursor,
-    error: first.error ?? second.error,
-    refresh: () => { first.refresh(); second.refresh(); },
-  };
+  const isOpen = status === "open";
+  const lists = isOpen ? ["active", "acknowledged"] : [status === "all" ? null : status];
+  const poll = usePoll(lists.map((one) => listOf(one, params)).join(" "));
+  // The answer to what was asked before may have another form.
+  const pages = poll.data === null ? null : [poll.data].flat();
+  const items = pages && [...new Map(pages.flatMap((page) => page.items).map((alert) => [alert.id, alert])).values()];
+  return { ...poll, items, next: isOpen ? null : pages?.[0].next_cursor };
 }
 
 const text = (alert) => [alert.title, alert.description, alert.alert_type, alert.service, alert.endpoint, alert.host, alert.note, ...Object.values(alert.labels)].join(" ").toLowerCase();
@@ -83,15 +80,14 @@ function List({ alerts, shown, status, silences, ask }) {
     { name: "severity", label: "Severity", value: severityRank, cell: (alert) => html`<${StatusBadge} state=${alert.severity} />` },
     { name: "title", label: "Alert", lead: true, value: (alert) => alert.title, cell: (alert) => html`<${Subject} alert=${alert} />` },
     { name: "value", label: "Value / threshold", numeric: true, cell: (alert) => html`<${Measured} alert=${alert} />` },
-    { name: "raised", label: "Raised", value: (alert) => alert.raised_at, cell: (alert) => html`<${Time} at=${alert.raised_at} none="not yet" />` },
-    { name: "seen", label: "Last seen", value: (alert) => alert.last_seen_at, cell: (alert) => html`<${Time} at=${alert.last_seen_at} />` },
-    { name: "times", label: "Times", title: "How often its condition was seen", numeric: true, value: (alert) => alert.occurrences },
+    { name: "raised", label: "Raised", value: (alert) => alert.raised_at, cell: (alert) => html`<div><${Time} at=${alert.raised_at} none="not yet" /><div class="note nowrap">last seen <${Time} at=${alert.last_seen_at} /></div></div>` },
+    { name: "times", label: "Seen", title: "How often its condition was seen", numeric: true, value: (alert) => alert.occurrences, cell: (alert) => `${count(alert.occurrences)} ×` },
     { name: "status", label: "Status", value: (alert) => alert.status, cell: (alert) => html`<div><${AlertStatus} alert=${alert} /><${AlertNotes} alert=${alert} silence=${silenceOf(alert, silences)} /></div>` },
     { name: "actions", label: "", cell: (alert) => html`<${AlertButtons} alert=${alert} ask=${ask} />` },
   ];
   return html`
     <div class="lead-first ${alerts.isOld ? "is-old" : ""}">
-      <${Table} caption="Alerts" columns=${columns} rows=${shown} rowKey=${(alert) => alert.id} sort=${status === "open" || status === "active" ? "-severity" : "-seen"} />
+      <${Table} caption="Alerts" columns=${columns} rows=${shown} rowKey=${(alert) => alert.id} sort=${status === "open" || status === "active" ? "-severity" : ""} />
       <${KeyHints} keys=${{ "j k": "next, previous alert", ...Object.fromEntries(ACTIONS.map((action) => [action.key, action.label.toLowerCase()])) }} />
     </div>`;
 }
@@ -106,7 +102,7 @@ function Subject({ alert }) {
 
 function NoAlerts({ status, hidden }) {
   if (hidden > 0) return html`<${Empty} title="No alert fits">${plural(hidden, "alert")} with other severities or words. <a href=${hrefHere({ severity: null, q: null })}>Show all</a></${Empty}>`;
-  if (status === "resolved" || status === "all") return html`<${Empty} title="No alerts in the ${rangeWords()}">Choose a longer time above.</${Empty}>`;
+  if (status === "resolved" || status === "all") return html`<${Empty} title="No alerts ${rangeWords()}">Choose a longer time above.</${Empty}>`;
   return html`
     <${Empty} title=${status === "open" || status === "active" ? "All is well: no alert is open" : `No alert is ${status}`} example=${status === "open" ? EXAMPLE : undefined}>
       ${status === "open" && html`Rules raise alerts by themselves; a service can raise its own:`}

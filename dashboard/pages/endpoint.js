@@ -38,20 +38,22 @@ function Charts({ of }) {
     () => (trends.data?.items ?? []).filter((trend) => trend.endpoint === of.endpoint && trend.method === of.method),
     [trends.data, of.endpoint, of.method],
   );
-  const markersOf = (metric) => found.filter((trend) => trend.metric === metric).map(marker);
+  const markersOf = (metric) => found.filter((trend) => trend.metric === metric && trend.window_start >= history.data.since).map(marker);
   const row = timing.data?.items.find((item) => item.method === of.method && item.endpoint === of.endpoint);
   return html`
-    <${Loaded} poll=${timing} lines=${3}>
-      ${() => (row ? html`<${Numbers} row=${row} history=${history.data} />` : html`<${Missing} />`)}
-    </${Loaded}>
-    <${Loaded} poll=${history} lines=${8}>
-      ${(data) => html`
-        <div class="columns-2">
-          <${LatencyCard} history=${data} markers=${markersOf("response_time_ms")} />
-          <${TrafficCard} history=${data} markers=${markersOf("error_rate")} />
-        </div>`}
-    </${Loaded}>
-    ${found.length > 0 && html`<${Shifts} found=${found} />`}`;
+    <div class="stack">
+      <${Loaded} poll=${timing} lines=${3}>
+        ${() => (row ? html`<${Numbers} row=${row} history=${history.data} />` : html`<${Missing} />`)}
+      </${Loaded}>
+      <${Loaded} poll=${history} lines=${8}>
+        ${(data) => html`
+          <div class="columns-2">
+            <${LatencyCard} history=${data} markers=${markersOf("response_time_ms")} />
+            <${TrafficCard} history=${data} markers=${markersOf("error_rate")} />
+          </div>`}
+      </${Loaded}>
+      ${found.length > 0 && html`<${Shifts} found=${found} />`}
+    </div>`;
 }
 
 function marker(trend) {
@@ -81,7 +83,7 @@ function Shifts({ found }) {
 function Missing() {
   return html`
     <${Card}>
-      <${Empty} title="No requests in the ${rangeWords()}">
+      <${Empty} title="No requests ${rangeWords()}">
         <a href=${hrefHere({ hours: 168, since: null, until: null, tenant: null })}>Look at the last 7 days</a>
       </${Empty}>
     </${Card}>`;

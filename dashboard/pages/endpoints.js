@@ -42,14 +42,14 @@ const FilterBox = ({ value, onInput, label }) => html`
 function Nothing({ text }) {
   if (text) return html`<${Empty} title="No endpoint has “${text}” in its name"><a href=${hrefHere({ q: null })}>Show all</a></${Empty}>`;
   return html`
-    <${Empty} title="No requests in the ${rangeWords()}" example=${`export OTEL_SERVICE_NAME=shop\nexport OTEL_EXPORTER_OTLP_ENDPOINT=${location.protocol}//${location.hostname}:4318`}>
+    <${Empty} title="No requests ${rangeWords()}" example=${`export OTEL_SERVICE_NAME=shop\nexport OTEL_EXPORTER_OTLP_ENDPOINT=${location.protocol}//${location.hostname}:4318`}>
       Choose a longer time range or fewer filters; or let a service with OpenTelemetry send its spans here.
     </${Empty}>`;
 }
 
 function Slow() {
   const [threshold, setThreshold] = useParam("threshold", "1000");
-  const poll = usePoll(askedMetrics("slow-requests", { threshold_ms: threshold, limit: 50 }), { every: Math.max(pace(), 10_000) });
+  const poll = usePoll(askedMetrics("slow-requests", { threshold_ms: threshold, limit: 25 }), { every: Math.max(pace(), 10_000) });
   const choice = html`
     <label class="choice">At least
       <select value=${threshold} onChange=${(event) => setThreshold(event.target.value)}>
@@ -57,7 +57,7 @@ function Slow() {
       </select>
     </label>`;
   return html`
-    <${Card} flush title="Slow requests" note="The slowest of the ${rangeWords()}, at most 50" aside=${choice}>
+    <${Card} flush title="Slow requests" note="The slowest ${rangeWords()}, at most 25" aside=${choice}>
       <${Loaded} poll=${poll} lines=${6}>
         ${({ items }) => (items.length > 0
           ? html`<${SlowRequests} items=${items} />`

@@ -6,57 +6,51 @@ import { columns, endpointKey } from "../lib/endpoints.js";
 import { Change, Figures } from "../lib/figures.js";
 import { count, ms, percent, plural } from "../lib/format.js";
 import { LatencyCard, TrafficCard, useColumns } from "../lib/history.js";
-import { useNow, usePoll } from "../lib/live.js";
+import { usePoll } from "../lib/live.js";
 import { askedMetrics, pace, Page, rangeWords } from "../lib/page.js";
 import { useSession } from "../lib/session.js";
 import { Table } from "../lib/table.js";
 import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
-import { asked, href, hrefHere, params, timeRange, useParam } from "../lib/url.js";
+import { asked, href, useParam } from "../lib/url.js";
 
-const SEND_ONE = `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\
+const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\${
+  hasKey ? "\n  -H \"Authorization: Bearer $DOGWATCH_KEY\" \\" : ""}
   -d '{"service":"shop","endpoint":"/pay","method":"POST","status_code":200,"response_time_ms":12.5}'`;
 
 export default function Overview() {
   const session = useSession();
   const poll = usePoll(asked("/performance/dashboard"), { every: pace() });
-  const before = useBefore();
   return html`
     <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
       <${Loaded} poll=${poll} lines=${12}>
         ${(data) => html`
           <div class="stack">
-            ${data.summary.count === 0 && html`<${NoRequests} />`}
-            <${Numbers} summary=${data.summary} history=${data.history} before=${before} />
-            <div class="columns-2">
-              <${LatencyCard} history=${data.history} />
-              <${TrafficCard} history=${data.history} />
-            </div>
-            <div class="columns-2">
+            ${data.summary.count === 0 ? html`<${NoRequests} />` : html`<${Requests} data=${data} />`}
+            <div class=${session.isTenant ? "stack" : "columns-2"}>
               <${OpenAlerts} counts=${data.open_alerts} />
               ${session.isTenant ? null : html`<${State} queues=${data.queues} />`}
             </div>
           </div>`}
       </${Loaded}>
-      <${Endpoints} />
+      ${poll.data?.summary.count !== 0 && html`<${Endpoints} />`}
     </${Page}>`;
 }
 
-/** The window before this one, of the same length: what the numbers are compared with. */
-function useBefore() {
-  const now = useNow(60_000);
-  const range = timeRange();
-  const minute = 60_000;
-  const end = range.until ? Date.parse(range.until) : Math.floor(now / minute) * minute;
-  const begin = range.since ? Date.parse(range.since) : end - range.hours * 60 * minute;
-  const query = new URLSearchParams({ since: new Date(2 * begin - end).toISOString(), until: new Date(begin).toISOString() });
-  for (const name of ["tenant", "service"]) if (params().get(name)) query.set(name, params().get(name));
-  return usePoll(`/performance/metrics/summary?${query}`, { every: 300_000 }).data;
+function Requests({ data }) {
+  return html`
+    <div class="stack">
+      <${Numbers} summary=${data.summary} history=${data.history} before=${data.before} />
+      <div class="columns-2">
+        <${LatencyCard} history=${data.history} />
+        <${TrafficCard} history=${data.history} />
+      </div>
+    </div>`;
 }
 
 function NoRequests() {
   return html`
     <${Card}>
-      <${Empty} title="No requests in the ${rangeWords()}" example=${SEND_ONE}>
+      <${Empty} title="No requests ${rangeWords()}" example=${sendOne(useSession().has_key)}>
         A service with OpenTelemetry sends them by itself; one request by hand shows whether they arrive. Or choose a longer time range or fewer filters above.
       </${Empty}>
     </${Card}>`;
@@ -144,7 +138,7 @@ function Endpoints() {
       <${Loaded} poll=${poll} lines=${6}>
         ${({ items }) => {
           const rows = [...items].sort((a, b) => order(b) - order(a)).slice(0, SHORT);
-          if (rows.length === 0) return html`<p class="more faint">No requests in the ${rangeWords()}. <a href=${hrefHere({ hours: 24, since: null, until: null })}>Look at the last 24 hours</a></p>`;
+          if (rows.length === 0) return html`<p class="more faint">No requests ${rangeWords()}.</p>`;
           const shown = [columns.endpoint, columns.count, columns.errors, columns.p50, columns.p95, columns.p99, columns.change]
             .map((column) => ({ ...column, value: column.cell ? undefined : column.value }));
           return html`

@@ -21,7 +21,7 @@ export default function Queries() {
   const sought = text.trim().toLowerCase();
   const rows = all.filter((row) => `${row.text} ${row.system} ${row.used_by.map((user) => user.endpoint).join(" ")}`.toLowerCase().includes(sought));
   const total = rows.reduce((sum, row) => sum + row.total_ms, 0);
-  const note = poll.data && `${plural(rows.length, "query", "queries")}, ${ms(total)} in all, ${rangeWords()}`;
+  const note = poll.data && `${plural(rows.length, "query", "queries")}, ${ms(total)} in all ${rangeWords()}`;
   const tools = html`
     <div class="list-tools">
       <label class="choice">At least
@@ -44,9 +44,9 @@ export default function Queries() {
 }
 
 function Nothing({ isFiltered }) {
-  if (isFiltered) return html`<${Empty} title="No query fits"><a href=${hrefHere({ q: null, threshold: null })}>Show all queries of the ${rangeWords()}</a></${Empty}>`;
+  if (isFiltered) return html`<${Empty} title="No query fits"><a href=${hrefHere({ q: null, threshold: null })}>Show all queries ${rangeWords()}</a></${Empty}>`;
   return html`
-    <${Empty} title="No queries in the ${rangeWords()}" example=${`pip install opentelemetry-distro opentelemetry-exporter-otlp\nopentelemetry-bootstrap -a install\nopentelemetry-instrument python app.py`}>
+    <${Empty} title="No queries ${rangeWords()}" example=${`pip install opentelemetry-distro opentelemetry-exporter-otlp\nopentelemetry-bootstrap -a install\nopentelemetry-instrument python app.py`}>
       They come with the spans of your services' database drivers, by OpenTelemetry. Their literals are never kept.
     </${Empty}>`;
 }

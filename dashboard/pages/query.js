@@ -14,9 +14,8 @@ import { href, hrefHere, useLocation } from "../lib/url.js";
 
 export default function Query() {
   const fingerprint = useLocation().params.get("fingerprint") ?? "";
-  // No question asks for one query alone: it is found among all of the window.
-  const poll = usePoll(askedMetrics("slow-queries", { threshold_ms: 0, limit: 500 }), { every: pace() });
-  const query = poll.data?.items.find((item) => item.fingerprint === fingerprint);
+  const poll = usePoll(askedMetrics("slow-queries", { threshold_ms: 0, fingerprint }), { every: pace() });
+  const query = poll.data?.items[0];
   const trail = html`<a href=${href("/queries")}>Queries</a>`;
   return html`
     <${Page} title=${query?.summary ?? "Query"} trail=${trail} filters=${["service", "tenant", "time"]}>
@@ -27,7 +26,7 @@ export default function Query() {
 function Missing() {
   return html`
     <${Card}>
-      <${Empty} title="This query was not asked in the ${rangeWords()}">
+      <${Empty} title="This query was not asked ${rangeWords()}">
         <a href=${hrefHere({ hours: 168, since: null, until: null, service: null, tenant: null })}>Look at the last 7 days, all services</a>
       </${Empty}>
     </${Card}>`;

@@ -43,7 +43,7 @@ function List({ items, alerts, isFiltered }) {
   }
   const openOf = (item) => alerts.filter((alert) => alert.service === item.service).length;
   const columns = [
-    { name: "state", label: "State", value: (item) => RANKS[item.state], cell: (item) => html`<div><${StatusBadge} state=${item.state} /><div class="note">since <${Time} at=${item.state_since} /></div></div>` },
+    { name: "state", label: "State", value: (item) => RANKS[item.state], cell: (item) => html`<div><${StatusBadge} state=${item.state} /><div class="note nowrap">since <${Time} at=${item.state_since} /></div></div>` },
     { name: "service", label: "Service", lead: true, value: (item) => item.service, cell: (item) => html`<${Name} item=${item} open=${openOf(item)} />` },
     { name: "latency", label: "Latency", numeric: true, value: (item) => latency(item), cell: (item) => ms(latency(item)) },
     { name: "checked", label: "Last check", value: (item) => item.last_checked_at, cell: (item) => html`<${LastCheck} item=${item} />` },
@@ -70,13 +70,15 @@ function LastCheck({ item }) {
   const when = isHeartbeat
     ? item.last_ok_at && html`heard <${Time} at=${item.last_ok_at} />`
     : html`<${Time} at=${item.last_checked_at} />`;
-  const streak = item.consecutive_failures > 1 ? `${count(item.consecutive_failures)} failures in a row` : null;
+  const notes = [
+    item.consecutive_failures > 1 && `${count(item.consecutive_failures)} failures in a row`,
+    item.consecutive_failures > 0 && !isHeartbeat && (item.last_ok_at ? html`last well <${Time} at=${item.last_ok_at} />` : "never well"),
+  ].filter(Boolean);
   return html`
-    <div class="last-check">
+    <div>
       ${when}
       ${item.error && html`<div class="check-error">${item.error}</div>`}
-      ${(streak || (!isHeartbeat && item.error && item.last_ok_at)) && html`
-        <div class="note">${[streak, !isHeartbeat && item.consecutive_failures > 0 && html`last well <${Time} at=${item.last_ok_at} />`].filter(Boolean).map((part, index) => html`${index > 0 ? ", " : ""}${part}`)}</div>`}
+      ${notes.length > 0 && html`<div class="note">${notes.map((note, index) => html`${index > 0 ? ", " : ""}${note}`)}</div>`}
     </div>`;
 }
 

@@ -4,11 +4,12 @@ use std::process::Command;
 
 use crate::support::Place;
 
-const TEXTS: [&str; 5] = [
+const TEXTS: [&str; 6] = [
     include_str!("../../README.md"),
     include_str!("../../docs/ENQUEUE.md"),
     include_str!("../../docs/SERVICES.md"),
     include_str!("../../docs/ALERTS.md"),
+    include_str!("../../docs/OPERATING.md"),
     // The last: with the key that it makes, the address is no longer open.
     include_str!("../../docs/API.md"),
 ];

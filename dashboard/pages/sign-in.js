@@ -1,9 +1,9 @@
 // Signing in with an API key. The server answers with a cookie that scripts cannot read.
 
-import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
-import { post } from "./lib/api.js";
-import { Copy, ErrorNote } from "./lib/ui.js";
-import { navigate, params } from "./lib/url.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { post } from "../lib/api.js";
+import { Copy, ErrorNote } from "../lib/ui.js";
+import { navigate, params } from "../lib/url.js";
 
 const MAKE_A_KEY = "dogwatch keys create dashboard --scope read";
 
@@ -14,7 +14,7 @@ function next() {
   return target.origin === location.origin && target.pathname !== "/sign-in" ? target.pathname + target.search : "/";
 }
 
-export function SignIn({ onSignedIn }) {
+export default function SignIn({ onSignedIn }) {
   const [error, setError] = useState(null);
   const [isPending, setPending] = useState(false);
   const input = useRef(null);
@@ -49,7 +49,7 @@ export function SignIn({ onSignedIn }) {
       </form>
       <${ErrorNote} error=${error} />
       <p class="note">No key yet? On the machine of Dogwatch:</p>
-      <div class="example"><pre>${MAKE_A_KEY}</pre><${Copy} text=${MAKE_A_KEY} /></div>
+      <div class="example"><pre tabindex="0" role="region" aria-label="Example">${MAKE_A_KEY}</pre><${Copy} text=${MAKE_A_KEY} /></div>
       <p class="note">Scope <code>read</code> looks, <code>write</code> also acts on alerts and jobs.</p>
     </main>`;
 }

@@ -1,0 +1,27 @@
+// Settings: who looks, what may be changed while Dogwatch runs, and the API keys.
+
+import { html } from "../vendor/htm-preact.js";
+import { Page } from "../lib/page.js";
+import { useSession } from "../lib/session.js";
+import { Card } from "../lib/ui.js";
+import { ConfigCards } from "../operations/config.js";
+import { KeysCard } from "../operations/keys.js";
+import { Facts } from "../operations/parts.js";
+
+export default function Settings() {
+  const session = useSession();
+  const isAdmin = session.may("admin") && !session.isTenant;
+  return html`
+    <${Page} title="Settings">
+      <${Card} title="You">
+        <${Facts} items=${[
+          ["Key", session.has_key ? session.name : html`none: on this machine the API asks for no key`],
+          ["Scopes", session.scopes.join(", ")],
+          ["Tenant", session.tenant ?? "all"],
+        ]} />
+      </${Card}>
+      ${isAdmin
+        ? html`<${ConfigCards} /><${KeysCard} />`
+        : html`<${Card} title="Thresholds and keys"><p class="soft">Whoever signs in with a key of scope <code>admin</code> changes them here. Ask one of them, or on the machine of Dogwatch: <code>dogwatch keys create NAME --scope admin</code></p></${Card}>`}
+    </${Page}>`;
+}
