@@ -5,6 +5,7 @@
 //! A library beside the binary, so that tests can build the router in process.
 
 pub mod access;
+pub mod alerts;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -30,15 +30,8 @@ export const retryNow = () => retries.forEach((retry) => retry());
 /** Forgets all answers: another person may be signed in. */
 export const forgetAnswers = () => known.clear();
 
-/** One path, or several with a blank between: then the answers are asked for together and come as an array. */
-function askFor(path, options) {
-  const paths = path.split(" ");
-  return paths.length === 1 ? get(path, options) : Promise.all(paths.map((one) => get(one, options)));
-}
-
 /**
- * The answer of GET `path`, asked again every `every` milliseconds. `path` null asks nothing; several paths with a blank
- * between are asked together, and `data` is an array.
+ * The answer of GET `path`, asked again every `every` milliseconds. `path` null asks nothing.
  * data: the newest answer, null before the first; isOld: it is the answer to what was asked before;
  * error: why there is none now; refresh(): asks at once, after an action.
  */
@@ -61,7 +54,7 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
       const mine = control;
       let pause = every;
       try {
-        const data = await askFor(path, { signal: mine.signal });
+        const data = await get(path, { signal: mine.signal });
         if (isOver || mine !== control) return;
         failures = 0;
         lastAnswer = Date.now();

@@ -98,7 +98,7 @@ function Told({ notifications }) {
   const columns = [
     { name: "event", label: "What", lead: true, cell: (told) => words(told.event) },
     { name: "channel", label: "Channel", cell: (told) => html`<code>${told.channel}</code>` },
-    { name: "state", label: "State", cell: (told) => html`<div><${StatusBadge} state=${told.state} tone=${NOTIFICATION_TONES[told.state]} />${told.reason && html`<div class="note">${told.reason}</div>`}</div>` },
+    { name: "state", label: "State", wide: true, cell: (told) => html`<div><${StatusBadge} state=${told.state} tone=${NOTIFICATION_TONES[told.state]} />${told.reason && html`<div class="note">${told.reason}</div>`}</div>` },
     { name: "attempts", label: "Attempts", numeric: true, cell: (told) => count(told.attempts) },
     { name: "at", label: "When", cell: (told) => html`<${Time} at=${told.delivered_at ?? told.created_at} />` },
   ];

@@ -25,20 +25,15 @@ const EXAMPLE = `curl -X POST ${location.origin}/api/v1/performance/alerts \\
 function listOf(status, params) {
   const query = new URLSearchParams({ limit: LIMIT });
   if (status) query.set("status", status);
-  for (const name of ["service", "tenant", "cursor"]) if (params.get(name)) query.set(name, params.get(name));
+  for (const name of ["service", "tenant", "severity", "cursor"]) if (params.get(name)) query.set(name, params.get(name));
   if (status === "resolved" || status === null) query.set("hours", hoursBack(params));
   return `/performance/alerts?${query}`;
 }
 
-/** All alerts of a choice. What is open are two lists, asked for together: so an alert that moves from one to the other stays. */
+/** All alerts of a choice. */
 function useAlerts(status, params) {
-  const isOpen = status === "open";
-  const lists = isOpen ? ["active", "acknowledged"] : [status === "all" ? null : status];
-  const poll = usePoll(lists.map((one) => listOf(one, params)).join(" "));
-  // The answer to what was asked before may have another form.
-  const pages = poll.data === null ? null : [poll.data].flat();
-  const items = pages && [...new Map(pages.flatMap((page) => page.items).map((alert) => [alert.id, alert])).values()];
-  return { ...poll, items, next: isOpen ? null : pages?.[0].next_cursor };
+  const poll = usePoll(listOf(status === "all" ? null : status, params));
+  return { ...poll, items: poll.data?.items ?? null, next: poll.data?.next_cursor };
 }
 
 const text = (alert) => [alert.title, alert.description, alert.alert_type, alert.service, alert.endpoint, alert.host, alert.note, ...Object.values(alert.labels)].join(" ").toLowerCase();
@@ -55,7 +50,7 @@ export default function Alerts() {
   useRowKeys(alerts.items, ask);
 
   const hasTime = status === "resolved" || status === "all";
-  const shown = (alerts.items ?? []).filter((alert) => (!severity || alert.severity === severity) && text(alert).includes(search.trim().toLowerCase()));
+  const shown = (alerts.items ?? []).filter((alert) => text(alert).includes(search.trim().toLowerCase()));
   return html`
     <${Page} title="Alerts" filters=${hasTime ? ["service", "tenant", "time"] : ["service", "tenant"]}>
       <section class="card flush" aria-label="Alerts">
@@ -82,7 +77,7 @@ function List({ alerts, shown, status, silences, ask }) {
     { name: "value", label: "Value / threshold", numeric: true, cell: (alert) => html`<${Measured} alert=${alert} />` },
     { name: "raised", label: "Raised", value: (alert) => alert.raised_at, cell: (alert) => html`<div><${Time} at=${alert.raised_at} none="not yet" /><div class="note nowrap">last seen <${Time} at=${alert.last_seen_at} /></div></div>` },
     { name: "times", label: "Seen", title: "How often its condition was seen", numeric: true, value: (alert) => alert.occurrences, cell: (alert) => `${count(alert.occurrences)} ×` },
-    { name: "status", label: "Status", value: (alert) => alert.status, cell: (alert) => html`<div><${AlertStatus} alert=${alert} /><${AlertNotes} alert=${alert} silence=${silenceOf(alert, silences)} /></div>` },
+    { name: "status", label: "Status", wide: true, value: (alert) => alert.status, cell: (alert) => html`<div><${AlertStatus} alert=${alert} /><${AlertNotes} alert=${alert} silence=${silenceOf(alert, silences)} /></div>` },
     { name: "actions", label: "", cell: (alert) => html`<${AlertButtons} alert=${alert} ask=${ask} />` },
   ];
   return html`

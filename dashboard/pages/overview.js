@@ -73,7 +73,7 @@ function Numbers({ summary, history, before }) {
 }
 
 function OpenAlerts({ counts }) {
-  const poll = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "active", limit: 20 }));
+  const poll = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }));
   const aside = html`
     <span class="badges">${["critical", "high", "medium", "low"].filter((severity) => counts?.[severity] > 0).map((severity) =>
       html`<${StatusBadge} state=${severity} label="${counts[severity]} ${severity}" />`)}</span>`;

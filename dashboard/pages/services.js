@@ -18,7 +18,7 @@ interval = "30s"`;
 
 export default function Services() {
   const poll = usePoll("/performance/services/health");
-  const alerts = usePoll("/performance/alerts?status=active&limit=500");
+  const alerts = usePoll("/performance/alerts?status=open&limit=500");
   const state = useLocation().params.get("state");
   return html`
     <${Page} title="Services">
@@ -46,7 +46,7 @@ function List({ items, alerts, isFiltered }) {
     { name: "state", label: "State", value: (item) => RANKS[item.state], cell: (item) => html`<div><${StatusBadge} state=${item.state} /><div class="note nowrap">since <${Time} at=${item.state_since} /></div></div>` },
     { name: "service", label: "Service", lead: true, value: (item) => item.service, cell: (item) => html`<${Name} item=${item} open=${openOf(item)} />` },
     { name: "latency", label: "Latency", numeric: true, value: (item) => latency(item), cell: (item) => ms(latency(item)) },
-    { name: "checked", label: "Last check", value: (item) => item.last_checked_at, cell: (item) => html`<${LastCheck} item=${item} />` },
+    { name: "checked", label: "Last check", wide: true, value: (item) => item.last_checked_at, cell: (item) => html`<${LastCheck} item=${item} />` },
     uptimeColumn("uptime_24h", "24 h", "last 24 hours"),
     uptimeColumn("uptime_7d", "7 d", "last 7 days"),
     uptimeColumn("uptime_30d", "30 d", "last 30 days"),
@@ -62,7 +62,7 @@ function Name({ item, open }) {
     <a class="lead-line" href=${href("/", { service: item.service })} title="Requests of ${item.service}">${item.service}</a>
     <div class="note clip">${item.kind === "heartbeat" ? "heartbeat" : html`${item.kind} · ${item.target}`}</div>
     ${item.needs?.length > 0 && html`<div class="note">needs ${item.needs.join(", ")}</div>`}
-    ${open > 0 && html`<a class="note alert-link" href=${href("/alerts", { service: item.service })}>${plural(open, "active alert")}</a>`}`;
+    ${open > 0 && html`<a class="note alert-link" href=${href("/alerts", { service: item.service })}>${plural(open, "open alert")}</a>`}`;
 }
 
 function LastCheck({ item }) {
@@ -73,6 +73,7 @@ function LastCheck({ item }) {
   const notes = [
     item.consecutive_failures > 1 && `${count(item.consecutive_failures)} failures in a row`,
     item.consecutive_failures > 0 && !isHeartbeat && (item.last_ok_at ? html`last well <${Time} at=${item.last_ok_at} />` : "never well"),
+    item.last_recovery && recoveryWords(item.last_recovery),
   ].filter(Boolean);
   return html`
     <div>
@@ -80,6 +81,13 @@ function LastCheck({ item }) {
       ${item.error && html`<div class="check-error">${item.error}</div>`}
       ${notes.length > 0 && html`<div class="note">${notes.map((note, index) => html`${index > 0 ? ", " : ""}${note}`)}</div>`}
     </div>`;
+}
+
+/** The last attempt to bring a service back, and whether it helped. */
+function recoveryWords({ began_at, kind, done, error, recovered_at }) {
+  const outcome = recovered_at ? `well again after ${ms(Date.parse(recovered_at) - Date.parse(began_at))}`
+    : done === false ? `failed: ${error}` : "not well yet";
+  return html`recovery by ${kind} <${Time} at=${began_at} />, ${outcome}`;
 }
 
 /** Rounded down: what was not always up never looks as if it was. */

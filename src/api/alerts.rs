@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_alerting::{CANARY, Matcher, Severity, Status};
+use dogwatch_alerting::{CANARY, Matcher, Severity};
 use dogwatch_jobs::{Finding, OrderError, its_like};
 use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, StoredSilence};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::body::{self, OneOrMany, OneOrManyOf, Optional};
 use super::error::Problem;
 use super::parts::{Path, Query};
 use crate::access::Caller;
+use crate::alerts::Shown;
 use crate::metrics::Page;
 
 const MAX_TEXT: usize = 4000;
@@ -32,6 +33,8 @@ const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
 /// Notifications that are shown with an alert.
 const MAX_TOLD: u32 = 200;
+/// Silences of one tenant that are not over.
+const MAX_OF_TENANT: i64 = 100;
 /// What a silence lasts where nothing is said, and at the most.
 const USUAL_SILENCE: TimeDelta = TimeDelta::hours(1);
 const MAX_SILENCE: TimeDelta = TimeDelta::days(366);
@@ -58,8 +61,11 @@ pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Only with this status; without it all but those that are pending.
-    status: Option<Status>,
+    /// Only with this status, `open` being active or acknowledged; without it all but those that are pending.
+    #[param(inline)]
+    status: Option<Shown>,
+    /// Only as bad as this.
+    severity: Option<Severity>,
     /// Only of this tenant.
     tenant: Option<String>,
     /// Only of this service.
@@ -192,7 +198,8 @@ async fn list(
         })
     });
     let filter = AlertFilter {
-        status: asked.status,
+        statuses: asked.status.map_or(Vec::new(), Shown::statuses),
+        severity: asked.severity,
         tenant: caller.tenant(asked.tenant)?,
         service: asked.service,
         endpoint: asked.endpoint,
@@ -382,11 +389,24 @@ async fn silence(
         matcher: its_like(&alert),
         starts_at: now,
         ends_at: now + length,
-        created_by: asked.by.unwrap_or(caller.name),
+        created_by: asked.by.unwrap_or_else(|| caller.name.clone()),
         comment: asked.comment.unwrap_or(alert.title),
     };
-    state.store.insert_silence(&silence).await?;
+    keep(&state, &caller, std::slice::from_ref(&silence)).await?;
     Ok((StatusCode::CREATED, Json(silence)))
+}
+
+/// Keeps silences. A tenant has so many at most: each delivery looks at all of them.
+async fn keep(state: &ApiState, caller: &Caller, silences: &[StoredSilence]) -> Result<(), Problem> {
+    if let Some(tenant) = &caller.tenant {
+        let there = state.store.count_silences(tenant, state.clock.now()).await?;
+        if there + i64::try_from(silences.len()).unwrap_or(i64::MAX) > MAX_OF_TENANT {
+            let reason =
+                format!("there are {there} silences, and {MAX_OF_TENANT} may be; end some of them first");
+            return Err(Problem::new(StatusCode::CONFLICT, reason));
+        }
+    }
+    Ok(state.store.insert_silences(silences).await?)
 }
 
 /// Silences that are not over
@@ -438,9 +458,7 @@ async fn new_silence(
             comment: asked.comment,
         });
     }
-    for silence in &made {
-        state.store.insert_silence(silence).await?;
-    }
+    keep(&state, &caller, &made).await?;
     let body = if many { serde_json::json!(made) } else { serde_json::json!(made.pop()) };
     Ok((StatusCode::CREATED, Json(body)))
 }

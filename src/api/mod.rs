@@ -23,7 +23,7 @@ mod session;
 mod settings;
 mod trends;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,8 @@ pub struct ApiState {
     pub alerting: Arc<Alerting>,
     /// Services that tell of themselves.
     pub heartbeats: Arc<HashSet<String>>,
+    /// What each checked service needs.
+    pub needs: Arc<BTreeMap<String, Vec<String>>>,
     /// Enqueues jobs.
     pub producer: Producer,
     /// Reads jobs.
@@ -113,6 +115,7 @@ impl ApiState {
             otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config, tuning.clone()),
             tuning,
             alerting: wiring::alerting(config)?.into(),
+            needs: Arc::new(config.needs()),
             heartbeats: Arc::new(config.heartbeats()),
             store,
             intake,

@@ -27,7 +27,7 @@ pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
 /// How the checked services are, and how long they were up
 #[utoipa::path(get, path = "/performance/services/health", tag = "services", responses((status = 200, body = Page<Service>)))]
 async fn health(State(state): State<ApiState>) -> Result<Json<Page<Service>>, Problem> {
-    let items = services(&state.store, state.clock.now()).await?;
+    let items = services(&state.store, &state.needs, state.clock.now()).await?;
     Ok(Json(Page { items, next_cursor: None }))
 }
 

@@ -14,6 +14,7 @@ use dogwatch_store::{Alert, AlertFilter, NotificationFilter, Store, StoredSilenc
 use uuid::Uuid;
 
 use super::{Global, output, usage};
+use crate::alerts::Shown;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -21,9 +22,12 @@ pub(super) enum Alerts {
     /// List alerts, those seen last first
     #[command(after_help = "Example: dogwatch alerts list --status active")]
     List {
-        /// Only with this status: pending, active, acknowledged, resolved
+        /// Only with this status; open: active or acknowledged
+        #[arg(long, value_enum)]
+        status: Option<Shown>,
+        /// Only as bad as this: low, medium, high, critical
         #[arg(long)]
-        status: Option<Status>,
+        severity: Option<Severity>,
         /// Only of this service
         #[arg(long)]
         service: Option<String>,
@@ -131,8 +135,14 @@ impl Alerts {
         let config = global.client_settings()?;
         let (store, now) = (wiring::store(&config)?, Clock::system().now());
         match self {
-            Self::List { status, service, limit, json } => {
-                let filter = AlertFilter { status, service, limit, ..AlertFilter::default() };
+            Self::List { status, severity, service, limit, json } => {
+                let filter = AlertFilter {
+                    statuses: status.map_or(Vec::new(), Shown::statuses),
+                    severity,
+                    service,
+                    limit,
+                    ..AlertFilter::default()
+                };
                 let alerts = store.alerts(&filter).await?;
                 if json {
                     output::json_list(&alerts)?;

@@ -21,8 +21,8 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let store = wiring::store(&global.client_settings()?)?;
-        let services = services(&store, Clock::system().now()).await?;
+        let config = global.client_settings()?;
+        let services = services(&wiring::store(&config)?, &config.needs(), Clock::system().now()).await?;
         if self.json {
             output::json_list(&services)?;
         } else {
@@ -33,7 +33,7 @@ impl Services {
     }
 }
 
-fn row(Service { health, uptime_24h, uptime_7d, uptime_30d }: &Service) -> Vec<String> {
+fn row(Service { health, uptime_24h, uptime_7d, uptime_30d, .. }: &Service) -> Vec<String> {
     let colour = match health.state {
         HealthState::Healthy => AnsiColor::Green,
         HealthState::Unhealthy => AnsiColor::Red,

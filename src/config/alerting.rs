@@ -1,7 +1,7 @@
 //! Rules, routes and mutes of the settings, checked together: a route names channels, a rule may stand for one that is
 //! always there.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use dogwatch_alerting::{InhibitSettings, Matcher, Routing, Rule};
 use dogwatch_jobs::{Alerting, ServiceTarget};
@@ -43,12 +43,12 @@ impl Config {
             routing,
             maintenance: self.maintenance.clone(),
             quiet_hours: self.quiet_hours.clone(),
-            inhibitions: self.inhibit.iter().cloned().chain(self.needs()?).collect(),
+            inhibitions: self.inhibit.iter().cloned().chain(self.inhibitions_of_needs()?).collect(),
         })
     }
 
     /// A service that fails because of one that it needs is told with that one.
-    fn needs(&self) -> Result<Vec<InhibitSettings>, (String, String)> {
+    fn inhibitions_of_needs(&self) -> Result<Vec<InhibitSettings>, (String, String)> {
         let health_of = |service: &str| {
             Matcher::of(
                 [("alert_type", "service_health"), ("service", service)]
@@ -71,6 +71,12 @@ impl Config {
             }
         }
         Ok(all)
+    }
+
+    /// What each service needs, of those that need something.
+    pub fn needs(&self) -> BTreeMap<String, Vec<String>> {
+        let needing = self.services.iter().filter(|service| !service.needs.is_empty());
+        needing.map(|service| (service.name.clone(), service.needs.clone())).collect()
     }
 
     /// Services that tell of themselves.

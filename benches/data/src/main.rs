@@ -1,6 +1,7 @@
 //! `cargo run --release` measures the data plane beside plain Postgres, in one run, on the same server; with `health` behind it,
-//! how late the checks of a thousand services are.
+//! how late the checks of a thousand services are; with `dashboard`, what its first view costs.
 
+mod dashboard;
 mod health;
 mod ingest;
 mod spans;
@@ -20,9 +21,10 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let postgres = Postgres::start(folder.path(), PostgresOptions::default(), &|_| ()).await?;
     let api = Api::start(&postgres.url()).await?;
-    if std::env::args().nth(1).as_deref() == Some("health") {
-        health::measure(&postgres.url(), folder.path()).await?;
-        return Ok(());
+    match std::env::args().nth(1).as_deref() {
+        Some("health") => return health::measure(&postgres.url(), folder.path()).await,
+        Some("dashboard") => return dashboard::measure(&api, &postgres.url()).await,
+        _ => {}
     }
     ingest::measure(&api, &postgres.url()).await?;
     windows::measure(&api, &postgres.url()).await?;

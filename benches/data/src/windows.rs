@@ -16,13 +16,8 @@ const RAW_ASKS: usize = 3;
 const CHUNK: i64 = 250_000;
 
 pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
-    let most: i64 = std::env::var("REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
-    let pool = connect(database).await?;
-    sqlx::query("TRUNCATE performance_metrics, rollups, rollup_backlog").execute(&pool).await?;
-    sqlx::query("SELECT metric_series_id('request', 'shop', NULL, 'GET', '/' || n, NULL, 1000) FROM generate_series(1, $1) AS n")
-        .bind(ENDPOINTS)
-        .fetch_all(&pool)
-        .await?;
+    let most = most();
+    let pool = empty(database).await?;
     let mut p99 = Vec::new();
     for (from, to) in [(0, most / 10), (most / 10, most)] {
         let begun = Instant::now();
@@ -48,6 +43,29 @@ pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
     }
     beside_raw_rows(&pool, &after[0], &after[1]).await?;
     quantiles(api, &pool).await
+}
+
+/// As many as the last part of the above has, rolled up.
+pub async fn stored(database: &str) -> anyhow::Result<()> {
+    let pool = empty(database).await?;
+    fill(&pool, 0, most()).await?;
+    rebuild(database)?;
+    sqlx::query("VACUUM ANALYZE performance_metrics, rollups").execute(&pool).await?;
+    Ok(())
+}
+
+fn most() -> i64 {
+    std::env::var("REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000)
+}
+
+async fn empty(database: &str) -> anyhow::Result<PgPool> {
+    let pool = connect(database).await?;
+    sqlx::query("TRUNCATE performance_metrics, rollups, rollup_backlog").execute(&pool).await?;
+    sqlx::query("SELECT metric_series_id('request', 'shop', NULL, 'GET', '/' || n, NULL, 1000) FROM generate_series(1, $1) AS n")
+        .bind(ENDPOINTS)
+        .fetch_all(&pool)
+        .await?;
+    Ok(pool)
 }
 
 fn ms(time: Duration) -> f64 {

@@ -148,8 +148,10 @@ pub struct PastEvent {
 /// Which alerts to list.
 #[derive(Clone, Debug, Default)]
 pub struct AlertFilter {
-    /// Only with this status; absent: all but those that are pending.
-    pub status: Option<Status>,
+    /// Only with one of these statuses; none: all but those that are pending.
+    pub statuses: Vec<Status>,
+    /// Only as bad as this.
+    pub severity: Option<Severity>,
     /// Only of this tenant.
     pub tenant: Option<String>,
     /// Only of this service.
@@ -464,8 +466,10 @@ impl Store {
     /// Alerts, those seen last first; not the canary, of which nothing is wrong.
     pub async fn alerts(&self, filter: &AlertFilter) -> Result<Vec<Alert>, StoreError> {
         let (behind_at, behind_id) = filter.behind.unzip();
+        let statuses: Vec<&str> = filter.statuses.iter().map(|status| status.as_str()).collect();
         let rows = alerts!(
-            "WHERE (status = $1 OR ($1::text IS NULL AND status <> 'pending')) AND alert_type <> $9
+            "WHERE (status = ANY ($1) OR (cardinality($1::text[]) = 0 AND status <> 'pending')) AND alert_type <> $9
+               AND ($10::text IS NULL OR severity = $10)
                AND ($2::text IS NULL OR tenant = $2)
                AND ($3::text IS NULL OR service = $3)
                AND ($4::text IS NULL OR endpoint = $4)
@@ -473,7 +477,7 @@ impl Store {
                AND ($6::timestamptz IS NULL OR (last_seen_at, id) < ($6, $7))
              ORDER BY last_seen_at DESC, id DESC
              LIMIT $8",
-            filter.status.map(Status::as_str),
+            &statuses as &[&str],
             filter.tenant,
             filter.service,
             filter.endpoint,
@@ -481,7 +485,8 @@ impl Store {
             behind_at,
             behind_id,
             i64::from(filter.limit),
-            CANARY
+            CANARY,
+            filter.severity.map(Severity::as_str)
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read alerts"))?;
         rows.into_iter().map(Row::read).collect()

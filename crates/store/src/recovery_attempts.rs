@@ -1,7 +1,10 @@
 //! `recovery_attempts`: what was tried to bring a service back, and whether it helped.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
@@ -11,7 +14,7 @@ use crate::error::StoreError;
 const MAX_ROWS: i64 = 100;
 
 /// An attempt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RecoveryAttempt {
     /// Its identity.
     pub id: Uuid,
@@ -108,6 +111,24 @@ impl Store {
             now
         );
         rows.fetch_all(&self.pool).await.map_err(StoreError::query("note that a service is back"))
+    }
+
+    /// The last attempt since then, of each service that has had one.
+    pub async fn last_recoveries(
+        &self,
+        since: DateTime<Utc>,
+    ) -> Result<HashMap<String, RecoveryAttempt>, StoreError> {
+        let rows = sqlx::query_as!(
+            RecoveryAttempt,
+            "SELECT DISTINCT ON (service) id, service, began_at, ended_at, kind, done, error, recovered_at
+             FROM recovery_attempts WHERE began_at >= $1 ORDER BY service, began_at DESC",
+            since
+        );
+        let rows = rows
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::query("read attempts to bring services back"))?;
+        Ok(rows.into_iter().map(|attempt| (attempt.service.clone(), attempt)).collect())
     }
 
     /// The last attempts of a service, the newest first.

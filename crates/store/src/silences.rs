@@ -4,14 +4,15 @@ use chrono::{DateTime, Utc};
 use dogwatch_alerting::{Matcher, Silence};
 use serde::Serialize;
 use sqlx::types::Json;
+use sqlx::{Postgres, Transaction};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Store;
 use crate::error::StoreError;
 
-/// Silences that one look returns.
-const MAX_ROWS: i64 = 1000;
+/// Silences that one look returns: more than all tenants together may have.
+const MAX_ROWS: i64 = 10_000;
 
 /// A silence.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -41,16 +42,27 @@ impl From<StoredSilence> for Silence {
 impl Store {
     /// Keeps a silence.
     pub async fn insert_silence(&self, silence: &StoredSilence) -> Result<(), StoreError> {
-        let insert = sqlx::query!(
-            "INSERT INTO silences (id, matcher, starts_at, ends_at, created_by, comment) VALUES ($1, $2, $3, $4, $5, $6)",
-            silence.id,
-            Json(&silence.matcher) as Json<&Matcher>,
-            silence.starts_at,
-            silence.ends_at,
-            silence.created_by,
-            silence.comment
+        self.insert_silences(std::slice::from_ref(silence)).await
+    }
+
+    /// Keeps silences: all of them or none.
+    pub async fn insert_silences(&self, silences: &[StoredSilence]) -> Result<(), StoreError> {
+        let failed = || StoreError::query("store a silence");
+        let mut transaction = self.pool.begin().await.map_err(failed())?;
+        for silence in silences {
+            insert(&mut transaction, silence).await.map_err(failed())?;
+        }
+        transaction.commit().await.map_err(failed())
+    }
+
+    /// Silences of a tenant that are not over.
+    pub async fn count_silences(&self, tenant: &str, now: DateTime<Utc>) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM silences WHERE ends_at > $1 AND matcher ->> 'tenant' = $2"#,
+            now,
+            tenant
         );
-        insert.execute(&self.pool).await.map(drop).map_err(StoreError::query("store a silence"))
+        count.fetch_one(&self.pool).await.map_err(StoreError::query("count silences"))
     }
 
     /// Silences that are not over, the one that ends first first.
@@ -93,4 +105,17 @@ impl Store {
         transaction.commit().await.map_err(failed())?;
         Ok(true)
     }
+}
+
+async fn insert(transaction: &mut Transaction<'_, Postgres>, silence: &StoredSilence) -> sqlx::Result<()> {
+    let insert = sqlx::query!(
+        "INSERT INTO silences (id, matcher, starts_at, ends_at, created_by, comment) VALUES ($1, $2, $3, $4, $5, $6)",
+        silence.id,
+        Json(&silence.matcher) as Json<&Matcher>,
+        silence.starts_at,
+        silence.ends_at,
+        silence.created_by,
+        silence.comment
+    );
+    insert.execute(&mut **transaction).await.map(drop)
 }

@@ -32,7 +32,7 @@ async fn a_turn_finds_the_open_alert_or_else_the_one_that_was_resolved_last() {
     assert_eq!(store.alert_turn("a").await.unwrap().alert().unwrap().resolved_at, Some(time("10:15:00")));
     raise(&store, "a", &[], time("10:20:00")).await.unwrap();
     assert_eq!(store.alert_turn("a").await.unwrap().alert().unwrap().status, Status::Active);
-    let resolved = AlertFilter { status: Some(Status::Resolved), limit: 9, ..AlertFilter::default() };
+    let resolved = AlertFilter { statuses: vec![Status::Resolved], limit: 9, ..AlertFilter::default() };
     assert_eq!(store.alerts(&resolved).await.unwrap().len(), 2);
 }
 
