@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use dogwatch_store::ReportHead;
 use serde::Deserialize;
@@ -59,15 +59,25 @@ async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Json<Page
 async fn show(
     State(state): State<ApiState>,
     caller: Caller,
+    headers: HeaderMap,
     Path(id): Path<Uuid>,
     Query(Form { format }): Query<Form>,
 ) -> Result<Response, Problem> {
     let report = state.store.report(id).await?.filter(|report| caller.sees(report.tenant.as_deref()));
     let report =
         report.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no report `{id}`")))?;
-    Ok(match format {
+    // It never changes: who has it needs it once.
+    let tag = [
+        (header::ETAG, format!("W/\"{}\"", id.simple())),
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag[0].1.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    let report = match format {
         Format::Json => Json(report.body).into_response(),
         Format::Text => report.text.into_response(),
         Format::Html => ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(report.html)).into_response(),
-    })
+    };
+    Ok((tag, report).into_response())
 }

@@ -17,18 +17,20 @@ const LOOKS = {
 export async function audit(world) {
   if (world.shots) await mkdir(world.shots, { recursive: true });
   const pages = { ...(await addresses(world)), "sign-in": null };
-  for (const [look, options] of Object.entries(LOOKS)) {
-    const context = await world.signedIn(options);
-    const stranger = await world.visitor(options);
-    for (const [name, address] of Object.entries(pages)) {
-      const page = await (address ? context : stranger).newPage();
-      const wrong = listen(page);
-      await world.check(`pages: ${name}, ${look}`, () => visit(page, { world, name, look, address: address ?? "/sign-in", wrong }));
-      await page.close();
-    }
-    await context.close();
-    await stranger.close();
+  await Promise.all(Object.entries(LOOKS).map(([look, options]) => lookAt(world, pages, look, options)));
+}
+
+async function lookAt(world, pages, look, options) {
+  const context = await world.signedIn(options);
+  const stranger = await world.visitor(options);
+  for (const [name, address] of Object.entries(pages)) {
+    const page = await (address ? context : stranger).newPage();
+    const wrong = listen(page);
+    await world.check(`pages: ${name}, ${look}`, () => visit(page, { world, name, look, address: address ?? "/sign-in", wrong }));
+    await page.close();
   }
+  await context.close();
+  await stranger.close();
 }
 
 async function visit(page, { world, name, look, address, wrong }) {

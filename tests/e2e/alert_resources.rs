@@ -189,10 +189,13 @@ async fn heartbeats_reports_and_figures_are_there() {
         ("text", "text/plain", "Performance of an hour"),
     ] {
         let url = format!("{}/performance/reports/{id}?format={format}", side.base);
-        let answer = side.http.get(url).send().await.unwrap();
+        let answer = side.http.get(&url).send().await.unwrap();
         let kind_of = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let tag = answer.headers()["etag"].clone();
         let body = answer.text().await.unwrap();
         assert!(kind_of.starts_with(kind) && body.contains(text), "{format}: {body}");
+        let again = side.http.get(&url).header("if-none-match", tag).send().await.unwrap();
+        assert_eq!((again.status().as_u16(), again.bytes().await.unwrap().len()), (304, 0), "{format}");
     }
 
     let root = side.base.trim_end_matches("/api/v1");

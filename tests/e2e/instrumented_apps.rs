@@ -306,7 +306,7 @@ async fn what_express_is_asked_arrives_with_nothing_but_an_endpoint_set() {
     compare(&app, &place, &base, &requests("/users/:id", "/cached/:key")).await;
 }
 
-/// Node and its package manager, from PyPI.
+/// Node and its package manager, as Python packages them.
 pub(crate) struct Node {
     pub(crate) npm: PathBuf,
     /// The program itself: `bin/node` is a script that starts it, and does not end it when it ends.

@@ -14,7 +14,7 @@ use crate::series::Subject;
 use crate::windows::MetricFilter;
 
 /// Rollups of minutes that are read for one history; where it would be more, those of hours are.
-const MAX_ROWS: i64 = 300_000;
+const MAX_ROWS: i64 = 100_000;
 
 /// What happened in a step.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -140,7 +140,8 @@ impl Store {
                    array_agg(sketch) AS sketches, NULL::integer AS sketch_bucket
             FROM rollups
             WHERE resolution = $1 AND subject = $2 AND bucket >= $3 AND bucket < $4
-              AND series_id IN (SELECT unnest($6::integer[]))
+              -- Not by the index: one look for each series takes ten times as long as one look at all of them.
+              AND series_id + 0 IN (SELECT unnest($6::integer[]))
             GROUP BY 1
             "#,
             resolution(step).minutes(),
@@ -188,6 +189,6 @@ mod tests {
             assert!(minutes / step.num_minutes() <= 370, "{minutes}: {step}");
             assert_eq!(step.num_minutes() % i64::from(resolution(step).minutes()), 0);
         }
-        assert_eq!(step(600, 10_000), TimeDelta::hours(1), "half a million rows would be read");
+        assert_eq!(step(600, 10_000), TimeDelta::hours(1), "six million rows would be read");
     }
 }
