@@ -2,11 +2,11 @@
 
 use clap::ValueEnum;
 use dogwatch_alerting::Status;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Where the life of an alert has to stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
     /// Active or acknowledged.

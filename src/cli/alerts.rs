@@ -11,10 +11,14 @@ use dogwatch_alerting::{Matcher, Severity, Status};
 use dogwatch_jobs::its_like;
 use dogwatch_queue::Clock;
 use dogwatch_store::{Alert, AlertFilter, NotificationFilter, Store, StoredSilence};
+use serde::Serialize;
+use serde_json::json;
 use uuid::Uuid;
 
+use super::remote::Remote;
 use super::{Global, output, usage};
 use crate::alerts::Shown;
+use crate::metrics::Page;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -131,7 +135,14 @@ impl Alerts {
         matches!(self, Self::List { .. } | Self::Show { .. } | Self::Silences { .. })
     }
 
+    pub(super) fn goes_far(&self) -> bool {
+        matches!(self, Self::List { .. } | Self::Acknowledge(_) | Self::Resolve(_))
+    }
+
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        if let Some(remote) = global.remote()? {
+            return self.run_elsewhere(&remote).await;
+        }
         let config = global.client_settings()?;
         let (store, now) = (wiring::store(&config)?, Clock::system().now());
         match self {
@@ -143,13 +154,7 @@ impl Alerts {
                     limit,
                     ..AlertFilter::default()
                 };
-                let alerts = store.alerts(&filter).await?;
-                if json {
-                    output::json_list(&alerts)?;
-                } else {
-                    let header = ["seen", "severity", "status", "title", "times", "since", "id"];
-                    output::table(&header, alerts.iter().map(row).collect(), "no alerts");
-                }
+                print(&store.alerts(&filter).await?, json)?;
             }
             Self::Show { id, json } => {
                 let alert = store.alert(id).await?.with_context(|| format!("there is no alert {id}"))?;
@@ -224,6 +229,47 @@ impl Alerts {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Alerts {
+    async fn run_elsewhere(self, remote: &Remote) -> anyhow::Result<ExitCode> {
+        let act = async |Order { id, note, by }: Order, what: &str| -> anyhow::Result<Alert> {
+            let path = ["performance", "alerts", &id.to_string(), what];
+            remote.post(&path, &json!({ "by": by, "note": note })).await
+        };
+        match self {
+            Self::List { status, severity, service, limit, json } => {
+                let asked = Asked { status, severity, service, limit };
+                print(&remote.get::<Page<_>>(&["performance", "alerts"], &asked).await?.items, json)?;
+            }
+            Self::Acknowledge(order) => {
+                output::line(&format!("acknowledged: {}", act(order, "acknowledge").await?.title));
+            }
+            Self::Resolve(order) => {
+                output::line(&format!("resolved: {}", act(order, "resolve").await?.title));
+            }
+            _ => return Err(usage("--url: this is done on its own machine, or in the dashboard")),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What the API is asked.
+#[derive(Serialize)]
+struct Asked {
+    status: Option<Shown>,
+    severity: Option<Severity>,
+    service: Option<String>,
+    limit: u32,
+}
+
+fn print(alerts: &[Alert], json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::json_list(&alerts);
+    }
+    let header = ["seen", "severity", "status", "title", "times", "since", "id"];
+    output::table(&header, alerts.iter().map(row).collect(), "no alerts");
+    Ok(())
 }
 
 fn row(alert: &Alert) -> Vec<String> {

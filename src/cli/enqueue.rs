@@ -7,10 +7,11 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use dogwatch_queue::{
-    Inspector, JobRecord, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
+    Enqueued, JobRecord, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::remote::Remote;
 use super::{Global, jobs, output, usage};
 use crate::wiring;
 
@@ -89,6 +90,10 @@ impl Enqueue {
                 self.args
             ))
         })?;
+        if let Some(remote) = global.remote()? {
+            let remote = remote.traced(self.traceparent);
+            return self.run_elsewhere(&remote, args).await;
+        }
         let client = wiring::queue(&global.client_settings()?)?;
         let new = NewJob::new(self.job, args);
         let job = NewJob {
@@ -110,22 +115,52 @@ impl Enqueue {
             error @ QueueError::Redis { .. } => error.into(),
             error => usage(error.to_string()),
         })?;
-        if !self.wait {
-            if self.json {
-                output::json(&enqueued)?;
-            } else {
-                output::line(&enqueued.id);
-            }
-            return Ok(ExitCode::SUCCESS);
-        }
-        let job = wait(&wiring::inspector(&client), &enqueued.id).await?;
-        if self.json {
-            output::json(&job)?;
-        } else {
-            jobs::print(&job);
-        }
-        Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let inspector = wiring::inspector(&client);
+        let look = async |id: &str| inspector.job(id).await?.with_context(|| format!("job {id} is gone"));
+        tell(&enqueued, self.wait, self.json, look).await
     }
+
+    async fn run_elsewhere(self, remote: &Remote, args: Value) -> anyhow::Result<ExitCode> {
+        let text = |duration: Duration| format!("{}ms", duration.as_millis());
+        let until = match self.unique_until {
+            UniqueUntil::Started => "started".to_owned(),
+            UniqueUntil::Done => "done".to_owned(),
+            UniqueUntil::Window(window) => text(window),
+        };
+        let job = json!({
+            "job": self.job, "args": args, "queue": self.queue, "id": self.id, "run_at": self.at, "priority": self.priority,
+            "delay": self.delay.map(text), "expires": self.expires.map(text), "max_age": self.max_age.map(text),
+            "timeout": self.timeout.map(text), "max_attempts": self.max_attempts, "backoff": self.backoff,
+            "unique_until": self.unique_key.as_ref().map(|_| until), "unique_key": self.unique_key,
+        });
+        let enqueued: Enqueued = remote.post(&["jobs"], &job).await?;
+        let look = async |id: &str| remote.get(&["jobs", id], &()).await;
+        tell(&enqueued, self.wait, self.json, look).await
+    }
+}
+
+/// Says which job it is, or waits for its end and says what came of it.
+async fn tell(
+    enqueued: &Enqueued,
+    waits: bool,
+    json: bool,
+    look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,
+) -> anyhow::Result<ExitCode> {
+    if !waits {
+        if json {
+            output::json(enqueued)?;
+        } else {
+            output::line(&enqueued.id);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let job = wait(&enqueued.id, look).await?;
+    if json {
+        output::json(&job)?;
+    } else {
+        jobs::print(&job);
+    }
+    Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Run a job now, and wait for its end
@@ -139,21 +174,17 @@ pub(super) struct RunNow {
 impl RunNow {
     pub(super) async fn run(self, global: &Global, job: &str) -> anyhow::Result<ExitCode> {
         let client = wiring::queue(&global.client_settings()?)?;
-        let enqueued = wiring::producer(&client).enqueue(NewJob::new(job, serde_json::json!({}))).await?;
-        let job = wait(&wiring::inspector(&client), &enqueued.id).await?;
-        if self.json {
-            output::json(&job)?;
-        } else {
-            jobs::print(&job);
-        }
-        Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let enqueued = wiring::producer(&client).enqueue(NewJob::new(job, json!({}))).await?;
+        let inspector = wiring::inspector(&client);
+        let look = async |id: &str| inspector.job(id).await?.with_context(|| format!("job {id} is gone"));
+        tell(&enqueued, true, self.json, look).await
     }
 }
 
-async fn wait(inspector: &Inspector, id: &str) -> anyhow::Result<JobRecord> {
+async fn wait(id: &str, look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>) -> anyhow::Result<JobRecord> {
     let mut pause = FIRST_LOOK;
     loop {
-        let job = inspector.job(id).await?.with_context(|| format!("job {id} is gone"))?;
+        let job = look(id).await?;
         if job.state.has_ended() {
             return Ok(job);
         }

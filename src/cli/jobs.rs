@@ -7,10 +7,12 @@ use anstyle::AnsiColor;
 use anyhow::bail;
 use clap::Subcommand;
 use dogwatch_queue::{Cancelled, JobFilter, JobHistory, JobRecord, JobState};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::dead_letters::{self, Selection};
-use super::{Global, output};
+use super::remote::Remote;
+use super::{Global, output, usage};
+use crate::metrics::Page;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -97,7 +99,14 @@ impl Jobs {
         matches!(self, Self::List { .. } | Self::Show { .. })
     }
 
+    pub(super) fn goes_far(&self) -> bool {
+        !matches!(self, Self::Replay(_) | Self::Discard(_) | Self::Dead { .. })
+    }
+
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        if let Some(remote) = global.remote()? {
+            return self.run_elsewhere(&remote).await;
+        }
         let client = wiring::queue(&global.client_settings()?)?;
         let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));
         match self {
@@ -134,6 +143,51 @@ impl Jobs {
             Self::History { hours, json } => {
                 let history = inspector.history(Duration::from_hours(hours)).await?;
                 if json { output::json_list(&history)? } else { print_history(&history) }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Jobs {
+    async fn run_elsewhere(self, remote: &Remote) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::List { state, queue, job, limit, json } => {
+                let state = state.map(JobState::as_str);
+                let limit = limit.to_string();
+                let asked = [
+                    ("state", state),
+                    ("queue", queue.as_deref()),
+                    ("job", job.as_deref()),
+                    ("limit", Some(&limit)),
+                ];
+                let asked: Vec<_> = asked.into_iter().filter(|(_, value)| value.is_some()).collect();
+                let jobs = remote.get::<Page<JobRecord>>(&["jobs"], &asked).await?.items;
+                if json { output::json_list(&jobs)? } else { list(&jobs) }
+            }
+            Self::Show { id, json } => {
+                let job: JobRecord = remote.get(&["jobs", &id], &()).await?;
+                if json { output::json(&job)? } else { print(&job) }
+            }
+            Self::Retry { id, args } => {
+                let job: JobRecord = remote.post(&["jobs", &id, "retry"], &json!({ "args": args })).await?;
+                output::line(&format!("{}: {}", job.state, job.id));
+            }
+            Self::Cancel { id } => {
+                let job: JobRecord = remote.post(&["jobs", &id, "cancel"], &()).await?;
+                output::line(&match job.state {
+                    JobState::Cancelled => format!("cancelled: {id}"),
+                    _ => format!("{id} runs; its worker was told to end it"),
+                });
+            }
+            Self::History { hours, json } => {
+                let history = remote.get::<Page<_>>(&["jobs", "history"], &[("hours", hours)]).await?.items;
+                if json { output::json_list(&history)? } else { print_history(&history) }
+            }
+            Self::Dead { .. } | Self::Replay(_) | Self::Discard(_) => {
+                return Err(usage(
+                    "--url: dead letters are handled on their own machine, or in the dashboard",
+                ));
             }
         }
         Ok(ExitCode::SUCCESS)

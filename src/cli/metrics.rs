@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use dogwatch_queue::Clock;
 use dogwatch_store::{QueryTiming, SlowRequest, Store};
+use serde::de::DeserializeOwned;
 
 use super::{Global, output, time, usage};
 use crate::config::MonitoringSettings;
@@ -135,6 +136,19 @@ fn connect(global: &Global) -> anyhow::Result<Asked> {
     Ok(Asked { store: wiring::store(&config)?, now: Clock::system().now(), monitoring: config.monitoring })
 }
 
+/// The answer of the Dogwatch that is asked, here or elsewhere.
+async fn ask<T: DeserializeOwned>(
+    global: &Global,
+    what: &str,
+    question: Question,
+    here: impl AsyncFnOnce(Asked, &Question) -> Result<T, MetricsError>,
+) -> anyhow::Result<T> {
+    match global.remote()? {
+        Some(remote) => remote.get(&["performance", "metrics", what], &question).await,
+        None => answered(here(connect(global)?, &question).await),
+    }
+}
+
 /// A wrong question is wrong usage.
 fn answered<T>(answer: Result<T, MetricsError>) -> anyhow::Result<T> {
     answer.map_err(|error| match error {
@@ -163,8 +177,10 @@ fn print<T: serde::Serialize>(
 
 impl Summary {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let asked = connect(global)?;
-        let summary = answered(metrics::summary(&asked.store, asked.now, &self.window.question()).await)?;
+        let here = async |asked: Asked, question: &Question| {
+            metrics::summary(&asked.store, asked.now, question).await
+        };
+        let summary = ask(global, "summary", self.window.question(), here).await?;
         if self.window.json {
             output::json(&summary)?;
             return Ok(ExitCode::SUCCESS);
@@ -189,9 +205,11 @@ impl Summary {
 
 impl Endpoints {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let asked = connect(global)?;
         let question = self.page.of(self.window.question());
-        let page = answered(metrics::endpoints(&asked.store, asked.now, &question).await)?;
+        let here = async |asked: Asked, question: &Question| {
+            metrics::endpoints(&asked.store, asked.now, question).await
+        };
+        let page = ask(global, "endpoints", question, here).await?;
         let header = [
             "service",
             "method",
@@ -211,10 +229,12 @@ impl Endpoints {
 
 impl SlowRequests {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let asked = connect(global)?;
         let question = Question { threshold_ms: self.threshold, ..self.page.of(self.window.question()) };
-        let default_ms = asked.monitoring.slow_request_ms;
-        let page = answered(metrics::slow_requests(&asked.store, asked.now, &question, default_ms).await)?;
+        let here = async |asked: Asked, question: &Question| {
+            let default_ms = asked.monitoring.slow_request_ms;
+            metrics::slow_requests(&asked.store, asked.now, question, default_ms).await
+        };
+        let page = ask(global, "slow-requests", question, here).await?;
         let header = ["time", "took", "service", "method", "endpoint", "status", "queries", "trace"];
         print(&page, self.window.json, &header, slow_request, "no request of this window was so slow")
     }
@@ -222,10 +242,12 @@ impl SlowRequests {
 
 impl SlowQueries {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let asked = connect(global)?;
         let question = Question { threshold_ms: self.threshold, ..self.page.of(self.window.question()) };
-        let default_ms = asked.monitoring.slow_query_ms;
-        let page = answered(metrics::slow_queries(&asked.store, asked.now, &question, default_ms).await)?;
+        let here = async |asked: Asked, question: &Question| {
+            let default_ms = asked.monitoring.slow_query_ms;
+            metrics::slow_queries(&asked.store, asked.now, question, default_ms).await
+        };
+        let page = ask(global, "slow-queries", question, here).await?;
         let header = ["share", "calls", "mean", "p95", "max", "n+1", "used by", "query"];
         print(&page, self.window.json, &header, slow_query, "no query of this window was so slow")
     }

@@ -14,6 +14,7 @@ mod metrics;
 mod notifications;
 pub mod output;
 mod queues;
+mod remote;
 mod report;
 mod rollups;
 mod rules;
@@ -34,6 +35,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 use toml::Value;
+use url::Url;
+
+use self::remote::Remote;
 
 use crate::config::{Config, Override};
 use crate::{telemetry, wiring};
@@ -68,6 +72,19 @@ pub(crate) struct Global {
     /// Where `up` keeps its data, and where the other commands find a running `up`
     #[arg(long, global = true, value_name = "DIR", default_value = ".dogwatch", env = "DOGWATCH_DATA_DIR")]
     data_dir: PathBuf,
+    /// Ask a Dogwatch elsewhere, over HTTP
+    #[arg(long, global = true, value_name = "URL", env = "DOGWATCH_URL")]
+    url: Option<Url>,
+    /// An API key for it
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "DOGWATCH_KEY",
+        hide_env_values = true,
+        requires = "url"
+    )]
+    key: Option<SecretString>,
     /// Show it again and again, every so long; for commands that show something
     #[arg(long, global = true, value_name = "EVERY", num_args = 0..=1, require_equals = true,
           default_missing_value = "2s", value_parser = enqueue::duration)]
@@ -145,6 +162,23 @@ enum Command {
 }
 
 impl Command {
+    /// It can ask a Dogwatch elsewhere.
+    fn goes_far(&self) -> bool {
+        match self {
+            Self::Summary(_)
+            | Self::Endpoints(_)
+            | Self::SlowRequests(_)
+            | Self::SlowQueries(_)
+            | Self::Services(_)
+            | Self::Workers(_)
+            | Self::Enqueue(_) => true,
+            Self::Jobs(jobs) => jobs.goes_far(),
+            Self::Queues(queues) => !matches!(queues, queues::Queues::Purge { .. }),
+            Self::Alerts(alerts) => alerts.goes_far(),
+            _ => false,
+        }
+    }
+
     /// It shows something, and changes nothing: it can be repeated.
     fn shows(&self) -> bool {
         match self {
@@ -187,6 +221,12 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 async fn execute(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
+    if global.url.is_some() && !command.goes_far() {
+        output::error(
+            "--url: this command works on the machine that Dogwatch runs on; its dashboard and API may do the same",
+        );
+        return ExitCode::from(2);
+    }
     let ended = match command {
         Command::Up(up) => up.run(&global).await,
         Command::Api(api) => api.run(&global).await,
@@ -240,6 +280,11 @@ pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
 }
 
 impl Global {
+    /// The Dogwatch elsewhere that is asked; `None`: the one of this machine.
+    fn remote(&self) -> anyhow::Result<Option<Remote>> {
+        self.url.as_ref().map(|url| Remote::new(url, self.key.clone())).transpose()
+    }
+
     /// The settings; a wrong one is wrong usage.
     fn settings(&self, flags: Vec<Override>) -> anyhow::Result<Config> {
         let variables = std::env::vars_os()

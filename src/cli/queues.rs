@@ -6,7 +6,9 @@ use anstyle::AnsiColor;
 use clap::Subcommand;
 use dogwatch_queue::QueueCounts;
 
+use super::remote::Remote;
 use super::{Global, output, unknown, usage};
+use crate::metrics::Page;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +44,9 @@ pub(super) enum Queues {
 
 impl Queues {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        if let Some(remote) = global.remote()? {
+            return self.run_elsewhere(&remote).await;
+        }
         let client = wiring::queue(&global.client_settings()?)?;
         let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));
         let known = async |name: &str| {
@@ -53,18 +58,17 @@ impl Queues {
         };
         match self {
             Self::List { json } => {
-                let counts = inspector.counts().await?;
-                if json { output::json_list(&counts)? } else { list(&counts) }
+                print(&inspector.counts().await?, json)?;
             }
             Self::Pause { name } => {
                 known(&name).await?;
                 control.pause(&name).await?;
-                output::line(&format!("`{name}` is paused; `dogwatch queues resume {name}` lets it go on"));
+                output::line(&paused(&name));
             }
             Self::Resume { name } => {
                 known(&name).await?;
                 control.resume(&name).await?;
-                output::line(&format!("`{name}` goes on"));
+                output::line(&resumed(&name));
             }
             Self::Purge { name, yes } => {
                 known(&name).await?;
@@ -78,6 +82,37 @@ impl Queues {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Queues {
+    async fn run_elsewhere(self, remote: &Remote) -> anyhow::Result<ExitCode> {
+        let change = async |name: &str, what: &str| -> anyhow::Result<QueueCounts> {
+            remote.post(&["queues", name, what], &()).await
+        };
+        match self {
+            Self::List { json } => print(&remote.get::<Page<_>>(&["queues"], &()).await?.items, json)?,
+            Self::Pause { name } => output::line(&paused(&change(&name, "pause").await?.name)),
+            Self::Resume { name } => output::line(&resumed(&change(&name, "resume").await?.name)),
+            Self::Purge { .. } => return Err(usage("--url: a queue is purged on its own machine")),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn paused(name: &str) -> String {
+    format!("`{name}` is paused; `dogwatch queues resume {name}` lets it go on")
+}
+
+fn resumed(name: &str) -> String {
+    format!("`{name}` goes on")
+}
+
+fn print(counts: &[QueueCounts], json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::json_list(&counts);
+    }
+    list(counts);
+    Ok(())
 }
 
 fn list(counts: &[QueueCounts]) {

@@ -8,6 +8,7 @@ use dogwatch_queue::Clock;
 use dogwatch_store::HealthState;
 
 use super::{Global, output};
+use crate::metrics::Page;
 use crate::services::{Service, services};
 use crate::wiring;
 
@@ -21,8 +22,12 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let config = global.client_settings()?;
-        let services = services(&wiring::store(&config)?, &config.needs(), Clock::system().now()).await?;
+        let services = if let Some(remote) = global.remote()? {
+            remote.get::<Page<_>>(&["performance", "services", "health"], &()).await?.items
+        } else {
+            let config = global.client_settings()?;
+            services(&wiring::store(&config)?, &config.needs(), Clock::system().now()).await?
+        };
         if self.json {
             output::json_list(&services)?;
         } else {

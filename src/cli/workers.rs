@@ -6,6 +6,7 @@ use clap::Subcommand;
 use dogwatch_queue::{Clock, WorkerInfo};
 
 use super::{Global, output};
+use crate::metrics::Page;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -22,8 +23,10 @@ pub(super) enum Workers {
 impl Workers {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let Self::List { json } = self;
-        let client = wiring::queue(&global.client_settings()?)?;
-        let workers = wiring::inspector(&client).workers().await?;
+        let workers = match global.remote()? {
+            Some(remote) => remote.get::<Page<_>>(&["workers"], &()).await?.items,
+            None => wiring::inspector(&wiring::queue(&global.client_settings()?)?).workers().await?,
+        };
         if json {
             output::json_list(&workers)?;
         } else {

@@ -24,8 +24,14 @@ const KNOWN: [(&str, &str); 12] = [
 /// Settings without a default.
 const OPTIONAL: [&str; 2] = ["store.url", "queue.url"];
 /// Variables with our prefix that are no settings.
-const NO_SETTINGS: [&str; 4] =
-    ["DOGWATCH_SERVERS_DIR", "DOGWATCH_TEST_", "DOGWATCH_CONFIG", "DOGWATCH_DATA_DIR"];
+const NO_SETTINGS: [&str; 6] = [
+    "DOGWATCH_SERVERS_DIR",
+    "DOGWATCH_TEST_",
+    "DOGWATCH_CONFIG",
+    "DOGWATCH_DATA_DIR",
+    "DOGWATCH_URL",
+    "DOGWATCH_KEY",
+];
 
 /// What the environment sets. `defaults` tells which settings there are and of which type.
 pub(super) fn overrides(

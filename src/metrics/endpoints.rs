@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::{EndpointTiming, Store, Window};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{MetricsError, Page, Question, rate};
 
 /// An endpoint, and how it was in the window before, of the same length.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Endpoint {
     /// Part of its requests that failed, 0 to 1.
     pub error_rate: f64,
@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 /// An endpoint in the window before.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Before {
     /// Its requests.
     pub count: i64,

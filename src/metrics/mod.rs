@@ -26,7 +26,7 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_THRESHOLD_MS: f64 = 1e9;
 
 /// Which window, and whose requests.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Question {
@@ -58,7 +58,7 @@ pub struct Question {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,

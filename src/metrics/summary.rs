@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::{RequestSummary, Store};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{MetricsError, Question, rate};
 
 /// All requests of a window.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     /// From when.
     pub since: DateTime<Utc>,

@@ -11,6 +11,7 @@ mod dashboard;
 mod database_spans;
 mod delivery;
 mod documentation;
+mod elsewhere;
 mod exposition;
 mod first_run;
 mod health;

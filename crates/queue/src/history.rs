@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::client::Client;
@@ -19,7 +19,7 @@ const GROUP: usize = 120;
 const PER_DOUBLING: f64 = 4.0;
 
 /// What became of the runs of one job in a time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobHistory {
     /// The queue.
     pub queue: String,

@@ -22,7 +22,7 @@ pub struct Producer {
 }
 
 /// What was enqueued.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Enqueued {
     /// Its identity; that of the job which holds its unique key when there is one.
     pub id: String,

@@ -2,7 +2,7 @@
 //! the example, and the endpoints that make them.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ const MAX_USERS: usize = 5;
 const OTHER: &str = "(other)";
 
 /// A query, and what it costs.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct QueryTiming {
     /// The same for the same query.
     pub fingerprint: String,
@@ -74,7 +74,7 @@ impl QueryTiming {
 }
 
 /// A slow call.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct QueryExample {
     /// When it ended.
     pub occurred_at: DateTime<Utc>,
@@ -95,7 +95,7 @@ pub struct QueryExample {
 }
 
 /// Who makes a query.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueryUser {
     /// The service.
     pub service: String,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{ConnectOptions, Connection, Row};
 use utoipa::ToSchema;
 
@@ -40,7 +40,7 @@ pub struct StatementCounters {
 }
 
 /// What watched databases say of a query in a window.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerStatistics {
     /// The databases.
     pub databases: Vec<String>,

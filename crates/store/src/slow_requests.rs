@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Store;
@@ -16,7 +16,7 @@ use crate::windows::{MetricFilter, Window};
 pub const MIN_SLOW_MS: f64 = 50.0;
 
 /// A slow request.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SlowRequest {
     /// When it was answered.
     pub occurred_at: DateTime<Utc>,

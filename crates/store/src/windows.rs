@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -58,7 +58,7 @@ pub struct ErrorRate {
 }
 
 /// How long an endpoint takes.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EndpointTiming {
     /// The service.
     pub service: String,
@@ -96,7 +96,7 @@ impl EndpointTiming {
 }
 
 /// All requests of a window. Times are absent when there was none.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RequestSummary {
     /// How many.
     pub count: i64,

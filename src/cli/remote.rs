@@ -1,0 +1,98 @@
+//! `--url` and `--key`: a Dogwatch elsewhere, over HTTP. What it answers has the same types as what is read here, and so looks the
+//! same.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use dogwatch_queue::TraceContext;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::Url;
+
+use super::usage;
+
+/// A little more than the API gives itself.
+const LIMIT: Duration = Duration::from_secs(35);
+
+/// A Dogwatch elsewhere.
+#[derive(Debug)]
+pub(super) struct Remote {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<SecretString>,
+    trace: Option<TraceContext>,
+}
+
+impl Remote {
+    /// Continues this trace.
+    pub(super) fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
+    }
+
+    pub(super) fn new(base: &Url, key: Option<SecretString>) -> anyhow::Result<Self> {
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(usage(format!("--url `{base}`: write one such as https://dogwatch.example.com")));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(LIMIT)
+            .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot set up the HTTP client")?;
+        Ok(Self { http, base: base.clone(), key, trace: None })
+    }
+
+    /// Asks for what stands below `/api/v1`; parts of the path are escaped.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// Has something done.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+        }
+        let mut request = self.http.request(method, url);
+        if let Some(trace) = self.trace {
+            request = request.header("traceparent", trace.to_string());
+        }
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let answer = request.send().await.with_context(|| format!("cannot reach {}", self.base))?;
+        let status = answer.status();
+        if status.is_success() {
+            return answer
+                .json()
+                .await
+                .with_context(|| format!("{} is no Dogwatch of this version", self.base));
+        }
+        let problem: Value = answer.json().await.unwrap_or_default();
+        let detail =
+            problem["detail"].as_str().unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason"));
+        match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Err(usage(detail)),
+            StatusCode::UNAUTHORIZED => anyhow::bail!("{detail} (--key, or DOGWATCH_KEY)"),
+            _ => anyhow::bail!("{} answers {}: {detail}", self.base, status.as_u16()),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line asks a Dogwatch on another machine over HTTP, and shows the same as on that machine itself.
+
+use serde_json::json;
+
+use crate::support::Place;
+
+/// What a command says: its code, and both outputs.
+fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = place.run(arguments);
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// Without the end of a window, which is the moment of the question, and the last digits of a number that was written and read.
+fn comparable(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.contains("\"until\""));
+    let parts = lines.flat_map(|line| line.split_inclusive('.'));
+    let cut = |part: &str| match part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len()) {
+        digits @ 13.. => format!("{}{}", &part[..12], &part[digits..]),
+        _ => part.to_owned(),
+    };
+    parts.map(cut).collect()
+}
+
+#[tokio::test]
+async fn a_command_shows_the_same_from_another_machine() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let there = Place::new().await;
+    let (api, _worker) = (there.start(&["api"]), there.start(&["worker"]));
+    let base = api.api().await;
+    let (_, key) = said(&there, &["keys", "create", "laptop", "--scope", "admin"]);
+    let key = key.lines().find(|line| line.starts_with("dw_")).unwrap().to_owned();
+    // It has neither Postgres nor Redis.
+    let mut here = Place::bare();
+    here.set("DOGWATCH_URL", &base);
+
+    let (code, refused) = said(&here, &["jobs", "list"]);
+    assert!(code == Some(1) && refused.contains("--key, or DOGWATCH_KEY"), "{refused}");
+    here.set("DOGWATCH_KEY", &key);
+    let metric = json!({"service": "shop", "endpoint": "/pay", "method": "POST", "status_code": 500, "response_time_ms": 80.5});
+    let alert = json!({"alert_type": "payments", "service": "shop", "severity": "high"});
+    for (path, body) in [("metrics", metric), ("alerts", alert)] {
+        let url = format!("{base}/api/v1/performance/{path}");
+        let sent = reqwest::Client::new().post(url).bearer_auth(&key).json(&body).send().await.unwrap();
+        assert!(sent.status().is_success(), "{sent:?}");
+    }
+    let job = here.json(&[
+        "enqueue",
+        "check_service_health",
+        "--wait",
+        "--json",
+        "--delay",
+        "10ms",
+        "--unique-key",
+        "k",
+    ]);
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let id = job["id"].as_str().unwrap();
+
+    for arguments in [
+        &["jobs", "show", id][..],
+        &["jobs", "list", "--state", "succeeded"],
+        &["jobs", "history"],
+        &["queues", "list"],
+        &["summary", "--hours", "1", "--service", "shop"],
+        &["endpoints", "--hours", "1"],
+        &["slow-requests", "--threshold", "50"],
+        &["slow-queries", "--threshold", "0"],
+        &["services"],
+        &["alerts", "list", "--status", "open", "--severity", "high"],
+    ] {
+        for arguments in [arguments.to_vec(), [arguments, &["--json"]].concat()] {
+            let (near, far) = (said(&there, &arguments), said(&here, &arguments));
+            assert_eq!(near.0, Some(0), "{arguments:?}: {}", near.1);
+            assert_eq!((far.0, comparable(&far.1)), (near.0, comparable(&near.1)), "{arguments:?}");
+        }
+    }
+    let (code, workers) = said(&here, &["workers", "list"]);
+    assert!(code == Some(0) && workers.contains("default"), "{workers}");
+
+    let alerts = here.json(&["alerts", "list", "--json"]);
+    let alert = alerts["items"][0]["id"].as_str().unwrap();
+    let (code, done) = said(&here, &["alerts", "acknowledge", alert, "--note", "looking"]);
+    assert!(code == Some(0) && done.starts_with("acknowledged: "), "{done}");
+    assert_eq!(here.json(&["alerts", "list", "--json"])["items"][0]["note"], "looking");
+    assert_eq!(said(&here, &["queues", "pause", "default"]).0, Some(0));
+    assert_eq!(there.json(&["queues", "list", "--json"])["items"][0]["paused"], true);
+    assert_eq!(said(&here, &["queues", "resume", "default"]).0, Some(0));
+
+    // What makes no sense is wrong usage, as here; what only works there says so.
+    let (code, told) = said(&here, &["enqueue", "check_service_helth"]);
+    assert!(code == Some(2) && told.contains("did you mean"), "{told}");
+    let (code, told) = said(&here, &["migrate"]);
+    assert!(code == Some(2) && told.contains("--url: this command works on the machine"), "{told}");
+    let (code, told) = said(&here, &["--url", "http://127.0.0.1:1", "queues", "list"]);
+    assert!(code == Some(1) && told.contains("cannot reach http://127.0.0.1:1"), "{told}");
+    assert!(!told.contains(&key), "{told}");
+}
