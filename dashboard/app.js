@@ -23,17 +23,27 @@ function loadStyles(name) {
   });
 }
 
-/** The component of a page, whose file is loaded when it is first asked for. */
-function usePage({ file, styles }) {
+/** Loads the file of a page, once. */
+function load({ file, styles }) {
+  if (!file || pages.has(file)) return;
+  const page = { whenLoaded: null };
+  pages.set(file, page);
+  page.whenLoaded = Promise.all([import(`./pages/${file}.js`), loadStyles(styles)])
+    .then(([module]) => { page.view = module.default; })
+    .catch((error) => { page.error = { title: "This page could not be loaded", detail: error.message }; });
+}
+
+/** The component of a page; null until its file is there. */
+function usePage(route) {
   const [, render] = useState(0);
+  load(route);
+  const page = pages.get(route.file);
   useEffect(() => {
-    if (!file || pages.has(file)) return;
-    Promise.all([import(`./pages/${file}.js`), loadStyles(styles)])
-      .then(([module]) => pages.set(file, { view: module.default }))
-      .catch((error) => pages.set(file, { error: { title: "This page could not be loaded", detail: error.message } }))
-      .finally(() => render((n) => n + 1));
-  }, [file]);
-  return pages.get(file) ?? null;
+    let isOver = false;
+    page?.whenLoaded.then(() => isOver || render((n) => n + 1));
+    return () => { isOver = true; };
+  }, [page]);
+  return page?.view || page?.error ? page : null;
 }
 
 function Page({ route, ...rest }) {
@@ -102,4 +112,6 @@ function App() {
 }
 
 followLinks();
+// While it is asked who looks, the page comes already.
+load(routeOf(location.pathname) ?? {});
 render(html`<${App} />`, document.getElementById("app"));

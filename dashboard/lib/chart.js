@@ -8,7 +8,7 @@ import { color, onThemeChange } from "./themes.js";
 
 let library = null;
 
-/** uPlot and its styles, loaded when the first chart is shown. */
+/** uPlot and its styles. */
 function loadLibrary() {
   library ??= new Promise((resolve, reject) => {
     const styles = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/assets/vendor/uplot.css" });
@@ -22,6 +22,9 @@ function loadLibrary() {
   });
   return library;
 }
+
+// Who asks for charts shows one soon.
+loadLibrary().catch(() => {});
 
 /**
  * label: what it shows, for who does not see it; at: times, one for each value;

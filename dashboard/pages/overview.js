@@ -129,7 +129,7 @@ const SHORT = 8;
 
 function Endpoints() {
   const [by, setBy] = useParam("by", "busiest");
-  const poll = usePoll(askedMetrics("endpoints", { limit: 100 }), { every: Math.max(pace(), 15_000) });
+  const poll = usePoll(askedMetrics("endpoints", { limit: 40 }), { every: Math.max(pace(), 15_000) });
   const tab = (name, label) => html`<button type="button" aria-pressed=${by === name} onClick=${() => setBy(name)}>${label}</button>`;
   const order = by === "slowest" ? (row) => row.p95_ms : by === "failing" ? (row) => row.error_rate : (row) => row.count;
   const aside = html`<div class="tabs" role="group" aria-label="Endpoints by">${tab("busiest", "Busiest")}${tab("slowest", "Slowest")}${tab("failing", "Failing")}</div>`;

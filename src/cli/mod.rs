@@ -5,6 +5,7 @@
 mod alerts;
 mod channels;
 mod cleanup;
+mod command;
 mod dead_letters;
 mod doctor;
 mod enqueue;
@@ -32,15 +33,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use secrecy::SecretString;
 use toml::Value;
 use url::Url;
 
+use self::command::Command;
 use self::remote::Remote;
 
 use crate::config::{Config, Override};
-use crate::{telemetry, wiring};
+use crate::telemetry;
 
 /// What is asked more often than that is a burden, and nobody reads it.
 const SHORTEST_WATCH: Duration = Duration::from_millis(200);
@@ -76,130 +78,21 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", env = "DOGWATCH_URL")]
     url: Option<Url>,
     /// An API key for it
+    // The names of commands' own arguments are others.
     #[arg(
-        long,
+        id = "far_key",
+        long = "key",
         global = true,
         value_name = "KEY",
         env = "DOGWATCH_KEY",
         hide_env_values = true,
-        requires = "url"
+        requires = "far_url"
     )]
     key: Option<SecretString>,
     /// Show it again and again, every so long; for commands that show something
     #[arg(long, global = true, value_name = "EVERY", num_args = 0..=1, require_equals = true,
           default_missing_value = "2s", value_parser = enqueue::duration)]
     watch: Option<Duration>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run everything in one process, with a Postgres and a Redis of its own where none is configured
-    Up(up::Up),
-    /// Run the HTTP API
-    Api(serve::Api),
-    /// Run jobs
-    Worker(serve::Worker),
-    /// Enqueue what schedules.toml says is due
-    Scheduler,
-    /// Bring the database to this version's schema
-    Migrate,
-    /// Enqueue a job
-    Enqueue(enqueue::Enqueue),
-    /// List jobs, show one, run it again, call it off
-    #[command(subcommand)]
-    Jobs(jobs::Jobs),
-    /// List, pause, resume and purge queues
-    #[command(subcommand)]
-    Queues(queues::Queues),
-    /// List workers
-    #[command(subcommand)]
-    Workers(workers::Workers),
-    /// List, check, preview and run schedules
-    #[command(subcommand)]
-    Schedules(schedules::Schedules),
-    /// Report what happened in the last hours
-    Report(report::Report),
-    /// Show all requests of the last hours in one line
-    Summary(metrics::Summary),
-    /// Show the endpoints of the last hours, the busiest first
-    Endpoints(metrics::Endpoints),
-    /// Show the slowest requests of the last hours
-    SlowRequests(metrics::SlowRequests),
-    /// Show the queries of the last hours that were slow, those that cost most first
-    SlowQueries(metrics::SlowQueries),
-    /// Make rollups anew
-    #[command(subcommand)]
-    Rollups(rollups::Rollups),
-    /// Remove what is older than it is to be kept
-    Cleanup(cleanup::Cleanup),
-    /// Show how the checked services are
-    Services(services::Services),
-    /// List alerts, show one, acknowledge, resolve, silence
-    #[command(subcommand)]
-    Alerts(alerts::Alerts),
-    /// List rules, and try one on what is stored
-    #[command(subcommand)]
-    Rules(rules::Rules),
-    /// List channels, and try one
-    #[command(subcommand)]
-    Channels(channels::Channels),
-    /// Make, list and revoke API keys
-    #[command(subcommand)]
-    Keys(keys::Keys),
-    /// List who was told what, and what was not delivered
-    #[command(subcommand)]
-    Notifications(notifications::Notifications),
-    /// Evaluate all rules now
-    CheckThresholds(enqueue::RunNow),
-    /// Send now what waits
-    SendAlerts(enqueue::RunNow),
-    /// Say what is wrong, and how to mend it
-    Doctor(doctor::Doctor),
-    /// Print what a shell needs to complete commands and flags
-    Completions(shell::Completions),
-    /// Write the manual pages, one for each command
-    Man(shell::Man),
-}
-
-impl Command {
-    /// It can ask a Dogwatch elsewhere.
-    fn goes_far(&self) -> bool {
-        match self {
-            Self::Summary(_)
-            | Self::Endpoints(_)
-            | Self::SlowRequests(_)
-            | Self::SlowQueries(_)
-            | Self::Services(_)
-            | Self::Workers(_)
-            | Self::Enqueue(_) => true,
-            Self::Jobs(jobs) => jobs.goes_far(),
-            Self::Queues(queues) => !matches!(queues, queues::Queues::Purge { .. }),
-            Self::Alerts(alerts) => alerts.goes_far(),
-            _ => false,
-        }
-    }
-
-    /// It shows something, and changes nothing: it can be repeated.
-    fn shows(&self) -> bool {
-        match self {
-            Self::Workers(_)
-            | Self::Summary(_)
-            | Self::Endpoints(_)
-            | Self::SlowRequests(_)
-            | Self::SlowQueries(_)
-            | Self::Services(_)
-            | Self::Report(_)
-            | Self::Notifications(_)
-            | Self::Doctor(_) => true,
-            Self::Jobs(jobs) => jobs.shows(),
-            Self::Queues(queues) => matches!(queues, queues::Queues::List { .. }),
-            Self::Schedules(schedules) => schedules.shows(),
-            Self::Alerts(alerts) => alerts.shows(),
-            Self::Rules(rules) => matches!(rules, rules::Rules::List { .. }),
-            Self::Keys(keys) => matches!(keys, keys::Keys::List { .. }),
-            _ => false,
-        }
-    }
 }
 
 /// Runs a command, once or again and again.
@@ -227,36 +120,7 @@ async fn execute(cli: Cli) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    let ended = match command {
-        Command::Up(up) => up.run(&global).await,
-        Command::Api(api) => api.run(&global).await,
-        Command::Worker(worker) => worker.run(&global).await,
-        Command::Scheduler => serve::scheduler(&global).await,
-        Command::Migrate => migrate(&global).await,
-        Command::Enqueue(enqueue) => enqueue.run(&global).await,
-        Command::Jobs(jobs) => jobs.run(&global).await,
-        Command::Queues(queues) => queues.run(&global).await,
-        Command::Workers(workers) => workers.run(&global).await,
-        Command::Schedules(schedules) => schedules.run(&global).await,
-        Command::Report(report) => report.run(&global).await,
-        Command::Summary(summary) => summary.run(&global).await,
-        Command::Endpoints(endpoints) => endpoints.run(&global).await,
-        Command::SlowRequests(requests) => requests.run(&global).await,
-        Command::SlowQueries(queries) => queries.run(&global).await,
-        Command::Rollups(rollups) => rollups.run(&global).await,
-        Command::Cleanup(cleanup) => cleanup.run(&global).await,
-        Command::Services(services) => services.run(&global).await,
-        Command::Alerts(alerts) => alerts.run(&global).await,
-        Command::Rules(rules) => rules.run(&global).await,
-        Command::Channels(channels) => channels.run(&global).await,
-        Command::Keys(keys) => keys.run(&global).await,
-        Command::Notifications(notifications) => notifications.run(&global).await,
-        Command::CheckThresholds(run) => run.run(&global, "check_performance_thresholds").await,
-        Command::SendAlerts(run) => run.run(&global, "send_performance_alerts").await,
-        Command::Doctor(doctor) => doctor.run(&global).await,
-        Command::Completions(completions) => Ok(completions.run()),
-        Command::Man(man) => man.run(),
-    };
+    let ended = command.run(&global).await;
     ended.unwrap_or_else(|error| {
         output::error(&format!("{error:#}"));
         if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
@@ -345,15 +209,6 @@ fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| "write a date such as 2026-11-20 or a time such as 2026-11-20T12:00:00Z".to_owned())
 }
 
-async fn migrate(global: &Global) -> anyhow::Result<ExitCode> {
-    let store = wiring::store(&global.client_settings()?)?;
-    match store.migrate().await? {
-        0 => output::line("the database is up to date"),
-        n => output::line(&format!("applied migrations: {n}")),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -361,5 +216,22 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         super::Cli::command().debug_assert();
+    }
+
+    /// clap would read one as the other, and panic.
+    #[test]
+    fn no_argument_of_a_command_has_the_name_of_one_of_all() {
+        fn look(command: &clap::Command, of_all: &[&str]) {
+            let own = command.get_arguments().filter(|argument| !argument.is_global_set());
+            for argument in own {
+                assert!(!of_all.contains(&argument.get_id().as_str()), "{}: {argument}", command.get_name());
+            }
+            command.get_subcommands().for_each(|command| look(command, of_all));
+        }
+        let cli = super::Cli::command();
+        let of_all = cli.get_arguments().filter(|argument| argument.is_global_set());
+        let of_all: Vec<&str> = of_all.map(|argument| argument.get_id().as_str()).collect();
+        assert!(of_all.len() >= 5, "{of_all:?}");
+        look(&cli, &of_all);
     }
 }

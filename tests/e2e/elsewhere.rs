@@ -11,14 +11,12 @@ fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 /// Without the end of a window, which is the moment of the question, and the last digits of a number that was written and read.
-fn comparable(text: &str) -> String {
+fn comparable(text: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| !line.contains("\"until\""));
-    let parts = lines.flat_map(|line| line.split_inclusive('.'));
-    let cut = |part: &str| match part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len()) {
-        digits @ 13.. => format!("{}{}", &part[..12], &part[digits..]),
-        _ => part.to_owned(),
-    };
-    parts.map(cut).collect()
+    let words = lines.flat_map(|line| line.split([' ', ',']));
+    let word =
+        |word: &str| word.parse().map_or_else(|_| word.to_owned(), |number: f64| format!("{number:.6}"));
+    words.map(word).collect()
 }
 
 #[tokio::test]
