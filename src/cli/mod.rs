@@ -75,7 +75,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", default_value = ".dogwatch", env = "DOGWATCH_DATA_DIR")]
     data_dir: PathBuf,
     /// Ask a Dogwatch elsewhere, over HTTP
-    #[arg(long, global = true, value_name = "URL", env = "DOGWATCH_URL")]
+    #[arg(id = "far_url", long = "url", global = true, value_name = "URL", env = "DOGWATCH_URL")]
     url: Option<Url>,
     /// An API key for it
     // The names of commands' own arguments are others.
