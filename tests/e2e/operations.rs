@@ -44,7 +44,11 @@ async fn a_queue_is_paused_resumed_purged_and_looked_at_from_a_shell() {
     assert_eq!(text(&place.run(&["queues", "purge", "default", "--yes"])), "cancelled: 1\n");
     assert_eq!(state(&waiting).await, "cancelled");
     let unknown = place.run(&["queues", "pause", "defualt"]);
-    assert!(text(&unknown).contains("no queue is named `defualt`; did you mean `default`?"), "{}", text(&unknown));
+    assert!(
+        text(&unknown).contains("no queue is named `defualt`; did you mean `default`?"),
+        "{}",
+        text(&unknown)
+    );
     drop(worker);
 }
 
