@@ -40,7 +40,8 @@ pub trait Section: Clone + Serialize + DeserializeOwned {
         }))
     }
 
-    /// With all changes. One that no longer fits, such as one of a later version, is passed over and logged.
+    /// With all changes. One that no longer fits, such as one of a later version, is passed over: the list of settings shows
+    /// that it does not count.
     #[must_use]
     fn changed(&self, changes: &[SettingChange]) -> Self {
         let mut section = self.clone();
@@ -48,7 +49,7 @@ pub trait Section: Clone + Serialize + DeserializeOwned {
             match value.as_ref().and_then(|value| section.with(name, value)) {
                 Some(Ok(changed)) => section = changed,
                 Some(Err(reason)) => {
-                    tracing::warn!(name, reason, "a changed setting does not fit, and is passed over");
+                    tracing::debug!(name, reason, "a changed setting does not fit, and is passed over");
                 }
                 None => {}
             }

@@ -77,9 +77,21 @@ pub struct Tuning(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
+    file: Sections,
+    now: RwLock<Arc<MonitoringSettings>>,
+}
+
+/// Both sections, as the file has them or as they are now.
+#[derive(Debug)]
+struct Sections {
     jobs: dogwatch_jobs::Settings,
     monitoring: MonitoringSettings,
-    now: RwLock<Arc<MonitoringSettings>>,
+}
+
+impl Sections {
+    fn value(&self, name: &str) -> Option<Value> {
+        self.jobs.value(name).or_else(|| self.monitoring.value(name))
+    }
 }
 
 impl Tuning {
@@ -88,8 +100,7 @@ impl Tuning {
         let inner = Arc::new(Inner {
             store,
             clock,
-            jobs: config.jobs.clone(),
-            monitoring: config.monitoring.clone(),
+            file: Sections { jobs: config.jobs.clone(), monitoring: config.monitoring.clone() },
             now: RwLock::new(Arc::new(config.monitoring.clone())),
         });
         tokio::spawn(follow(Arc::downgrade(&inner)));
@@ -107,7 +118,21 @@ impl Tuning {
     /// When Postgres does not answer.
     pub async fn settings(&self) -> Result<Vec<Setting>, StoreError> {
         let changes = self.0.look().await?;
-        Ok(CHANGEABLE.iter().filter_map(|(name, unit)| self.0.setting(name, *unit, &changes)).collect())
+        let Inner { file, .. } = &*self.0;
+        let now =
+            Sections { jobs: file.jobs.changed(&changes), monitoring: file.monitoring.changed(&changes) };
+        let setting = |(name, unit): &(&str, Option<&'static str>)| {
+            let change = changes.iter().find(|change| change.name == *name);
+            Some(Setting {
+                name: (*name).to_owned(),
+                value: now.value(name)?,
+                default: file.value(name)?,
+                unit: *unit,
+                changed_at: change.map(|change| change.changed_at),
+                changed_by: change.map(|change| change.changed_by.clone()),
+            })
+        };
+        Ok(CHANGEABLE.iter().filter_map(setting).collect())
     }
 
     /// Changes settings, all of them or none; null: back to what the file says.
@@ -146,31 +171,15 @@ impl Inner {
     /// Reads the changes, and goes by them from here on.
     async fn look(&self) -> Result<Vec<SettingChange>, StoreError> {
         let changes = self.store.setting_changes().await?;
-        let now = Arc::new(self.monitoring.changed(&changes));
+        let now = Arc::new(self.file.monitoring.changed(&changes));
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = now;
         Ok(changes)
     }
 
     fn check(&self, name: &str, value: &Value) -> Result<(), String> {
-        let of_jobs = self.jobs.with(name, value).map(|changed| changed.map(drop));
-        of_jobs
-            .or_else(|| self.monitoring.with(name, value).map(|changed| changed.map(drop)))
-            .unwrap_or(Ok(()))
-    }
-
-    fn setting(&self, name: &str, unit: Option<&'static str>, changes: &[SettingChange]) -> Option<Setting> {
-        let value = |jobs: &dogwatch_jobs::Settings, monitoring: &MonitoringSettings| {
-            jobs.value(name).or_else(|| monitoring.value(name))
-        };
-        let change = changes.iter().find(|change| change.name == name);
-        Some(Setting {
-            name: name.to_owned(),
-            value: value(&self.jobs.changed(changes), &self.monitoring.changed(changes))?,
-            default: value(&self.jobs, &self.monitoring)?,
-            unit,
-            changed_at: change.map(|change| change.changed_at),
-            changed_by: change.map(|change| change.changed_by.clone()),
-        })
+        let Sections { jobs, monitoring } = &self.file;
+        let of_jobs = jobs.with(name, value).map(|changed| changed.map(drop));
+        of_jobs.or_else(|| monitoring.with(name, value).map(|changed| changed.map(drop))).unwrap_or(Ok(()))
     }
 }
 

@@ -21,6 +21,7 @@ mod schedules;
 mod services;
 mod session;
 mod settings;
+mod silences;
 mod trends;
 
 use std::collections::{BTreeMap, HashSet};
@@ -181,6 +182,8 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(performance_metrics::ingesting(), Ingest, Own))
         .merge(group(alerts::reading(), Read, Own))
         .merge(group(alerts::writing(), Write, Own))
+        .merge(group(silences::reading(), Read, Own))
+        .merge(group(silences::writing(), Write, Own))
         .merge(group(alerts::ingesting(), Ingest, Own))
         .merge(group(reports::reading(), Read, Own))
         .merge(group(services::reading(), Read, All))
@@ -220,7 +223,7 @@ fn outermost(router: Router) -> Router {
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
             let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
             let trace = request.extensions().get::<TraceContext>();
-            let trace_id = trace.map(TraceContext::trace_id);
+            let trace_id = trace.map(|trace| tracing::field::display(trace.trace_id()));
             tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id, trace_id)
         }).on_request(()).on_response(()).on_failure(()))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))

@@ -135,10 +135,6 @@ impl Alerts {
         matches!(self, Self::List { .. } | Self::Show { .. } | Self::Silences { .. })
     }
 
-    pub(super) fn goes_far(&self) -> bool {
-        matches!(self, Self::List { .. } | Self::Acknowledge(_) | Self::Resolve(_))
-    }
-
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(remote) = global.remote()? {
             return self.run_elsewhere(&remote).await;
@@ -248,7 +244,7 @@ impl Alerts {
             Self::Resolve(order) => {
                 output::line(&format!("resolved: {}", act(order, "resolve").await?.title));
             }
-            _ => return Err(usage("--url: this is done on its own machine, or in the dashboard")),
+            _ => return Err(remote.does_not()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,4 +1,4 @@
-//! The commands: what each is called, whether it only shows something, and whether it can ask a Dogwatch elsewhere.
+//! The commands: what each is called, and whether it only shows something.
 
 use std::process::ExitCode;
 
@@ -81,23 +81,6 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// It can ask a Dogwatch elsewhere.
-    pub(super) fn goes_far(&self) -> bool {
-        match self {
-            Self::Summary(_)
-            | Self::Endpoints(_)
-            | Self::SlowRequests(_)
-            | Self::SlowQueries(_)
-            | Self::Services(_)
-            | Self::Workers(_)
-            | Self::Enqueue(_) => true,
-            Self::Jobs(jobs) => jobs.goes_far(),
-            Self::Queues(queues) => !matches!(queues, queues::Queues::Purge { .. }),
-            Self::Alerts(alerts) => alerts.goes_far(),
-            _ => false,
-        }
-    }
-
     /// It shows something, and changes nothing: it can be repeated.
     pub(super) fn shows(&self) -> bool {
         match self {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::dead_letters::{self, Selection};
 use super::remote::Remote;
-use super::{Global, output, usage};
+use super::{Global, output};
 use crate::metrics::Page;
 use crate::wiring;
 
@@ -99,10 +99,6 @@ impl Jobs {
         matches!(self, Self::List { .. } | Self::Show { .. })
     }
 
-    pub(super) fn goes_far(&self) -> bool {
-        !matches!(self, Self::Replay(_) | Self::Discard(_) | Self::Dead { .. })
-    }
-
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         if let Some(remote) = global.remote()? {
             return self.run_elsewhere(&remote).await;
@@ -185,9 +181,7 @@ impl Jobs {
                 if json { output::json_list(&history)? } else { print_history(&history) }
             }
             Self::Dead { .. } | Self::Replay(_) | Self::Discard(_) => {
-                return Err(usage(
-                    "--url: dead letters are handled on their own machine, or in the dashboard",
-                ));
+                return Err(remote.does_not());
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser};
+use dogwatch_queue::suggestion;
 use secrecy::SecretString;
 use toml::Value;
 use url::Url;
@@ -46,8 +47,6 @@ use crate::telemetry;
 
 /// What is asked more often than that is a burden, and nobody reads it.
 const SHORTEST_WATCH: Duration = Duration::from_millis(200);
-/// A name is meant where so much of it is the same.
-const ALIKE: f64 = 0.75;
 
 /// A job-queue worker system whose jobs watch the performance of other services.
 #[derive(Debug, Parser)]
@@ -114,12 +113,6 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 async fn execute(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
-    if global.url.is_some() && !command.goes_far() {
-        output::error(
-            "--url: this command works on the machine that Dogwatch runs on; its dashboard and API may do the same",
-        );
-        return ExitCode::from(2);
-    }
     let ended = command.run(&global).await;
     ended.unwrap_or_else(|error| {
         output::error(&format!("{error:#}"));
@@ -149,8 +142,14 @@ impl Global {
         self.url.as_ref().map(|url| Remote::new(url, self.key.clone())).transpose()
     }
 
-    /// The settings; a wrong one is wrong usage.
+    /// Refuses to go on where another machine is meant, and the command works on its own alone.
+    fn stay_here(&self) -> anyhow::Result<()> {
+        self.remote()?.map_or(Ok(()), |remote| Err(remote.does_not()))
+    }
+
+    /// The settings of this machine; a wrong one is wrong usage.
     fn settings(&self, flags: Vec<Override>) -> anyhow::Result<Config> {
+        self.stay_here()?;
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(self.config.as_deref(), variables, flags).map_err(|error| usage(error.to_string()))
@@ -190,14 +189,7 @@ fn flag(label: &str, key: &str, value: Option<impl Into<Value>>) -> Option<Overr
 
 /// Nothing has this name: says which was meant, or which there are.
 pub(crate) fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> anyhow::Error {
-    let known: Vec<&str> = known.into_iter().collect();
-    let alike = |other: &&str| strsim::jaro_winkler(name, other);
-    let nearest = known.iter().copied().max_by(|one, other| alike(one).total_cmp(&alike(other)));
-    usage(match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
-        Some(nearest) => format!("no {kind} is named `{name}`; did you mean `{nearest}`?"),
-        None if known.is_empty() => format!("no {kind} is named `{name}`; there is none"),
-        None => format!("no {kind} is named `{name}`; there are: {}", known.join(", ")),
-    })
+    usage(format!("no {kind} is named `{name}`; {}", suggestion(name, known)))
 }
 
 /// A date is its midnight in UTC.

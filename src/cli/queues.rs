@@ -93,7 +93,7 @@ impl Queues {
             Self::List { json } => print(&remote.get::<Page<_>>(&["queues"], &()).await?.items, json)?,
             Self::Pause { name } => output::line(&paused(&change(&name, "pause").await?.name)),
             Self::Resume { name } => output::line(&resumed(&change(&name, "resume").await?.name)),
-            Self::Purge { .. } => return Err(usage("--url: a queue is purged on its own machine")),
+            Self::Purge { .. } => return Err(remote.does_not()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -44,6 +44,14 @@ impl Remote {
         Ok(Self { http, base: base.clone(), key, trace: None })
     }
 
+    /// A command works on the machine itself alone: wrong usage.
+    pub(super) fn does_not(&self) -> anyhow::Error {
+        let base = &self.base;
+        usage(format!(
+            "--url {base}: this command works on the machine itself; its dashboard and API may do the same"
+        ))
+    }
+
     /// Asks for what stands below `/api/v1`; parts of the path are escaped.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,

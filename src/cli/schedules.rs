@@ -100,6 +100,7 @@ impl Schedules {
 
 /// The file; a mistake in it is wrong usage.
 pub(super) fn read(global: &Global) -> anyhow::Result<File> {
+    global.stay_here()?;
     schedules::read(&global.schedules).map_err(|error| usage(error.to_string()))
 }
 

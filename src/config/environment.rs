@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dogwatch_queue::nearest;
 use toml::{Table, Value};
 
 use super::{ConfigError, Override};
@@ -105,9 +106,8 @@ fn parse(text: &str, default: &Value) -> Result<Value, String> {
 }
 
 fn unknown<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> String {
-    let common = |known: &String| known.chars().zip(name.chars()).take_while(|(a, b)| a == b).count();
-    match names.max_by_key(|known| (common(known), std::cmp::Reverse(known.len()))) {
-        Some(known) if common(known) > "DOGWATCH_".len() => format!("is no setting; did you mean {known}?"),
-        _ => "is no setting; dogwatch.toml has them all, as DOGWATCH_SECTION_KEY".to_owned(),
+    match nearest(name, names.map(String::as_str)) {
+        Some(known) => format!("is no setting; did you mean {known}?"),
+        None => "is no setting; dogwatch.toml has them all, as DOGWATCH_SECTION_KEY".to_owned(),
     }
 }

@@ -43,7 +43,7 @@ pub async fn endpoints(
     let pinned = question.pinned(now)?;
     let limit = question.limit()?;
     let before = Window { since: pinned.since - (pinned.until - pinned.since), until: Some(pinned.since) };
-    let filter = question.filter();
+    let filter = question.filter()?;
     let (timings, past) = tokio::try_join!(
         store.response_times(pinned.window, &filter),
         store.response_times(before, &filter)

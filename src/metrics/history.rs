@@ -15,5 +15,5 @@ pub async fn history(
     if (until - since).num_hours() > MAX_HOURS.into() {
         return Err(wrong("since", format!("lies more than {MAX_HOURS} hours before the end of the window")));
     }
-    Ok(store.history(since, until, &question.filter()).await?)
+    Ok(store.history(since, until, &question.filter()?).await?)
 }

@@ -96,7 +96,6 @@ impl Question {
         // Also where they are of no use: a mistake is told.
         self.limit()?;
         self.threshold_ms(0.0, 0.0)?;
-        self.fingerprint()?;
         if self.hours.is_some() && self.since.is_some() {
             return Err(wrong("hours", "stands beside `since`; write one of them"));
         }
@@ -126,14 +125,14 @@ impl Question {
         Ok(Self { hours: None, since: Some(before), until: Some(since), ..self.clone() })
     }
 
-    fn filter(&self) -> MetricFilter {
-        MetricFilter {
+    fn filter(&self) -> Result<MetricFilter, MetricsError> {
+        Ok(MetricFilter {
             tenant: self.tenant.clone(),
             service: self.service.clone(),
             method: self.method.clone(),
             endpoint: self.endpoint.clone(),
-            fingerprint: self.fingerprint().unwrap_or_default(),
-        }
+            fingerprint: self.fingerprint()?,
+        })
     }
 
     fn fingerprint(&self) -> Result<Option<i64>, MetricsError> {

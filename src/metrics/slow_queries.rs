@@ -15,7 +15,7 @@ pub async fn slow_queries(
     let pinned = question.pinned(now)?;
     let threshold_ms = question.threshold_ms(default_threshold_ms, 0.0)?;
     let limit = usize::from(question.limit()?);
-    let filter = question.filter();
+    let filter = question.filter()?;
     let mut items =
         store.query_timings(pinned.window, &filter, threshold_ms, pinned.behind, limit + 1).await?;
     let has_more = items.len() > limit;

@@ -18,7 +18,7 @@ pub async fn slow_requests(
     let cursor = cursor.map_err(|reason| wrong("cursor", reason))?;
     let limit = question.limit()?;
     let mut items =
-        store.slow_requests(window, &question.filter(), threshold_ms, cursor, i64::from(limit) + 1).await?;
+        store.slow_requests(window, &question.filter()?, threshold_ms, cursor, i64::from(limit) + 1).await?;
     let has_more = items.len() > usize::from(limit);
     items.truncate(limit.into());
     let next_cursor = items.last().filter(|_| has_more).map(|last| last.cursor().to_string());

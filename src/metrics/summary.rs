@@ -28,7 +28,7 @@ pub async fn summary(
     question: &Question,
 ) -> Result<Summary, MetricsError> {
     let (since, until, window) = question.window(now)?;
-    let requests = store.request_summary(window, &question.filter()).await?;
+    let requests = store.request_summary(window, &question.filter()?).await?;
     let error_rate = (requests.count > 0).then(|| rate(requests.errors, requests.count));
     Ok(Summary { since, until, error_rate, requests })
 }

@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::trace::TraceContext;
-
 /// The context of a job, and what is known of this run of it. Reads like the context itself.
 #[derive(Debug)]
 pub struct Run<C> {
@@ -23,7 +21,6 @@ pub(crate) struct About {
     pub(crate) worker: Arc<str>,
     pub(crate) token: String,
     pub(crate) attempt: u32,
-    pub(crate) trace: TraceContext,
     pub(crate) schedule: Option<String>,
     pub(crate) slot_ms: Option<i64>,
     pub(crate) signals: Arc<Signals>,
@@ -67,7 +64,6 @@ impl<C> Run<C> {
             worker: "none".into(),
             token: String::new(),
             attempt: 1,
-            trace: TraceContext::random(),
             schedule: None,
             slot_ms: None,
             signals: Arc::default(),
@@ -79,11 +75,6 @@ impl<C> Run<C> {
     /// The job's identity.
     pub fn id(&self) -> &str {
         &self.about.id
-    }
-
-    /// The trace it belongs to, to hand on to whom the job calls, as `traceparent`.
-    pub fn trace(&self) -> TraceContext {
-        self.about.trace
     }
 
     /// The queue it came from.

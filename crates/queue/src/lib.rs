@@ -57,11 +57,11 @@ pub use self::presence::{RunningJob, WorkerInfo};
 pub use self::producer::{Enqueued, Producer};
 pub use self::pulse::Pulse;
 pub use self::record::{FailedAttempt, JobRecord, JobState};
-pub use self::registry::{Catalog, JobInfo, Registry};
+pub use self::registry::{Catalog, JobInfo, Registry, nearest, suggestion};
 pub use self::scheduler::Scheduler;
 #[doc(hidden)]
 pub use self::script::Scripts;
 pub use self::settings::{Limit, Rate, Settings};
 pub use self::totals::{JobTotals, TickTotals};
-pub use self::trace::TraceContext;
+pub use self::trace::{TraceContext, TraceId};
 pub use self::worker::{Stop, Worker};

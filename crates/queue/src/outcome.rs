@@ -10,7 +10,7 @@ use crate::job::{JobError, NextStep, Pause};
 use crate::record::Options;
 use crate::registry::JobInfo;
 use crate::settle::Verdict;
-use crate::trace::TraceContext;
+use crate::trace::TraceId;
 
 /// Redis is no place for big things.
 const MAX_RESULT_BYTES: usize = 256 * 1024;
@@ -98,19 +98,18 @@ impl Outcome {
 pub(crate) fn tell(
     name: &str,
     claimed: &Claimed,
-    trace: &TraceContext,
+    trace_id: TraceId,
     outcome: &Outcome,
     verdict: Verdict,
     took: Duration,
 ) {
-    let trace_id = trace.trace_id();
     let Claimed { id, queue, attempt, token, .. } = claimed;
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     macro_rules! say {
         ($level:ident, $verdict:literal, $($field:tt)*) => {
             tracing::$level!(
                 job.name = name, job.id = &**id, queue.name = &**queue, attempt, token = token.as_str(),
-                duration_ms, trace_id, outcome = $verdict, $($field)*
+                duration_ms, trace_id = %trace_id, outcome = $verdict, $($field)*
             )
         };
     }

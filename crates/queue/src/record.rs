@@ -230,7 +230,7 @@ impl JobRecord {
         let enqueued_at = options.enqueued_at.and_then(DateTime::from_timestamp_millis);
         let trace = options.trace(id);
         Some(Self {
-            trace_id: trace.trace_id(),
+            trace_id: trace.trace_id().to_string(),
             id: id.to_owned(),
             job,
             args,

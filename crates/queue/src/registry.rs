@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_path_to_error::Segment;
+use strsim::levenshtein;
 
 use crate::context;
 use crate::error::QueueError;
@@ -118,13 +119,23 @@ impl Catalog {
     }
 
     fn hint(&self, name: &str) -> String {
-        let nearest = self.0.keys().map(|known| (distance(name, known), known)).min();
-        match nearest {
-            Some((distance, known)) if distance <= name.len().div_ceil(3) => {
-                format!("did you mean `{known}`?")
-            }
-            _ => format!("there are: {}", self.0.keys().copied().collect::<Vec<_>>().join(", ")),
-        }
+        suggestion(name, self.0.keys().copied())
+    }
+}
+
+/// The known name that was probably meant, where one is near enough.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, known) = known.into_iter().map(|known| (levenshtein(name, known), known)).min()?;
+    (distance <= name.len().div_ceil(3)).then_some(known)
+}
+
+/// What to say to who has named what does not exist: which name was probably meant, or which there are.
+pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None if known.is_empty() => "there is none".to_owned(),
+        None => format!("there are: {}", known.join(", ")),
     }
 }
 
@@ -143,20 +154,6 @@ fn name_of(segment: &Segment) -> Option<String> {
         Segment::Seq { index } => Some(index.to_string()),
         Segment::Enum { .. } | Segment::Unknown => None,
     }
-}
-
-/// Levenshtein's edit distance, in one row.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.chars().enumerate() {
-            let change = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Outcome::Lost => Verdict::Refused,
             outcome => self.settle(&claimed, &name, &options, outcome, took).await,
         };
-        tell(&name, &claimed, &options.trace(&claimed.id), &outcome, verdict, took);
+        tell(&name, &claimed, options.trace(&claimed.id).trace_id(), &outcome, verdict, took);
     }
 
     /// Finds the job and attempts it. Returns its name as it is counted: `?` for one that does not exist.
@@ -169,14 +169,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
             worker: self.worker.clone(),
             token: claimed.token.clone(),
             attempt: claimed.attempt,
-            trace: options.trace(&claimed.id),
             schedule: options.schedule.clone(),
             slot_ms: options.slot_ms,
             signals: claimed.lease.signals.clone(),
             drain: self.drain.clone(),
         };
         // What the job and its SQL log belongs to it.
-        let span = tracing::info_span!("job", job.id = &*claimed.id, trace_id = about.trace.trace_id());
+        let span = tracing::info_span!("job", job.id = &*claimed.id, trace_id = %options.trace(&claimed.id).trace_id());
         let running = run(args, Run::new(self.context.clone(), Arc::new(about)));
         AbortOnDropHandle::new(tokio::spawn(running.instrument(span)))
     }
