@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::process::{Child, Command};
 
-use crate::otlp::start;
 use crate::support::{LONG, Place, Process};
 
 /// A request, and what of it has to be stored. A field that has no value is NULL.
@@ -60,6 +59,15 @@ fn requests(user: &'static str, cached: &'static str) -> Vec<Asked> {
         asked("GET", "/busy", "/busy", 503),
         asked("GET", "/wp-admin/4711.php?token=secret-4711", "(unmatched)", 404),
     ]
+}
+
+/// The program, to which a query is slow from two seconds on: on a busy machine any may take a tenth of one.
+async fn start() -> (Place, Process, String) {
+    let mut place = Place::new().await;
+    place.set("SLOW_QUERY_THRESHOLD_MS", "2000");
+    let api = place.start(&["api"]);
+    let base = api.api().await;
+    (place, api, base)
 }
 
 /// An application that runs, with a database and a Redis of its own; killed when dropped.

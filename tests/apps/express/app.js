@@ -33,7 +33,7 @@ app.get('/cart', async (request, response) => {
 });
 
 app.get('/slow', async (request, response) => {
-  await pool.query('SELECT pg_sleep(0.25)');
+  await pool.query('SELECT pg_sleep(2.5)');
   response.send('slept');
 });
 

@@ -70,7 +70,7 @@ def cart():
 @app.get("/slow")
 def slow():
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_sleep(0.25)"))
+        connection.execute(text("SELECT pg_sleep(2.5)"))
     return "slept"
 
 
