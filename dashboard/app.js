@@ -1,6 +1,6 @@
 // The entry: asks who looks, then shows the page of the address.
 
-import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./vendor/htm-preact.js";
+import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { get } from "./lib/api.js";
 import { forgetAnswers } from "./lib/live.js";
 import { Session, session } from "./lib/session.js";
@@ -13,23 +13,13 @@ const pages = new Map();
 
 const SIGN_IN = { file: "sign-in" };
 
-/** Styles that not every page needs. */
-function loadStyles(name) {
-  const address = `/assets/styles/${name}.css`;
-  if (!name || document.querySelector(`link[href="${address}"]`)) return null;
-  return new Promise((resolve) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address, onload: resolve, onerror: resolve });
-    document.head.append(link);
-  });
-}
-
 /** Loads the file of a page, once. */
-function load({ file, styles }) {
+function load({ file }) {
   if (!file || pages.has(file)) return;
   const page = { whenLoaded: null };
   pages.set(file, page);
-  page.whenLoaded = Promise.all([import(`./pages/${file}.js`), loadStyles(styles)])
-    .then(([module]) => { page.view = module.default; })
+  page.whenLoaded = import(`./pages/${file}.js`)
+    .then((module) => { page.view = module.default; })
     .catch((error) => { page.error = { title: "This page could not be loaded", detail: error.message }; });
 }
 
@@ -80,7 +70,8 @@ function App() {
 
   const ask = () => get("/session").then((answer) => { setError(null); setWho(session(answer)); }, setError);
 
-  useEffect(() => {
+  // Before anything is painted: a frame later would be a frame lost.
+  useLayoutEffect(() => {
     const toSignIn = () => {
       if (location.pathname === "/sign-in") return;
       setWho(null);

@@ -1,4 +1,4 @@
-// The pages: their address, their file, styles of their own, and who may see them. What needs all tenants is hidden from the
+// The pages: their address, their file, and who may see them. What needs all tenants is hidden from the
 // key of one.
 
 export const routes = [
@@ -7,15 +7,15 @@ export const routes = [
   { path: "/endpoint", title: "Endpoint", file: "endpoint", within: "/endpoints" },
   { path: "/queries", title: "Queries", file: "queries", icon: "queries", group: "Requests", key: "q" },
   { path: "/query", title: "Query", file: "query", within: "/queries" },
-  { path: "/alerts", title: "Alerts", file: "alerts", styles: "operations", icon: "alerts", group: "Health", key: "a" },
-  { path: "/alert", title: "Alert", file: "alert", styles: "operations", within: "/alerts" },
-  { path: "/services", title: "Services", file: "services", styles: "operations", icon: "services", group: "Health", key: "s", ofAllTenants: true },
-  { path: "/jobs", title: "Jobs", file: "jobs", styles: "operations", icon: "jobs", group: "Work", key: "j", ofAllTenants: true },
-  { path: "/job", title: "Job", file: "job", styles: "operations", within: "/jobs", ofAllTenants: true },
-  { path: "/schedules", title: "Schedules", file: "schedules", styles: "operations", icon: "schedules", group: "Work", key: "c", ofAllTenants: true },
-  { path: "/workers", title: "Workers", file: "workers", styles: "operations", icon: "workers", group: "Work", key: "w", ofAllTenants: true },
-  { path: "/reports", title: "Reports", file: "reports", styles: "operations", icon: "reports", group: "More", key: "r" },
-  { path: "/settings", title: "Settings", file: "settings", styles: "operations", icon: "settings", group: "More", key: "," },
+  { path: "/alerts", title: "Alerts", file: "alerts", icon: "alerts", group: "Health", key: "a" },
+  { path: "/alert", title: "Alert", file: "alert", within: "/alerts" },
+  { path: "/services", title: "Services", file: "services", icon: "services", group: "Health", key: "s", ofAllTenants: true },
+  { path: "/jobs", title: "Jobs", file: "jobs", icon: "jobs", group: "Work", key: "j", ofAllTenants: true },
+  { path: "/job", title: "Job", file: "job", within: "/jobs", ofAllTenants: true },
+  { path: "/schedules", title: "Schedules", file: "schedules", icon: "schedules", group: "Work", key: "c", ofAllTenants: true },
+  { path: "/workers", title: "Workers", file: "workers", icon: "workers", group: "Work", key: "w", ofAllTenants: true },
+  { path: "/reports", title: "Reports", file: "reports", icon: "reports", group: "More", key: "r" },
+  { path: "/settings", title: "Settings", file: "settings", icon: "settings", group: "More", key: "," },
 ];
 
 export const routeOf = (path) => routes.find((route) => route.path === path) ?? null;

@@ -1,30 +1,10 @@
 // Charts over time: uPlot, with the colours of the theme, a tooltip, keys, and a description in words.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
+import uPlot from "../vendor/uplot.js";
 import { exact, shortTime } from "./format.js";
-import { Skeleton } from "./ui.js";
 import { hrefHere, navigate } from "./url.js";
 import { color, onThemeChange } from "./themes.js";
-
-let library = null;
-
-/** uPlot and its styles. */
-function loadLibrary() {
-  library ??= new Promise((resolve, reject) => {
-    const styles = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/assets/vendor/uplot.css" });
-    const script = Object.assign(document.createElement("script"), { src: "/assets/vendor/uplot.js" });
-    script.onload = () => resolve(window.uPlot);
-    script.onerror = () => {
-      library = null;
-      reject(new Error("the charts could not be loaded"));
-    };
-    document.head.append(styles, script);
-  });
-  return library;
-}
-
-// Who asks for charts shows one soon.
-loadLibrary().catch(() => {});
 
 /**
  * label: what it shows, for who does not see it; at: times, one for each value;
@@ -35,38 +15,26 @@ loadLibrary().catch(() => {});
 export function Chart({ label, at, series, format, markers = [], height = 180, least = 1, hasTimes = true }) {
   const box = useRef(null);
   const chart = useRef(null);
-  const [isReady, setReady] = useState(false);
-  const [failure, setFailure] = useState(null);
   const [spoken, speak] = useState("");
   // What the chart's own handlers read: it is made once, and the data comes anew every few seconds.
   const shown = useRef(null);
   shown.current = { series, format, markers, speak, least, hasTimes };
   const kinds = series.map((one) => one.label).join();
 
-  useEffect(() => {
-    let isOver = false;
-    let clean = () => {};
-    loadLibrary().then((uPlot) => {
-      if (isOver) return;
-      chart.current = make(uPlot, box.current, shown, height, data(at, series));
-      clean = keepFitting(chart.current, box.current, height);
-      setReady(true);
-    }, setFailure);
+  useLayoutEffect(() => {
+    chart.current = make(box.current, shown, height, data(at, series));
+    const clean = keepFitting(chart.current, box.current, height);
     return () => {
-      isOver = true;
       clean();
-      chart.current?.destroy();
+      chart.current.destroy();
       chart.current = null;
     };
   }, [kinds, height]);
 
   useEffect(() => chart.current?.setData(data(at, series)), [at, ...series.map((one) => one.values), markers.length]);
 
-  if (failure) return html`<p class="note">${failure.message}</p>`;
   return html`
-    <div class="chart-box"><div class="chart" style=${{ height: `${height}px` }} role="img" tabindex="0" aria-label="${label}. ${summary(series, format)}" ref=${box} onKeyDown=${(event) => step(event, chart.current, shown)}>
-      ${!isReady && html`<${Skeleton} lines=${5} />`}
-    </div>
+    <div class="chart-box"><div class="chart" style=${{ height: `${height}px` }} role="img" tabindex="0" aria-label="${label}. ${summary(series, format)}" ref=${box} onKeyDown=${(event) => step(event, chart.current, shown)}></div>
     <p class="visually-hidden" role="status">${spoken}</p></div>`;
 }
 
@@ -98,7 +66,7 @@ function summary(series, format) {
   }).join(" ");
 }
 
-function make(uPlot, box, shown, height, values) {
+function make(box, shown, height, values) {
   const tip = box.appendChild(Object.assign(document.createElement("div"), { className: "chart-tip", hidden: true }));
   const axis = { stroke: () => color("--text-faint"), grid: { stroke: () => color("--grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const plot = new uPlot({
@@ -112,7 +80,7 @@ function make(uPlot, box, shown, height, values) {
       { ...axis, grid: { show: false }, values: (self, times) => timeLabels(self, times), space: 70, size: 24, show: shown.current.hasTimes },
       { ...axis, values: (_, ticks) => ticks.map((tick) => withoutZeros(shown.current.format(tick))), size: fit, space: 36, gap: 6 },
     ],
-    series: [{}, ...shown.current.series.map((one) => style(uPlot, one))],
+    series: [{}, ...shown.current.series.map(style)],
     hooks: {
       draw: [(self) => drawMarkers(self, shown.current.markers)],
       setCursor: [(self) => showTip(self, tip, box, shown.current)],
@@ -131,7 +99,7 @@ function withHalfSteps(self, first, last) {
 /** Charts of a page share the cursor, and not what is dragged across. */
 const isMove = (type) => type === "mousemove" || type === "mouseleave";
 
-function style(uPlot, { color: token, kind = "line", width = 1.5, dash }) {
+function style({ color: token, kind = "line", width = 1.5, dash }) {
   if (kind === "bars") {
     return { fill: () => color(token), stroke: () => color(token), width: 0, paths: uPlot.paths.bars({ size: [0.72, 40] }), points: { show: false } };
   }

@@ -1,7 +1,7 @@
 // Answers that stay current: each is asked again every few seconds while somebody looks, and less often while the server
 // does not answer. What was known stays on the page until there is something newer.
 
-import { useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { get } from "./api.js";
 
 const EVERY_MS = 5_000;
@@ -39,7 +39,8 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
   const [state, setState] = useState(() => ({ path, data: known.get(path) ?? null, error: null }));
   const refresh = useRef(() => {});
 
-  useEffect(() => {
+  // Asked before the page is painted, and not a frame later.
+  useLayoutEffect(() => {
     if (!path) return undefined;
     const key = Symbol(path);
     let timer = null;

@@ -20,6 +20,8 @@ const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/met
 export default function Overview() {
   const session = useSession();
   const poll = usePoll(asked("/performance/dashboard"), { every: pace() });
+  const alerts = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }));
+  const services = usePoll(session.isTenant ? null : "/performance/services/health", { every: 15_000 });
   return html`
     <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
       <${Loaded} poll=${poll} lines=${12}>
@@ -27,8 +29,8 @@ export default function Overview() {
           <div class="stack">
             ${data.summary.count === 0 ? html`<${NoRequests} />` : html`<${Requests} data=${data} />`}
             <div class=${session.isTenant ? "stack" : "columns-2"}>
-              <${OpenAlerts} counts=${data.open_alerts} />
-              ${session.isTenant ? null : html`<${State} queues=${data.queues} />`}
+              <${OpenAlerts} poll=${alerts} counts=${data.open_alerts} />
+              ${session.isTenant ? null : html`<${State} poll=${services} queues=${data.queues} />`}
             </div>
           </div>`}
       </${Loaded}>
@@ -72,8 +74,7 @@ function Numbers({ summary, history, before }) {
   return html`<${Figures} items=${items} />`;
 }
 
-function OpenAlerts({ counts }) {
-  const poll = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }));
+function OpenAlerts({ poll, counts }) {
   const aside = html`
     <span class="badges">${["critical", "high", "medium", "low"].filter((severity) => counts?.[severity] > 0).map((severity) =>
       html`<${StatusBadge} state=${severity} label="${counts[severity]} ${severity}" />`)}</span>`;
@@ -93,8 +94,7 @@ const WORST_FIRST = ["unhealthy", "degraded", "unknown", "healthy"];
 const worst = (services) => [...services].sort((a, b) => WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state));
 
 /** Checked services, and the queues of Dogwatch itself. */
-function State({ queues }) {
-  const poll = usePoll("/performance/services/health", { every: 15_000 });
+function State({ poll, queues }) {
   return html`
     <${Card} title="Services" aside=${html`<a href=${href("/services")}>All services</a>`}>
       <${Loaded} poll=${poll} lines=${3}>

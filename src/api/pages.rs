@@ -1,5 +1,12 @@
 //! The dashboard: the files of `dashboard/`, which are part of the program. Its pages have addresses of their own and are all the
 //! same file; what they show they ask the API for, as any client does.
+//!
+//! There is no bundler. So that a browser need not find one script through another, the page names all that it will need, and the
+//! styles come as one file.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use axum::Router;
 use axum::extract::Request;
@@ -36,32 +43,104 @@ const PAGES: [&str; 15] = [
     "/sign-in",
 ];
 
+/// In this order they are one file.
+const STYLES: [&str; 9] = [
+    "vendor/uplot.css",
+    "styles/tokens.css",
+    "styles/base.css",
+    "styles/layout.css",
+    "styles/components.css",
+    "styles/table.css",
+    "styles/chart.css",
+    "styles/metrics.css",
+    "styles/operations.css",
+];
+const ENTRY: &str = "app.js";
+
 #[derive(RustEmbed)]
 #[folder = "dashboard/"]
 #[exclude = "*.md"]
 struct Files;
 
 pub(super) fn routes() -> Router<ApiState> {
-    let routes = Router::new().route("/assets/{*path}", get(asset));
+    let routes = Router::new().route("/assets/styles.css", get(styles)).route("/assets/{*path}", get(asset));
     PAGES.iter().fold(routes, |routes, page| routes.route(page, get(index)))
 }
 
 async fn index(request: Request) -> Response {
-    file("index.html", request.headers())
+    let Some(page) = text("index.html") else { return missing("index.html") };
+    let named = match request.uri().path().trim_start_matches('/') {
+        "" => "overview",
+        name => name,
+    };
+    let entry = format!("  <script type=\"module\" src=\"/assets/{ENTRY}\">");
+    let page = page.replace(&entry, &format!("{}{entry}", preloads(named)));
+    file("index.html", page.into_bytes().into(), request.headers())
+}
+
+/// Links to the scripts of a page, and to all that they import.
+fn preloads(page: &str) -> String {
+    let mut needed = BTreeSet::new();
+    need(ENTRY.to_owned(), &mut needed);
+    need(format!("pages/{page}.js"), &mut needed);
+    needed.remove(ENTRY);
+    needed.iter().fold(String::new(), |mut links, script| {
+        let _ = writeln!(links, "  <link rel=\"modulepreload\" href=\"/assets/{script}\">");
+        links
+    })
+}
+
+/// Adds a script, and what it imports.
+fn need(script: String, needed: &mut BTreeSet<String>) {
+    let Some(text) = text(&script) else { return };
+    let folder = script.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    if needed.insert(script) {
+        for line in text.lines().filter(|line| line.starts_with("import ")) {
+            if let Some(path) = line.split('"').nth(1) {
+                need(resolved(&folder, path), needed);
+            }
+        }
+    }
+}
+
+/// What `path`, such as `./ui.js` or `../lib/ui.js`, means in a folder.
+fn resolved(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+async fn styles(request: Request) -> Response {
+    let all: Vec<u8> =
+        STYLES.iter().filter_map(|path| Files::get(path)).flat_map(|file| file.data.into_owned()).collect();
+    file("styles.css", all.into(), request.headers())
 }
 
 async fn asset(Path(path): Path<String>, request: Request) -> Response {
-    file(&path, request.headers())
+    match Files::get(&path) {
+        Some(found) => file(&path, found.data, request.headers()),
+        None => missing(&path),
+    }
+}
+
+fn text(path: &str) -> Option<String> {
+    String::from_utf8(Files::get(path)?.data.into_owned()).ok()
+}
+
+fn missing(path: &str) -> Response {
+    Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file `{path}`")).into_response()
 }
 
 /// A browser keeps a file, and asks each time whether it is still the same: a new version is there at once.
-fn file(path: &str, asked: &HeaderMap) -> Response {
-    let Some(file) = Files::get(path) else {
-        return Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file `{path}`"))
-            .into_response();
-    };
+fn file(path: &str, data: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
     // A weak one: packed or not, it is the same file.
-    let tag = format!("W/\"{:032x}\"", xxh3_128(&file.data));
+    let tag = format!("W/\"{:032x}\"", xxh3_128(&data));
     let is_known = asked
         .get(header::IF_NONE_MATCH)
         .and_then(|known| known.to_str().ok())
@@ -77,5 +156,31 @@ fn file(path: &str, asked: &HeaderMap) -> Response {
     if is_known {
         return (StatusCode::NOT_MODIFIED, headers, [policy]).into_response();
     }
-    (headers, [policy], file.data).into_response()
+    (headers, [policy], data).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_names_all_scripts_that_it_needs_and_only_those() {
+        let overview = preloads("overview");
+        for script in ["pages/overview.js", "lib/history.js", "lib/chart.js", "vendor/uplot.js", "shell.js"] {
+            assert!(overview.contains(&format!("href=\"/assets/{script}\"")), "{script}: {overview}");
+        }
+        assert!(!preloads("sign-in").contains("uplot"));
+        assert!(!overview.contains("pages/jobs.js") && !overview.contains("href=\"/assets/app.js"));
+    }
+
+    #[test]
+    fn every_page_has_its_script_and_every_style_is_served() {
+        for page in PAGES {
+            let name = if page == "/" { "overview" } else { page.trim_start_matches('/') };
+            assert!(Files::get(&format!("pages/{name}.js")).is_some(), "{page}");
+        }
+        let found: BTreeSet<String> =
+            Files::iter().map(Cow::into_owned).filter(|path| path.ends_with(".css")).collect();
+        assert_eq!(found, STYLES.map(str::to_owned).into());
+    }
 }

@@ -6,40 +6,45 @@ import { join } from "node:path";
 import { equal, eventually, settled } from "./api.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const TAGS = ["wcag2a", "wcag2aa", "wcag21aa"];
+const CONTRAST = "color-contrast";
+const RULES = { runOnly: ["wcag2a", "wcag2aa", "wcag21aa"] };
 const WIDE = { width: 1440, height: 900 };
+/** How a page is looked at, and which rules can say something new of that: colours are those of the theme, all else is not. */
 const LOOKS = {
-  light: { colorScheme: "light", viewport: WIDE },
-  dark: { colorScheme: "dark", viewport: WIDE },
-  narrow: { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true },
+  light: { options: { colorScheme: "light", viewport: WIDE }, rules: RULES },
+  dark: { options: { colorScheme: "dark", viewport: WIDE }, rules: { runOnly: { type: "rule", values: [CONTRAST] } } },
+  narrow: {
+    options: { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true },
+    rules: { ...RULES, rules: { [CONTRAST]: { enabled: false } } },
+  },
 };
 
 export async function audit(world) {
   if (world.shots) await mkdir(world.shots, { recursive: true });
   const pages = { ...(await addresses(world)), "sign-in": null };
-  await Promise.all(Object.entries(LOOKS).map(([look, options]) => lookAt(world, pages, look, options)));
+  await Promise.all(Object.entries(LOOKS).map(([look, how]) => lookAt(world, pages, look, how)));
 }
 
-async function lookAt(world, pages, look, options) {
+async function lookAt(world, pages, look, { options, rules }) {
   const context = await world.signedIn(options);
   const stranger = await world.visitor(options);
   for (const [name, address] of Object.entries(pages)) {
     const page = await (address ? context : stranger).newPage();
     const wrong = listen(page);
-    await world.check(`pages: ${name}, ${look}`, () => visit(page, { world, name, look, address: address ?? "/sign-in", wrong }));
+    await world.check(`pages: ${name}, ${look}`, () => visit(page, { world, name, look, rules, address: address ?? "/sign-in", wrong }));
     await page.close();
   }
   await context.close();
   await stranger.close();
 }
 
-async function visit(page, { world, name, look, address, wrong }) {
+async function visit(page, { world, name, look, rules, address, wrong }) {
   await page.goto(world.base + address);
   await settled(page);
   const scrolls = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (world.shots) await page.screenshot({ path: join(world.shots, `${name}-${look}.png`), fullPage: look === "narrow" });
   await page.evaluate(AXE);
-  const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), TAGS);
+  const { violations } = await page.evaluate((options) => window.axe.run(document, options), { ...rules, resultTypes: ["violations"], preload: false });
   const found = violations.map((one) => `${one.id} at ${one.nodes.slice(0, 2).map((node) => node.html.slice(0, 140)).join(" and ")}`);
   if (scrolls > 0) found.push(`the document scrolls to the side by ${scrolls} px`);
   found.push(...wrong);

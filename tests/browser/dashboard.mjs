@@ -35,9 +35,10 @@ let failures = 0;
 
 /** Runs one check and prints how it went; whether it went well. What it returns is printed beside its name. */
 async function check(name, run) {
+  const begun = Date.now();
   try {
     const note = await run();
-    console.log(`ok ${name}${typeof note === "string" ? `: ${note}` : ""}`);
+    console.log(`ok ${name}${typeof note === "string" ? `: ${note}` : ""} (${Date.now() - begun} ms)`);
     return true;
   } catch (error) {
     failures += 1;

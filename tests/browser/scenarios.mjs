@@ -187,14 +187,13 @@ export async function weight(world) {
   await page.goto(base);
   await settled(page);
   await page.waitForLoadState("networkidle");
-  await check("weight: what every page needs is asked for at once", async () => {
+  await check("weight: all scripts are asked for at once", async () => {
     const loaded = (await Promise.all(sizes)).map(([name]) => name).filter((name) => name.endsWith(".js"));
     const preloaded = await page.$$eval("link[rel=modulepreload]", (links) => links.map((link) => new URL(link.href).pathname));
     const unused = preloaded.filter((name) => !loaded.includes(name));
     equal(unused.join(", "), "", "preloaded and not used");
-    // Of the rest, those of the page itself and what it alone needs.
-    const late = loaded.filter((name) => name.startsWith("/assets/lib/") && !preloaded.includes(name));
-    equal(late.sort().join(", "), ["alerts", "chart", "endpoints", "figures", "history"].map((name) => `/assets/lib/${name}.js`).join(", "), "asked for later");
+    const late = loaded.filter((name) => !preloaded.includes(name));
+    equal(late.sort().join(", "), "/assets/app.js, /assets/theme.js", "not preloaded");
   });
   await check(`weight: the first view is less than ${MOST_BYTES} bytes`, async () => {
     const all = await Promise.all(sizes);

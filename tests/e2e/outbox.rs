@@ -195,8 +195,10 @@ async fn two_thousand_jobs_run_once_each_although_their_relays_are_killed() {
     outbox.each_is_there_once("default").await;
 
     let _worker = outbox.place.start(&["worker", "--queues", "default"]);
-    let done = async || outbox.list("default", "done").len() == 2000;
-    eventually(LONG, "all have succeeded", done).await;
+    for count in [500, 1000, 1500, 2000] {
+        let done = async || outbox.list("default", "done").len() >= count;
+        eventually(LONG, &format!("{count} have succeeded"), done).await;
+    }
     assert_eq!(peer.requests().len(), 2000, "runs");
 }
 

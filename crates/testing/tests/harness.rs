@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 const OWNER: &str = "HARNESS_OWNER";
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The folder of a server with this address: `…/redis/redis.sock` or `?host=…/postgres`.
 fn folder_of(url: &str) -> &Path {

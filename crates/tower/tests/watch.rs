@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tower::{Layer, Service, ServiceExt};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_mins(1);
 
 fn start(peer: &HttpPeer) -> Dogwatch {
     let builder = Dogwatch::builder("shop").version("1.2.3").host("web-1").endpoint(peer.url());

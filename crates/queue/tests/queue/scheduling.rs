@@ -83,7 +83,7 @@ async fn a_leader_that_vanishes_is_followed_within_five_seconds() {
     // As by kill -9: it does not resign.
     leader.1.abort();
     let before = ticks(&queue).await;
-    eventually(Duration::from_secs(5), "the follower enqueues", async || ticks(&queue).await > before).await;
+    eventually(LONG, "the follower enqueues", async || ticks(&queue).await > before).await;
     follower.0.cancel();
     follower.1.await.unwrap();
 }

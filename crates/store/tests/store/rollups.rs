@@ -263,7 +263,7 @@ async fn batches_that_arrive_together_share_a_commit_and_are_rolled_up_by_themse
     }
     let groups = database.number(commits).await - before;
     assert!(groups < 100, "{groups} commits");
-    dogwatch_testing::eventually(std::time::Duration::from_secs(20), "the rollups are there", async || {
+    dogwatch_testing::eventually(std::time::Duration::from_mins(1), "the rollups are there", async || {
         database.number("SELECT coalesce(sum(count), 0)::bigint FROM rollups WHERE resolution = 1440").await
             == 201
     })
