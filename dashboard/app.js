@@ -68,16 +68,19 @@ function App() {
   const [error, setError] = useState(null);
   useArrival(path);
 
-  const ask = () => get("/session").then((answer) => { setError(null); setWho(session(answer)); }, setError);
+  const toSignIn = () => {
+    if (location.pathname === "/sign-in") return;
+    setWho(null);
+    forgetAnswers();
+    navigate(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
+  };
+  const ask = () => get("/session").then(
+    (answer) => { setError(null); setWho(session(answer)); },
+    (failure) => (failure.status === 401 ? toSignIn() : setError(failure)),
+  );
 
   // Before anything is painted: a frame later would be a frame lost.
   useLayoutEffect(() => {
-    const toSignIn = () => {
-      if (location.pathname === "/sign-in") return;
-      setWho(null);
-      forgetAnswers();
-      navigate(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`, { replace: true });
-    };
     window.addEventListener("unauthorized", toSignIn);
     if (location.pathname !== "/sign-in") ask();
     return () => window.removeEventListener("unauthorized", toSignIn);

@@ -5,12 +5,12 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use dogwatch_queue::scheduler::{FileError, LastTick, Schedule, Schedules, upcoming};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// A schedule.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ScheduleInfo {
     /// Its name.
     pub name: String,
@@ -59,7 +59,7 @@ impl ScheduleInfo {
 }
 
 /// When it is due next.
-pub fn next(schedule: &Schedule, count: usize, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+fn next(schedule: &Schedule, count: usize, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let now = Timestamp::from_millisecond(now.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
     let times = upcoming(&schedule.cadence, now, count.min(1000));
     times.iter().filter_map(|time| DateTime::from_timestamp_millis(time.as_millisecond())).collect()

@@ -21,7 +21,23 @@ export class ApiError extends Error {
   }
 }
 
-export const get = (path, options) => request("GET", path, undefined, options);
+/** Answers that were asked for before somebody waited for them. */
+const ahead = new Map();
+
+/** Asks for what will soon be asked for: the next `get` of this path has this answer. */
+export function askAhead(path) {
+  const answer = request("GET", path);
+  // Whoever waits for it is told.
+  answer.catch(() => {});
+  ahead.set(path, answer);
+}
+
+export function get(path, options) {
+  const answer = ahead.get(path);
+  ahead.delete(path);
+  return answer ?? request("GET", path, undefined, options);
+}
+
 export const post = (path, body = {}, options) => request("POST", path, body, options);
 export const patch = (path, body, options) => request("PATCH", path, body, options);
 export const del = (path, options) => request("DELETE", path, undefined, options);

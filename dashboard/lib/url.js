@@ -1,6 +1,6 @@
 // The address is where the state is: which page, and which filters. So a link shows what its sender saw.
 
-import { useEffect, useState } from "../vendor/htm-preact.js";
+import { useLayoutEffect, useState } from "../vendor/htm-preact.js";
 
 /** What travels with every link. */
 const FILTERS = ["hours", "since", "until", "tenant", "service"];
@@ -17,7 +17,8 @@ export const params = () => new URLSearchParams(location.search);
 /** The path and parameters; renders again when they change. */
 export function useLocation() {
   const [, render] = useState(0);
-  useEffect(() => {
+  // Before anything else can happen: an address that changes before the first paint counts too.
+  useLayoutEffect(() => {
     const listener = () => render((n) => n + 1);
     listeners.add(listener);
     return () => listeners.delete(listener);

@@ -7,11 +7,12 @@ import { Change, Figures } from "../lib/figures.js";
 import { count, ms, percent, plural } from "../lib/format.js";
 import { LatencyCard, TrafficCard, useColumns } from "../lib/history.js";
 import { usePoll } from "../lib/live.js";
-import { askedMetrics, pace, Page, rangeWords } from "../lib/page.js";
+import { pace, Page, rangeWords } from "../lib/page.js";
 import { useSession } from "../lib/session.js";
 import { Table } from "../lib/table.js";
 import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
-import { asked, href, useParam } from "../lib/url.js";
+import { href, useParam } from "../lib/url.js";
+import { asks } from "./overview-asks.js";
 
 const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\${
   hasKey ? "\n  -H \"Authorization: Bearer $DOGWATCH_KEY\" \\" : ""}
@@ -19,8 +20,9 @@ const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/met
 
 export default function Overview() {
   const session = useSession();
-  const poll = usePoll(asked("/performance/dashboard"), { every: pace() });
-  const alerts = usePoll(asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }));
+  const asked = asks();
+  const poll = usePoll(asked.requests, { every: pace() });
+  const alerts = usePoll(asked.alerts);
   const services = usePoll(session.isTenant ? null : "/performance/services/health", { every: 15_000 });
   return html`
     <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
@@ -129,7 +131,7 @@ const SHORT = 8;
 
 function Endpoints() {
   const [by, setBy] = useParam("by", "busiest");
-  const poll = usePoll(askedMetrics("endpoints", { limit: 40 }), { every: Math.max(pace(), 15_000) });
+  const poll = usePoll(asks().endpoints, { every: Math.max(pace(), 15_000) });
   const tab = (name, label) => html`<button type="button" aria-pressed=${by === name} onClick=${() => setBy(name)}>${label}</button>`;
   const order = by === "slowest" ? (row) => row.p95_ms : by === "failing" ? (row) => row.error_rate : (row) => row.count;
   const aside = html`<div class="tabs" role="group" aria-label="Endpoints by">${tab("busiest", "Busiest")}${tab("slowest", "Slowest")}${tab("failing", "Failing")}</div>`;

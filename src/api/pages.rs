@@ -55,7 +55,10 @@ const STYLES: [&str; 9] = [
     "styles/metrics.css",
     "styles/operations.css",
 ];
-const ENTRY: &str = "app.js";
+/// Every page begins with them.
+const ENTRIES: [&str; 2] = ["ahead.js", "app.js"];
+/// Where `index.html` names them.
+const SCRIPTS: &str = "  <script type=\"module\"";
 
 #[derive(RustEmbed)]
 #[folder = "dashboard/"]
@@ -73,17 +76,17 @@ async fn index(request: Request) -> Response {
         "" => "overview",
         name => name,
     };
-    let entry = format!("  <script type=\"module\" src=\"/assets/{ENTRY}\">");
-    let page = page.replace(&entry, &format!("{}{entry}", preloads(named)));
+    let page = page.replacen(SCRIPTS, &format!("{}{SCRIPTS}", preloads(named)), 1);
     file("index.html", page.into_bytes().into(), request.headers())
 }
 
 /// Links to the scripts of a page, and to all that they import.
 fn preloads(page: &str) -> String {
     let mut needed = BTreeSet::new();
-    need(ENTRY.to_owned(), &mut needed);
+    for entry in ENTRIES {
+        need(entry.to_owned(), &mut needed);
+    }
     need(format!("pages/{page}.js"), &mut needed);
-    needed.remove(ENTRY);
     needed.iter().fold(String::new(), |mut links, script| {
         let _ = writeln!(links, "  <link rel=\"modulepreload\" href=\"/assets/{script}\">");
         links
@@ -170,7 +173,7 @@ mod tests {
             assert!(overview.contains(&format!("href=\"/assets/{script}\"")), "{script}: {overview}");
         }
         assert!(!preloads("sign-in").contains("uplot"));
-        assert!(!overview.contains("pages/jobs.js") && !overview.contains("href=\"/assets/app.js"));
+        assert!(!overview.contains("pages/jobs.js"));
     }
 
     #[test]

@@ -7,17 +7,20 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use dogwatch_queue::scheduler::Schedules;
 use dogwatch_queue::{Enqueued, NewJob, TraceContext};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
-use super::parts::Path;
+use super::parts::{Path, Query};
 use crate::metrics::Page;
 use crate::schedules::{ScheduleInfo, read};
 
-/// Times that are told of each.
-const NEXT: usize = 3;
+/// Times that are told of each, where nobody says how many, and at the most.
+const USUAL_NEXT: u32 = 3;
+const MAX_NEXT: u32 = 100;
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list))
@@ -27,15 +30,33 @@ pub(super) fn writing() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(run))
 }
 
+/// How much of them.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Asked {
+    /// Times that are told of each.
+    #[param(minimum = 1, maximum = 100, default = 3)]
+    next: Option<u32>,
+}
+
 /// What runs when, and how it fared
-#[utoipa::path(get, path = "/schedules", tag = "schedules", responses((status = 200, body = Page<ScheduleInfo>)))]
-async fn list(State(state): State<ApiState>) -> Result<Json<Page<ScheduleInfo>>, Problem> {
+#[utoipa::path(get, path = "/schedules", tag = "schedules", params(Asked), responses((status = 200, body = Page<ScheduleInfo>)))]
+async fn list(
+    State(state): State<ApiState>,
+    Query(Asked { next }): Query<Asked>,
+) -> Result<Json<Page<ScheduleInfo>>, Problem> {
+    let count = next.unwrap_or(USUAL_NEXT);
+    if !(1..=MAX_NEXT).contains(&count) {
+        let reason = format!("next: `{count}` is not between 1 and {MAX_NEXT}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, reason));
+    }
     let schedules = file(&state).await?;
     let successes: BTreeMap<_, _> = state.inspector.last_successes().await?;
     let mut ticks = state.inspector.last_ticks().await?;
     let now = state.clock.now();
     let info = |schedule| {
-        let info = ScheduleInfo::of(schedule, NEXT, now);
+        let info = ScheduleInfo::of(schedule, count as usize, now);
         let (last_success_at, last_run) = (successes.get(&info.job).copied(), ticks.remove(&info.name));
         ScheduleInfo { last_success_at, last_run, ..info }
     };

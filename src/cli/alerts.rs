@@ -10,8 +10,10 @@ use clap::{Args, Subcommand};
 use dogwatch_alerting::{Matcher, Severity, Status};
 use dogwatch_jobs::its_like;
 use dogwatch_queue::Clock;
-use dogwatch_store::{Alert, AlertFilter, NotificationFilter, Store, StoredSilence};
-use serde::Serialize;
+use dogwatch_store::{
+    Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, Store, StoredSilence,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -20,6 +22,9 @@ use super::{Global, output, usage};
 use crate::alerts::Shown;
 use crate::metrics::Page;
 use crate::wiring;
+
+/// Lines of the ledger that one alert shows.
+const MAX_TOLD: u32 = 200;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Alerts {
@@ -104,25 +109,49 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+    fn length(&self) -> anyhow::Result<TimeDelta> {
         let length = TimeDelta::from_std(self.duration).ok().filter(|length| *length <= TimeDelta::days(366));
-        let length = length.ok_or_else(|| usage("--duration is longer than 366 days"))?;
+        length.ok_or_else(|| usage("--duration is longer than 366 days"))
+    }
+
+    async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+        let ends_at = now + self.length()?;
         let (matcher, title) = match self.id {
             Some(id) => {
-                let alert = store.alert(id).await?.with_context(|| format!("there is no alert {id}"))?;
+                let alert = store.alert(id).await?.with_context(|| absent(id))?;
                 (its_like(&alert), alert.title)
             }
             None => (Matcher::of(self.conditions), String::new()),
         };
-        Ok(StoredSilence {
+        let silence = StoredSilence {
             id: Uuid::now_v7(),
             matcher,
             starts_at: now,
-            ends_at: now + length,
+            ends_at,
             created_by: self.by,
             comment: self.comment.unwrap_or(title),
-        })
+        };
+        store.insert_silence(&silence).await?;
+        Ok(silence)
     }
+
+    async fn silence_elsewhere(self, remote: &Remote, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+        let ends_at = now + self.length()?;
+        let Self { id, conditions, duration, comment, by } = self;
+        if let Some(id) = id {
+            let asked =
+                json!({ "duration": format!("{}ms", duration.as_millis()), "comment": comment, "by": by });
+            return remote.post(&["performance", "alerts", &id.to_string(), "silence"], &asked).await;
+        }
+        let comment = comment.unwrap_or_default();
+        let asked =
+            json!({ "match": Matcher::of(conditions), "comment": comment, "by": by, "ends_at": ends_at });
+        remote.post(&["performance", "silences"], &asked).await
+    }
+}
+
+fn absent(id: Uuid) -> String {
+    format!("there is no alert {id}")
 }
 
 fn condition(text: &str) -> Result<(String, String), String> {
@@ -152,37 +181,7 @@ impl Alerts {
                 };
                 print(&store.alerts(&filter).await?, json)?;
             }
-            Self::Show { id, json } => {
-                let alert = store.alert(id).await?.with_context(|| format!("there is no alert {id}"))?;
-                let events = store.alert_events(id).await?;
-                let told =
-                    NotificationFilter { alert_id: Some(id), limit: 200, ..NotificationFilter::default() };
-                let told = store.notifications(&told).await?;
-                if json {
-                    output::json(
-                        &serde_json::json!({ "alert": alert, "events": events, "notifications": told }),
-                    )?;
-                } else {
-                    output::line(&format!("{} ({}, {})", alert.title, alert.severity, alert.status));
-                    output::line(&format!("{}\n", alert.description));
-                    let event = |event: &dogwatch_store::PastEvent| {
-                        vec![
-                            output::time(Some(event.occurred_at)),
-                            event.event.to_string(),
-                            event.value.map(|value| format!("{value:.1}")).unwrap_or_default(),
-                            event.actor.clone().unwrap_or_default(),
-                            event.note.clone().unwrap_or_default(),
-                        ]
-                    };
-                    output::table(
-                        &["at", "event", "value", "by", "note"],
-                        events.iter().map(event).collect(),
-                        "no events",
-                    );
-                    output::line("");
-                    super::notifications::print(&told);
-                }
-            }
+            Self::Show { id, json } => Whole::read(&store, id).await?.print(json)?,
             Self::Acknowledge(Order { id, note, by }) => {
                 let alert =
                     wiring::alerting(&config)?.acknowledge(&store, id, &by, note.as_deref(), now).await?;
@@ -192,32 +191,8 @@ impl Alerts {
                 let alert = wiring::alerting(&config)?.resolve(&store, id, &by, note.as_deref(), now).await?;
                 output::line(&format!("resolved: {}", alert.title));
             }
-            Self::Silence(asked) => {
-                let silence = asked.silence(&store, now).await?;
-                store.insert_silence(&silence).await?;
-                output::line(&silence.id.to_string());
-            }
-            Self::Silences { json } => {
-                let silences = store.silences(now).await?;
-                if json {
-                    output::json_list(&silences)?;
-                } else {
-                    let row = |silence: &StoredSilence| {
-                        vec![
-                            output::time(Some(silence.ends_at)),
-                            silence.matcher.to_string(),
-                            silence.created_by.clone(),
-                            silence.comment.clone(),
-                            silence.id.to_string(),
-                        ]
-                    };
-                    output::table(
-                        &["until", "match", "by", "comment", "id"],
-                        silences.iter().map(row).collect(),
-                        "no silences",
-                    );
-                }
-            }
+            Self::Silence(asked) => output::line(&asked.silence(&store, now).await?.id.to_string()),
+            Self::Silences { json } => print_silences(&store.silences(now).await?, json)?,
             Self::Unsilence { id } => {
                 anyhow::ensure!(store.end_silence(id, now).await?, "no silence {id} lasts");
                 output::line("ended");
@@ -244,7 +219,22 @@ impl Alerts {
             Self::Resolve(order) => {
                 output::line(&format!("resolved: {}", act(order, "resolve").await?.title));
             }
-            _ => return Err(remote.does_not()),
+            Self::Show { id, json } => {
+                let whole: Whole = remote.get(&["performance", "alerts", &id.to_string()], &()).await?;
+                whole.print(json)?;
+            }
+            Self::Silence(asked) => {
+                let silence = asked.silence_elsewhere(remote, Clock::system().now()).await?;
+                output::line(&silence.id.to_string());
+            }
+            Self::Silences { json } => {
+                let silences = remote.get::<Page<_>>(&["performance", "silences"], &()).await?.items;
+                print_silences(&silences, json)?;
+            }
+            Self::Unsilence { id } => {
+                remote.delete(&["performance", "silences", &id.to_string()]).await?;
+                output::line("ended");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -257,6 +247,66 @@ struct Asked {
     severity: Option<Severity>,
     service: Option<String>,
     limit: u32,
+}
+
+/// An alert with its history, and who was told.
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    #[serde(flatten)]
+    alert: Alert,
+    events: Vec<PastEvent>,
+    notifications: Vec<NotificationRecord>,
+}
+
+impl Whole {
+    async fn read(store: &Store, id: Uuid) -> anyhow::Result<Self> {
+        let alert = store.alert(id).await?.with_context(|| absent(id))?;
+        let told =
+            NotificationFilter { alert_id: Some(id), limit: MAX_TOLD, ..NotificationFilter::default() };
+        let (events, notifications) = (store.alert_events(id).await?, store.notifications(&told).await?);
+        Ok(Self { alert, events, notifications })
+    }
+
+    fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return output::json(self);
+        }
+        let Alert { title, severity, status, description, .. } = &self.alert;
+        output::line(&format!("{title} ({severity}, {status})"));
+        output::line(&format!("{description}\n"));
+        let event = |event: &PastEvent| {
+            vec![
+                output::time(Some(event.occurred_at)),
+                event.event.to_string(),
+                event.value.map(|value| format!("{value:.1}")).unwrap_or_default(),
+                event.actor.clone().unwrap_or_default(),
+                event.note.clone().unwrap_or_default(),
+            ]
+        };
+        let header = ["at", "event", "value", "by", "note"];
+        output::table(&header, self.events.iter().map(event).collect(), "no events");
+        output::line("");
+        super::notifications::print(&self.notifications);
+        Ok(())
+    }
+}
+
+fn print_silences(silences: &[StoredSilence], json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::json_list(&silences);
+    }
+    let row = |silence: &StoredSilence| {
+        vec![
+            output::time(Some(silence.ends_at)),
+            silence.matcher.to_string(),
+            silence.created_by.clone(),
+            silence.comment.clone(),
+            silence.id.to_string(),
+        ]
+    };
+    let header = ["until", "match", "by", "comment", "id"];
+    output::table(&header, silences.iter().map(row).collect(), "no silences");
+    Ok(())
 }
 
 fn print(alerts: &[Alert], json: bool) -> anyhow::Result<()> {

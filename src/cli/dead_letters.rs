@@ -83,8 +83,8 @@ pub(super) async fn retry(control: &Control, id: &str, args: Option<Value>) -> a
     Ok(())
 }
 
-/// Lists dead letters, the oldest first.
-pub(super) async fn list(inspector: &Inspector, queue: Option<String>, json: bool) -> anyhow::Result<()> {
+/// Dead letters, the oldest first.
+pub(super) async fn all(inspector: &Inspector, queue: Option<String>) -> anyhow::Result<Vec<JobRecord>> {
     let mut all = Vec::new();
     for name in inspector.queues().await? {
         if queue.as_ref().is_some_and(|wanted| *wanted != name) {
@@ -92,8 +92,12 @@ pub(super) async fn list(inspector: &Inspector, queue: Option<String>, json: boo
         }
         all.extend(inspector.dead(&name).await?);
     }
+    Ok(all)
+}
+
+pub(super) fn print(dead: &[JobRecord], json: bool) -> anyhow::Result<()> {
     if json {
-        return output::json_list(&all);
+        return output::json_list(&dead);
     }
     let row = |job: &JobRecord| {
         vec![
@@ -106,6 +110,6 @@ pub(super) async fn list(inspector: &Inspector, queue: Option<String>, json: boo
         ]
     };
     let header = ["died", "job", "queue", "attempts", "error", "id"];
-    output::table(&header, all.iter().map(row).collect(), "no dead letters");
+    output::table(&header, dead.iter().map(row).collect(), "no dead letters");
     Ok(())
 }

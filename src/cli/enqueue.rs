@@ -173,6 +173,11 @@ pub(super) struct RunNow {
 
 impl RunNow {
     pub(super) async fn run(self, global: &Global, job: &str) -> anyhow::Result<ExitCode> {
+        if let Some(remote) = global.remote()? {
+            let enqueued: Enqueued = remote.post(&["jobs"], &json!({ "job": job })).await?;
+            let look = async |id: &str| remote.get(&["jobs", id], &()).await;
+            return tell(&enqueued, true, self.json, look).await;
+        }
         let client = wiring::queue(&global.client_settings()?)?;
         let enqueued = wiring::producer(&client).enqueue(NewJob::new(job, json!({}))).await?;
         let inspector = wiring::inspector(&client);
@@ -181,7 +186,11 @@ impl RunNow {
     }
 }
 
-async fn wait(id: &str, look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>) -> anyhow::Result<JobRecord> {
+/// Waits for the end of a job.
+pub(super) async fn wait(
+    id: &str,
+    look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,
+) -> anyhow::Result<JobRecord> {
     let mut pause = FIRST_LOOK;
     loop {
         let job = look(id).await?;

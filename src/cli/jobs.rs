@@ -133,7 +133,9 @@ impl Jobs {
                 Some(Cancelled::Told) => output::line(&format!("{id} runs; its worker was told to end it")),
                 Some(Cancelled::Ended) => bail!("job `{id}` has ended already"),
             },
-            Self::Dead { queue, json } => dead_letters::list(&inspector, queue, json).await?,
+            Self::Dead { queue, json } => {
+                dead_letters::print(&dead_letters::all(&inspector, queue).await?, json)?;
+            }
             Self::Replay(selection) => return selection.replay(&control).await,
             Self::Discard(selection) => return selection.discard(&control).await,
             Self::History { hours, json } => {
@@ -180,9 +182,14 @@ impl Jobs {
                 let history = remote.get::<Page<_>>(&["jobs", "history"], &[("hours", hours)]).await?.items;
                 if json { output::json_list(&history)? } else { print_history(&history) }
             }
-            Self::Dead { .. } | Self::Replay(_) | Self::Discard(_) => {
-                return Err(remote.does_not());
+            Self::Dead { queue, json } => {
+                let mut asked = vec![("state", "dead"), ("limit", "1000")];
+                asked.extend(queue.as_deref().map(|queue| ("queue", queue)));
+                let mut jobs = remote.get::<Page<JobRecord>>(&["jobs"], &asked).await?.items;
+                jobs.reverse();
+                dead_letters::print(&jobs, json)?;
             }
+            Self::Replay(_) | Self::Discard(_) => return Err(remote.does_not()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,15 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_queue::Clock;
 use dogwatch_store::{ApiKey, Scope};
+use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Global, output, usage};
 use crate::access::{NewKey, NewKeyError, create_key};
+use crate::metrics::Page;
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -57,48 +59,87 @@ pub(super) struct Create {
 
 impl Keys {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let (store, now) = (wiring::store(&global.client_settings()?)?, Clock::system().now());
         match self {
-            Self::Create(create) => {
-                let Create { name, scopes, tenant, expires_in, by, json } = create;
-                let scopes = scopes.into_iter().filter_map(|word| Scope::try_from(word).ok()).collect();
-                let length = expires_in.map(TimeDelta::from_std).transpose();
-                let length = length.map_err(|_| usage("--expires-in is too long"))?;
-                let new = NewKey { name, scopes, tenant, expires_at: length.map(|length| now + length) };
-                let (key, text) = create_key(&store, new, &by, now).await.map_err(|error| match error {
-                    NewKeyError::Value { .. } => usage(error.to_string()),
-                    NewKeyError::Store(error) => error.into(),
-                })?;
+            Self::Create(create) => create.run(global).await?,
+            Self::List { json } => {
+                let keys = keys(global).await?;
                 if json {
-                    output::json(&json!({ "key": key, "secret": text.expose() }))?;
+                    output::json_list(&keys)?;
                 } else {
-                    output::line(&text.expose());
-                    output::note("It is shown this once. Send it as `Authorization: Bearer …`.");
+                    let header = ["name", "scopes", "tenant", "state", "last used", "made", "by", "id"];
+                    let now = Clock::system().now();
+                    output::table(
+                        &header,
+                        keys.iter().map(|key| row(key, now)).collect(),
+                        "no keys: whoever is on this machine may do everything",
+                    );
                 }
             }
-            Self::List { json: true } => output::json_list(&store.api_keys().await?)?,
-            Self::List { json: false } => {
-                let keys = store.api_keys().await?;
-                let header = ["name", "scopes", "tenant", "state", "last used", "made", "by", "id"];
-                output::table(
-                    &header,
-                    keys.iter().map(|key| row(key, now)).collect(),
-                    "no keys: whoever is on this machine may do everything",
-                );
-            }
             Self::Revoke { key } => {
-                let named = store.api_key_named(&key).await?;
-                let id = named.or_else(|| Uuid::try_parse(&key).ok());
-                let is_revoked = match id {
-                    Some(id) => store.revoke_api_key(id, now).await?,
-                    None => false,
-                };
-                anyhow::ensure!(is_revoked, "there is no key `{key}` that is valid");
+                revoke(global, &key).await?;
                 output::line(&format!("revoked: {key}"));
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Create {
+    async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let Self { name, scopes, tenant, expires_in, by, json } = self;
+        let now = Clock::system().now();
+        let length = expires_in.map(TimeDelta::from_std).transpose();
+        let length = length.map_err(|_| usage("--expires-in is too long"))?;
+        let expires_at = length.map(|length| now + length);
+        let made = if let Some(remote) = global.remote()? {
+            let asked = json!({ "name": name, "scopes": scopes, "tenant": tenant, "expires_at": expires_at });
+            remote.post(&["keys"], &asked).await?
+        } else {
+            let store = wiring::store(&global.client_settings()?)?;
+            let scopes = scopes.into_iter().filter_map(|word| Scope::try_from(word).ok()).collect();
+            let new = NewKey { name, scopes, tenant, expires_at };
+            let (key, text) = create_key(&store, new, &by, now).await.map_err(|error| match error {
+                NewKeyError::Value { .. } => usage(error.to_string()),
+                NewKeyError::Store(error) => error.into(),
+            })?;
+            CreatedKey { key, secret: text.expose() }
+        };
+        if json {
+            return output::json(&json!({ "key": made.key, "secret": made.secret }));
+        }
+        output::line(&made.secret);
+        output::note("It is shown this once. Send it as `Authorization: Bearer …`.");
+        Ok(())
+    }
+}
+
+/// A key that was made, and its text.
+#[derive(Deserialize)]
+struct CreatedKey {
+    #[serde(flatten)]
+    key: ApiKey,
+    secret: String,
+}
+
+async fn keys(global: &Global) -> anyhow::Result<Vec<ApiKey>> {
+    if let Some(remote) = global.remote()? {
+        return Ok(remote.get::<Page<_>>(&["keys"], &()).await?.items);
+    }
+    Ok(wiring::store(&global.client_settings()?)?.api_keys().await?)
+}
+
+/// By its name or id.
+async fn revoke(global: &Global, key: &str) -> anyhow::Result<()> {
+    let is_valid = |it: &&ApiKey| it.revoked_at.is_none() && (it.name == key || it.id.to_string() == key);
+    let all = keys(global).await?;
+    let id = all.iter().find(is_valid).map(|it| it.id);
+    let id = id.with_context(|| format!("there is no key `{key}` that is valid"))?;
+    if let Some(remote) = global.remote()? {
+        return remote.delete(&["keys", &id.to_string()]).await;
+    }
+    let store = wiring::store(&global.client_settings()?)?;
+    store.revoke_api_key(id, Clock::system().now()).await?;
+    Ok(())
 }
 
 fn row(key: &ApiKey, now: DateTime<Utc>) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dogwatch_queue::TraceContext;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +52,12 @@ impl Remote {
         ))
     }
 
+    /// Asks for a text.
+    pub(super) async fn text(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<String> {
+        let answer = self.answer(self.request(Method::GET, path).query(query)).await?;
+        answer.text().await.with_context(|| format!("{} did not say all", self.base))
+    }
+
     /// Asks for what stands below `/api/v1`; parts of the path are escaped.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
@@ -70,6 +76,11 @@ impl Remote {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Has something removed.
+    pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        self.answer(self.request(Method::DELETE, path)).await.map(drop)
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -86,13 +97,16 @@ impl Remote {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let answer = self.answer(request).await?;
+        answer.json().await.with_context(|| format!("{} is no Dogwatch of this version", self.base))
+    }
+
+    /// An answer that says that all is well.
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let answer = request.send().await.with_context(|| format!("cannot reach {}", self.base))?;
         let status = answer.status();
         if status.is_success() {
-            return answer
-                .json()
-                .await
-                .with_context(|| format!("{} is no Dogwatch of this version", self.base));
+            return Ok(answer);
         }
         let problem: Value = answer.json().await.unwrap_or_default();
         let detail =

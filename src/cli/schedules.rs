@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
-use dogwatch_queue::Clock;
-use dogwatch_queue::scheduler::{Schedule, Schedules as File};
+use dogwatch_queue::scheduler::Schedules as File;
+use dogwatch_queue::{Clock, Enqueued};
 
 use super::{Global, output, unknown, usage};
-use crate::schedules::{self, ScheduleInfo, next};
+use crate::metrics::Page;
+use crate::schedules::{self, ScheduleInfo};
 use crate::wiring;
 
 #[derive(Debug, Subcommand)]
@@ -25,8 +26,8 @@ pub(super) enum Schedules {
     /// Show the next times each is due
     Next {
         /// How many of each
-        #[arg(long, default_value_t = 3)]
-        count: usize,
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+        count: u32,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -45,54 +46,30 @@ impl Schedules {
     }
 
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let file = read(global)?;
         match self {
-            Self::Run { name } => {
-                let Some(schedule) = file.all().find(|schedule| schedule.name == name) else {
-                    return Err(unknown(
-                        "schedule",
-                        &name,
-                        file.all().map(|schedule| schedule.name.as_str()),
-                    ));
-                };
-                let client = wiring::queue(&global.client_settings()?)?;
-                let enqueued = wiring::producer(&client).enqueue(schedule.job_now()).await?;
-                output::line(&enqueued.id);
-            }
+            Self::Run { name } => output::line(&run(global, &name).await?.id),
             Self::Validate => {
+                let file = read(global)?;
                 let (all, enabled) = (file.all().count(), file.enabled().count());
                 output::line(&format!(
                     "{} is valid: {all} schedules, {enabled} enabled",
                     global.schedules.display()
                 ));
             }
-            Self::List { json: true } => {
-                let all = file.all().map(|it| ScheduleInfo::of(it, 1, now()));
-                output::json_list(&all.collect::<Vec<_>>())?;
-            }
+            Self::List { json: true } => output::json_list(&without_past(all(global, 1).await?))?,
             Self::List { json: false } => {
-                let row = |it: &Schedule| {
-                    let enabled = if it.enabled { "yes" } else { "no" };
-                    let args = serde_json::Value::Object(it.args.clone()).to_string();
-                    let next = times(it, 1).concat();
-                    vec![
-                        it.name.clone(),
-                        it.cadence.to_string(),
-                        it.job.clone(),
-                        it.queue.clone(),
-                        args,
-                        enabled.to_owned(),
-                        next,
-                    ]
-                };
                 let header = ["schedule", "when", "job", "queue", "args", "enabled", "next"];
-                output::table(&header, file.all().map(row).collect(), "no schedules");
+                output::table(&header, all(global, 1).await?.iter().map(row).collect(), "no schedules");
             }
-            Self::Next { count, json: true } => {
-                let enabled = file.enabled().map(|it| ScheduleInfo::of(it, count, now()));
-                output::json_list(&enabled.collect::<Vec<_>>())?;
+            Self::Next { count, json } => {
+                let mut all = without_past(all(global, count).await?);
+                if json {
+                    all.retain(|it| it.enabled);
+                    output::json_list(&all)?;
+                } else {
+                    print_next(&all);
+                }
             }
-            Self::Next { count, json: false } => print_next(global, count)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -104,22 +81,59 @@ pub(super) fn read(global: &Global) -> anyhow::Result<File> {
     schedules::read(&global.schedules).map_err(|error| usage(error.to_string()))
 }
 
-/// A table of what is due next, the first first.
-pub(super) fn print_next(global: &Global, count: usize) -> anyhow::Result<()> {
+/// All schedules with so many of their next times, of this machine or of the one that is asked.
+async fn all(global: &Global, count: u32) -> anyhow::Result<Vec<ScheduleInfo>> {
+    if let Some(remote) = global.remote()? {
+        return Ok(remote.get::<Page<_>>(&["schedules"], &[("next", count)]).await?.items);
+    }
+    Ok(infos(&read(global)?, count))
+}
+
+/// The schedules of a file with so many of their next times.
+pub(super) fn infos(file: &File, count: u32) -> Vec<ScheduleInfo> {
+    let now = Clock::system().now();
+    file.all().map(|it| ScheduleInfo::of(it, count as usize, now)).collect()
+}
+
+/// Here is told what the file says; how it fared is told by the API.
+fn without_past(mut all: Vec<ScheduleInfo>) -> Vec<ScheduleInfo> {
+    for it in &mut all {
+        (it.last_success_at, it.last_run) = (None, None);
+    }
+    all
+}
+
+async fn run(global: &Global, name: &str) -> anyhow::Result<Enqueued> {
+    if let Some(remote) = global.remote()? {
+        return remote.post(&["schedules", name, "run"], &()).await;
+    }
     let file = read(global)?;
-    let mut next: Vec<(String, &Schedule)> =
-        file.enabled().flat_map(|it| times(it, count).into_iter().map(move |time| (time, it))).collect();
-    next.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let rows =
-        next.into_iter().map(|(time, it)| vec![time, it.name.clone(), it.cadence.to_string()]).collect();
-    output::table(&["due", "schedule", "when"], rows, "nothing is scheduled");
-    Ok(())
+    let Some(schedule) = file.all().find(|schedule| schedule.name == name) else {
+        return Err(unknown("schedule", name, file.all().map(|schedule| schedule.name.as_str())));
+    };
+    let client = wiring::queue(&global.client_settings()?)?;
+    Ok(wiring::producer(&client).enqueue(schedule.job_now()).await?)
 }
 
-fn times(schedule: &Schedule, count: usize) -> Vec<String> {
-    next(schedule, count, now()).into_iter().map(|time| output::time(Some(time))).collect()
+fn row(it: &ScheduleInfo) -> Vec<String> {
+    vec![
+        it.name.clone(),
+        it.when.clone(),
+        it.job.clone(),
+        it.queue.clone(),
+        serde_json::Value::Object(it.args.clone()).to_string(),
+        if it.enabled { "yes" } else { "no" }.to_owned(),
+        output::time(it.next.first().copied()),
+    ]
 }
 
-fn now() -> DateTime<Utc> {
-    Clock::system().now()
+/// A table of what is due next, the first first.
+pub(super) fn print_next(all: &[ScheduleInfo]) {
+    let enabled = all.iter().filter(|it| it.enabled);
+    let mut due: Vec<_> = enabled.flat_map(|it| it.next.iter().map(move |at| (*at, it))).collect();
+    due.sort_by_key(|(at, _)| *at);
+    let row = |(at, it): (DateTime<Utc>, &ScheduleInfo)| {
+        vec![output::time(Some(at)), it.name.clone(), it.when.clone()]
+    };
+    output::table(&["due", "schedule", "when"], due.into_iter().map(row).collect(), "nothing is scheduled");
 }

@@ -90,7 +90,7 @@ async fn start(
     let announcement = running.announce(&global.data_dir)?;
     output::line(&format!("Dogwatch is up after {:.1} s. The API: {api_url}", began.elapsed().as_secs_f64()));
     output::line("Next:");
-    schedules::print_next(global, 1)?;
+    schedules::print_next(&schedules::infos(&schedules::read(global)?, 1));
     output::line("In a second terminal in this folder: dogwatch jobs list. Ctrl-C stops everything.\n");
     start_worker(worker, config, stop, &mut roles);
     start_relay(config, stop, &mut roles)?;

@@ -193,7 +193,7 @@ export async function weight(world) {
     const unused = preloaded.filter((name) => !loaded.includes(name));
     equal(unused.join(", "), "", "preloaded and not used");
     const late = loaded.filter((name) => !preloaded.includes(name));
-    equal(late.sort().join(", "), "/assets/app.js, /assets/theme.js", "not preloaded");
+    equal(late.sort().join(", "), "/assets/theme.js", "not preloaded");
   });
   await check(`weight: the first view is less than ${MOST_BYTES} bytes`, async () => {
     const all = await Promise.all(sizes);

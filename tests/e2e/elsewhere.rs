@@ -23,6 +23,10 @@ async fn a_command_shows_the_same_from_another_machine() {
     let base = api.api().await;
     let (_, key) = said(&there, &["keys", "create", "laptop", "--scope", "admin"]);
     let key = key.lines().find(|line| line.starts_with("dw_")).unwrap().to_owned();
+    there.write(
+        "schedules.toml",
+        "[schedules.nightly]\njob = \"check_service_health\"\ncron = \"0 3 * * *\"\n",
+    );
     // It has neither Postgres nor Redis.
     let mut here = Place::bare();
     here.set("DOGWATCH_URL", &base);
@@ -61,6 +65,11 @@ async fn a_command_shows_the_same_from_another_machine() {
         &["slow-queries", "--threshold", "0"],
         &["services"],
         &["alerts", "list", "--status", "open", "--severity", "high"],
+        &["alerts", "silences"],
+        &["jobs", "dead"],
+        &["keys", "list"],
+        &["schedules", "list"],
+        &["schedules", "next", "--count", "5"],
     ] {
         for arguments in [arguments.to_vec(), [arguments, &["--json"]].concat()] {
             let (near, far) = (said(&there, &arguments), said(&here, &arguments));
@@ -76,6 +85,29 @@ async fn a_command_shows_the_same_from_another_machine() {
     let (code, done) = said(&here, &["alerts", "acknowledge", alert, "--note", "looking"]);
     assert!(code == Some(0) && done.starts_with("acknowledged: "), "{done}");
     assert_eq!(here.json(&["alerts", "list", "--json"])["items"][0]["note"], "looking");
+    assert_eq!(said(&here, &["alerts", "show", alert]), said(&there, &["alerts", "show", alert]));
+    for subject in [&[alert][..], &["--match", "service=shop"]] {
+        let (code, id) = said(&here, &[&["alerts", "silence"], subject].concat());
+        assert_eq!(code, Some(0), "{id}");
+        let silences = there.json(&["alerts", "silences", "--json"]);
+        assert_eq!(
+            (&silences["items"][0]["id"], &silences["items"][0]["match"]["service"]),
+            (&json!(id.trim()), &json!("shop"))
+        );
+        assert_eq!(said(&here, &["alerts", "unsilence", id.trim()]), (Some(0), "ended\n".to_owned()));
+    }
+    let (code, made) = said(&here, &["keys", "create", "phone", "--scope", "read"]);
+    assert!(code == Some(0) && made.starts_with("dw_"), "{made}");
+    assert_eq!(said(&here, &["keys", "revoke", "phone"]), (Some(0), "revoked: phone\n".to_owned()));
+    assert_eq!(said(&here, &["keys", "revoke", "phone"]).0, Some(1));
+    let (code, id) = said(&here, &["schedules", "run", "nightly"]);
+    assert!(
+        code == Some(0) && said(&there, &["jobs", "show", id.trim()]).1.contains("check_service_health"),
+        "{id}"
+    );
+    assert_eq!(said(&here, &["check-thresholds"]).0, Some(0));
+    let report = here.json(&["report", "--hours", "1", "--json"]);
+    assert_eq!(report["title"], "Performance of an hour", "{report}");
     assert_eq!(said(&here, &["queues", "pause", "default"]).0, Some(0));
     assert_eq!(there.json(&["queues", "list", "--json"])["items"][0]["paused"], true);
     assert_eq!(said(&here, &["queues", "resume", "default"]).0, Some(0));
@@ -85,9 +117,9 @@ async fn a_command_shows_the_same_from_another_machine() {
     assert!(code == Some(2) && told.contains("did you mean"), "{told}");
     for arguments in [
         &["migrate"][..],
-        &["jobs", "dead"],
+        &["jobs", "discard", "--all"],
         &["queues", "purge", "default", "--yes"],
-        &["schedules", "list"],
+        &["schedules", "validate"],
     ] {
         let (code, told) = said(&here, arguments);
         assert!(

@@ -131,7 +131,7 @@ impl From<AlertEvent> for NewEvent {
 }
 
 /// A line of an alert's history.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PastEvent {
     /// When.
     pub occurred_at: DateTime<Utc>,

@@ -1,7 +1,7 @@
 //! `api_keys` and `sessions`: who may use the API, and browsers that have signed in. Of secrets only hashes come here.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::words::Scope;
 const MAX_KEYS: i64 = 1000;
 
 /// A key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
     /// Its identity, which is part of its text.
     pub id: Uuid,
@@ -112,12 +112,6 @@ impl Store {
             revoked_at: row.revoked_at,
         };
         Ok(Some((key.read()?, row.secret_sha256)))
-    }
-
-    /// The valid key of this name.
-    pub async fn api_key_named(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
-        let id = sqlx::query_scalar!("SELECT id FROM api_keys WHERE name = $1 AND revoked_at IS NULL", name);
-        id.fetch_optional(&self.pool).await.map_err(StoreError::query("look for an API key"))
     }
 
     /// Keys, those that are not revoked first, the newest of them first.

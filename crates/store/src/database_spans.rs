@@ -63,6 +63,7 @@ impl DatabaseCall {
             parent_span_id: self.parent_span_id.map(i64::from_be_bytes),
             scope_key: self.scope_key,
             service: &self.service,
+            tenant: self.tenant.as_deref(),
             system: &self.system,
             fingerprint: self.fingerprint,
             ended_at: self.occurred_at,
@@ -242,6 +243,7 @@ fn traces(requests: &[RequestMetric], calls: &[DatabaseCall]) -> HashMap<[u8; 16
 fn traced(request: &RequestMetric) -> TracedRequest<'_> {
     TracedRequest {
         service: &request.service,
+        tenant: request.tenant.as_deref(),
         began_at: began_at(request.occurred_at, request.response_time_ms),
         ended_at: request.occurred_at,
     }
@@ -256,7 +258,7 @@ pub(crate) fn began_at(ended_at: DateTime<Utc>, duration_ms: f64) -> DateTime<Ut
 }
 
 fn tenant<'a>(call: &'a DatabaseCall, request: Option<&'a RequestMetric>) -> Option<&'a str> {
-    request.map_or(call.tenant.as_deref(), |request| request.tenant.as_deref())
+    request.and_then(|request| request.tenant.as_deref()).or(call.tenant.as_deref())
 }
 
 /// Writes into a request what it has used.

@@ -46,6 +46,7 @@ struct Call {
     parent_span_id: Option<i64>,
     scope_key: i32,
     service: String,
+    tenant: Option<String>,
     system: String,
     fingerprint: i64,
     duration_ms: f64,
@@ -77,6 +78,7 @@ impl Call {
             parent_span_id: self.parent_span_id,
             scope_key: self.scope_key,
             service: &self.service,
+            tenant: self.tenant.as_deref(),
             system: &self.system,
             fingerprint: self.fingerprint,
             ended_at: self.occurred_at,
@@ -84,12 +86,18 @@ impl Call {
             cache_hit: self.cache_hit,
         }
     }
+
+    /// That of the request that it was made for, or its own.
+    fn tenant_within(&self, request: Option<&Request>) -> Option<String> {
+        request.and_then(|request| request.tenant.clone()).or_else(|| self.tenant.clone())
+    }
 }
 
 impl Request {
     fn traced(&self) -> TracedRequest<'_> {
         TracedRequest {
             service: &self.service,
+            tenant: self.tenant.as_deref(),
             began_at: began_at(self.occurred_at, self.response_time_ms),
             ended_at: self.occurred_at,
         }
@@ -229,7 +237,7 @@ impl Store {
         for (call, place) in calls.iter().zip(&places) {
             let request = place.request.map(|index| &requests[index]);
             let series_id = match request {
-                Some(request) => self.query_series(call.fingerprint, request).await?,
+                Some(request) => self.query_series(call, request).await?,
                 None => call.series_id,
             };
             if (series_id, place.is_nested) != (call.series_id, call.is_nested) {
@@ -242,14 +250,14 @@ impl Store {
         Ok(places.iter().all(|place| place.request.is_some()))
     }
 
-    async fn query_series(&self, fingerprint: i64, request: &Request) -> Result<i32, StoreError> {
+    async fn query_series(&self, call: &Call, request: &Request) -> Result<i32, StoreError> {
         let key = SeriesKey {
             subject: Subject::Query,
             service: request.service.clone(),
-            tenant: request.tenant.clone(),
+            tenant: call.tenant_within(Some(request)),
             method: Some(request.method.clone()),
             endpoint: Some(request.endpoint.clone()),
-            fingerprint: Some(fingerprint),
+            fingerprint: Some(call.fingerprint),
         };
         self.series_id(key).await
     }
@@ -266,7 +274,7 @@ impl Changes {
             series_id,
             is_nested,
             span_key: crate::SpanKey::of_span(call.trace_id.as_bytes(), &span_id).value(),
-            tenant: request.and_then(|request| request.tenant.clone()),
+            tenant: call.tenant_within(request),
             method: request.map(|request| request.method.clone()),
             endpoint: request.map(|request| request.endpoint.clone()),
         });
@@ -304,8 +312,9 @@ async fn calls(transaction: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> sql
         Call,
         r#"
         SELECT call.trace_id AS "trace_id!", span_id AS "span_id!", occurred_at AS "occurred_at!", parent_span_id,
-               scope_key AS "scope_key!", service AS "service!", system AS "system!", fingerprint AS "fingerprint!", duration_ms AS "duration_ms!",
-               cache_hit, series_id AS "series_id!", is_nested AS "is_nested!"
+               scope_key AS "scope_key!", service AS "service!", tenant, system AS "system!",
+               fingerprint AS "fingerprint!", duration_ms AS "duration_ms!", cache_hit, series_id AS "series_id!",
+               is_nested AS "is_nested!"
         FROM unnest($1::uuid[]) AS due (trace_id),
              LATERAL (SELECT * FROM database_spans WHERE database_spans.trace_id = due.trace_id LIMIT $2) AS call
         "#,

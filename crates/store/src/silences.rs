@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use dogwatch_alerting::{Matcher, Silence};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 use utoipa::ToSchema;
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 const MAX_ROWS: i64 = 10_000;
 
 /// A silence.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct StoredSilence {
     /// Its identity.
     pub id: Uuid,

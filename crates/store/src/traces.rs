@@ -21,6 +21,7 @@ const CACHES: [&str; 3] = ["redis", "valkey", "memcached"];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TracedRequest<'a> {
     pub(crate) service: &'a str,
+    pub(crate) tenant: Option<&'a str>,
     pub(crate) began_at: DateTime<Utc>,
     pub(crate) ended_at: DateTime<Utc>,
 }
@@ -33,6 +34,7 @@ pub(crate) struct TracedCall<'a> {
     /// Which library tells of it.
     pub(crate) scope_key: i32,
     pub(crate) service: &'a str,
+    pub(crate) tenant: Option<&'a str>,
     pub(crate) system: &'a str,
     pub(crate) fingerprint: i64,
     pub(crate) ended_at: DateTime<Utc>,
@@ -70,11 +72,11 @@ pub(crate) struct Repeated {
 
 /// Places each call of a trace.
 pub(crate) fn place(requests: &[TracedRequest<'_>], calls: &[TracedCall<'_>]) -> Vec<Placed> {
-    let spans: HashSet<(i64, &str)> = calls.iter().map(|call| (call.span_id, call.system)).collect();
+    let spans: HashSet<_> = calls.iter().map(|call| (call.span_id, call.system, call.tenant)).collect();
     let placed = |(call, is_told_of): (&TracedCall<'_>, bool)| Placed {
         request: request_of(requests, call),
         is_nested: is_told_of
-            || call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system))),
+            || call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system, call.tenant))),
     };
     calls.iter().zip(told_of_above(calls)).map(placed).collect()
 }
@@ -85,7 +87,7 @@ pub(crate) fn place(requests: &[TracedRequest<'_>], calls: &[TracedCall<'_>]) ->
 fn told_of_above(calls: &[TracedCall<'_>]) -> Vec<bool> {
     let mut queries: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (index, call) in calls.iter().enumerate() {
-        queries.entry((call.service, call.system, call.fingerprint)).or_default().push(index);
+        queries.entry((call.service, call.tenant, call.system, call.fingerprint)).or_default().push(index);
     }
     let mut told = vec![false; calls.len()];
     for mut same in queries.into_values() {
@@ -107,10 +109,12 @@ fn told_of_above(calls: &[TracedCall<'_>]) -> Vec<bool> {
     told
 }
 
-/// The innermost request of the same service that was under way when the call ended.
+/// The innermost request of the same service that was under way when the call ended. Whoever knows the id of a trace can tell
+/// of requests of it: those of one tenant never take the calls of another.
 fn request_of(requests: &[TracedRequest<'_>], call: &TracedCall<'_>) -> Option<usize> {
     let was_under_way = |request: &TracedRequest<'_>| {
         request.service == call.service
+            && (request.tenant == call.tenant || request.tenant.is_none() || call.tenant.is_none())
             && call.ended_at >= request.began_at - SLACK
             && call.ended_at <= request.ended_at + SLACK
     };
@@ -157,7 +161,7 @@ mod tests {
     }
 
     fn request(service: &str, began: i64, ended: i64) -> TracedRequest<'_> {
-        TracedRequest { service, began_at: at(began), ended_at: at(ended) }
+        TracedRequest { service, tenant: None, began_at: at(began), ended_at: at(ended) }
     }
 
     fn call(span_id: i64, parent: i64, system: &'static str, ended: i64) -> TracedCall<'static> {
@@ -166,6 +170,7 @@ mod tests {
             parent_span_id: Some(parent),
             scope_key: 1,
             service: "shop",
+            tenant: None,
             system,
             fingerprint: 7,
             ended_at: at(ended),
@@ -186,6 +191,18 @@ mod tests {
         let placed = place(&requests, &calls);
         let expected = [Some(0), Some(1), Some(0), None];
         assert_eq!(placed.iter().map(|placed| placed.request).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn who_knows_the_trace_of_another_tenant_neither_takes_nor_hides_its_calls() {
+        let own = |tenant| TracedRequest { tenant, ..request("shop", 0, 1000) };
+        let intruder = TracedRequest { tenant: Some("other"), ..request("shop", 10, 1000) };
+        let mine = TracedCall { tenant: Some("mine"), ..call(2, 1, "postgresql", 20) };
+        let cover = TracedCall { tenant: Some("other"), scope_key: 2, ..call(1, 9, "postgresql", 21) };
+        for tenant in [Some("mine"), None] {
+            let placed = place(&[own(tenant), intruder], &[mine, cover]);
+            assert_eq!(placed[0], Placed { request: Some(0), is_nested: false }, "{tenant:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! What became of the last tick of each schedule, as `lua/tick.lua` has noted it: for people who ask why a job did not run.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::client::Client;
 use crate::error::QueueError;
 
 /// The last tick of a schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LastTick {
     /// When it was due.
     pub at: DateTime<Utc>,
@@ -19,11 +20,11 @@ pub struct LastTick {
     /// The job of the last tick that was enqueued. It may be forgotten by now.
     pub job_id: Option<String>,
     /// Why nothing was enqueued; absent otherwise.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 /// What became of a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TickOutcome {
     /// Its job was enqueued.
@@ -55,7 +56,7 @@ pub(crate) async fn last_ticks(
             at: enqueued.max(skipped)?,
             outcome: if is_skipped { TickOutcome::Skipped } else { TickOutcome::Enqueued },
             job_id: slots.get(&format!("{name}:job")).cloned(),
-            reason: is_skipped.then_some(OVERLAPPING),
+            reason: is_skipped.then_some(Cow::Borrowed(OVERLAPPING)),
         })
     };
     let names = slots.keys().filter_map(|field| field.strip_suffix(":slot"));

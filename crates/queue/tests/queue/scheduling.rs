@@ -119,7 +119,10 @@ async fn a_run_that_has_not_ended_holds_the_next_back() {
     eventually(LONG, "four slots were passed over", async || slot().await >= first + 800).await;
     assert_eq!(ticks(&queue).await, 1);
     let last = queue.inspector.last_ticks().await.unwrap().remove("tick").unwrap();
-    assert_eq!((last.outcome, last.reason), (TickOutcome::Skipped, Some("its previous run had not ended")));
+    assert_eq!(
+        (last.outcome, last.reason),
+        (TickOutcome::Skipped, Some("its previous run had not ended".into()))
+    );
     assert_eq!(last.job_id.as_deref(), Some(jobs(&queue).await[0].id.as_str()));
     assert!(last.at.timestamp_millis() > first);
     let worker = queue.work();
