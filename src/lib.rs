@@ -7,6 +7,7 @@
 pub mod access;
 pub mod alerts;
 pub mod api;
+pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod lifecycle;

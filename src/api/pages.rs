@@ -182,8 +182,10 @@ mod tests {
             let name = if page == "/" { "overview" } else { page.trim_start_matches('/') };
             assert!(Files::get(&format!("pages/{name}.js")).is_some(), "{page}");
         }
-        let found: BTreeSet<String> =
-            Files::iter().map(Cow::into_owned).filter(|path| path.ends_with(".css")).collect();
+        let found: BTreeSet<String> = Files::iter()
+            .map(Cow::into_owned)
+            .filter(|path| mime_guess::from_path(path).first() == Some(mime_guess::mime::TEXT_CSS))
+            .collect();
         assert_eq!(found, STYLES.map(str::to_owned).into());
     }
 }

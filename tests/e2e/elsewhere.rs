@@ -10,9 +10,9 @@ fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-/// Without the end of a window, which is the moment of the question.
+/// Without the window, which is that of the moment of the question.
 fn comparable(text: &str) -> Vec<&str> {
-    text.lines().filter(|line| !line.contains("\"until\"")).collect()
+    text.lines().filter(|line| !line.contains("\"until\"") && !line.contains("\"since\"")).collect()
 }
 
 #[tokio::test]

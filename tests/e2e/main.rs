@@ -5,6 +5,7 @@
 mod alert_resources;
 mod alerting;
 mod api;
+mod backtest;
 mod command_line;
 mod crash;
 mod dashboard;

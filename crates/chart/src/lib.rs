@@ -3,7 +3,10 @@
 //! A PNG has no text: fonts differ, and a mail says beside the picture what it shows. Pure functions, no I/O.
 
 mod line;
+mod marked;
+mod picture;
 mod sparkline;
 
 pub use self::line::{LineChart, Point};
+pub use self::marked::{MarkedChart, ScoredPoint};
 pub use self::sparkline::sparkline;

@@ -3,14 +3,13 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use resvg::{tiny_skia, usvg};
+
+use crate::picture::png;
 
 /// Room at the edges, in pixels; of the left and the lower one for labels, where there are any.
 const LEFT: f64 = 52.0;
 const BOTTOM: f64 = 22.0;
 const EDGE: f64 = 10.0;
-/// Of the picture in a mail, which may be shown on a screen with small pixels.
-const SCALE: f32 = 2.0;
 
 /// A value at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,14 +70,7 @@ impl LineChart {
     /// # Errors
     /// A sentence, when the picture cannot be drawn.
     pub fn png(&self) -> Result<Vec<u8>, String> {
-        let tree =
-            usvg::Tree::from_str(&self.draw(false), &usvg::Options::default()).map_err(|e| e.to_string())?;
-        let size = tree.size().to_int_size().scale_by(SCALE).ok_or("the picture has no size")?;
-        let mut picture =
-            tiny_skia::Pixmap::new(size.width(), size.height()).ok_or("the picture has no size")?;
-        picture.fill(tiny_skia::Color::WHITE);
-        resvg::render(&tree, tiny_skia::Transform::from_scale(SCALE, SCALE), &mut picture.as_mut());
-        picture.encode_png().map_err(|error| error.to_string())
+        png(&self.draw(false))
     }
 
     /// The greatest value that is shown; for words beside a picture.

@@ -1,5 +1,30 @@
 //! Tells whether figures have changed. Pure functions: no I/O, no clock, no async.
+//!
+//! How unusual each point of a stream is ([`Detector`]), lasting shifts of a series' level ([`change_points`]), its slow
+//! trend ([`trend`]), and when that meets a limit ([`time_until`]).
 
+mod anomaly;
+mod change;
+mod confirm;
+mod forecast;
+mod levels;
+mod mann_kendall;
+mod noise;
+mod robust;
+mod scale;
+mod season;
+mod segment;
+mod series;
 mod shift;
+#[cfg(test)]
+mod testing;
+mod trend;
+mod whole;
 
+pub use self::anomaly::{ALERT_SCORE, Detector};
+pub use self::change::{ChangePoint, ChangeSettings, Direction, change_points, newest_open};
+pub use self::forecast::{Forecast, time_until};
+pub use self::scale::Scale;
+pub use self::series::Point;
 pub use self::shift::{Sample, Shift, shift};
+pub use self::trend::{Trend, trend};
