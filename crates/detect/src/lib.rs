@@ -1,7 +1,7 @@
 //! Tells whether figures have changed. Pure functions: no I/O, no clock, no async.
 //!
 //! How unusual each point of a stream is ([`Detector`]), lasting shifts of a series' level ([`change_points`]), its slow
-//! trend ([`trend`]), and when that meets a limit ([`time_until`]).
+//! trend ([`trend()`]), and when that meets a limit ([`time_until`]).
 
 mod anomaly;
 mod change;

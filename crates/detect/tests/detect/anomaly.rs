@@ -44,7 +44,7 @@ fn office_hours(i: usize) -> f64 {
 #[test]
 fn a_constant_series_is_silent() {
     assert_eq!(alerts(&vec![45.0; 5_000]), [0_usize; 0]);
-    assert!(scores(&[0.0; 5_000]).iter().all(|score| *score == 0.0));
+    assert!(scores(&vec![0.0; 5_000]).iter().all(|score| *score <= 0.0));
 }
 
 #[test]
@@ -97,7 +97,8 @@ fn a_saved_state_goes_on_as_if_never_interrupted() {
                 let saved = serde_json::to_string(&detector).unwrap();
                 detector = serde_json::from_str(&saved).unwrap();
             }
-            assert_eq!(detector.push(i as i64 * STEP_S, *value), expected[i], "{interruption} {i}");
+            let score = detector.push(i64::try_from(i).unwrap() * STEP_S, *value);
+            assert_eq!(score.to_bits(), expected[i].to_bits(), "{interruption} {i}");
         }
     }
 }
@@ -137,7 +138,10 @@ fn any_input_gives_a_score_from_0_to_1() {
     ];
     let times = [0, i64::MIN, i64::MAX, -1, 86_400, 1_700_000_000];
     let mut noise = Noise(99);
-    let mut pick = |length: usize| (((noise.next() + 1.0) * 0.5 * length as f64) as usize).min(length - 1);
+    let mut pick = |length: usize| {
+        noise.next();
+        usize::try_from(noise.0 % length as u64).unwrap()
+    };
     for round in 0..40 {
         let mut detector = Detector::new();
         for i in 0..3_000 {
