@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::Place;
+use crate::support::{Place, Process};
 
 /// What a command says: its code, and both outputs.
 fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
@@ -15,32 +15,46 @@ fn comparable(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.contains("\"until\"") && !line.contains("\"since\"")).collect()
 }
 
+/// A Dogwatch, and another machine that knows its address and a key, and has neither Postgres nor Redis.
+struct Machines {
+    there: Place,
+    here: Place,
+    key: String,
+    _processes: [Process; 2],
+}
+
+impl Machines {
+    /// There was one request, which failed, and there is one alert.
+    async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let there = Place::new().await;
+        let processes = [there.start(&["api"]), there.start(&["worker"])];
+        let base = processes[0].api().await;
+        let (_, key) = said(&there, &["keys", "create", "laptop", "--scope", "admin"]);
+        let key = key.lines().find(|line| line.starts_with("dw_")).unwrap().to_owned();
+        there.write(
+            "schedules.toml",
+            "[schedules.nightly]\njob = \"check_service_health\"\ncron = \"0 3 * * *\"\n",
+        );
+        let mut here = Place::bare();
+        here.set("DOGWATCH_URL", &base);
+        let (code, refused) = said(&here, &["jobs", "list"]);
+        assert!(code == Some(1) && refused.contains("--key, or DOGWATCH_KEY"), "{refused}");
+        here.set("DOGWATCH_KEY", &key);
+        let metric = json!({"service": "shop", "endpoint": "/pay", "method": "POST", "status_code": 500, "response_time_ms": 80.5});
+        let alert = json!({"alert_type": "payments", "service": "shop", "severity": "high"});
+        for (path, body) in [("metrics", metric), ("alerts", alert)] {
+            let url = format!("{base}/api/v1/performance/{path}");
+            let sent = reqwest::Client::new().post(url).bearer_auth(&key).json(&body).send().await.unwrap();
+            assert!(sent.status().is_success(), "{sent:?}");
+        }
+        Self { there, here, key, _processes: processes }
+    }
+}
+
 #[tokio::test]
 async fn a_command_shows_the_same_from_another_machine() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let there = Place::new().await;
-    let (api, _worker) = (there.start(&["api"]), there.start(&["worker"]));
-    let base = api.api().await;
-    let (_, key) = said(&there, &["keys", "create", "laptop", "--scope", "admin"]);
-    let key = key.lines().find(|line| line.starts_with("dw_")).unwrap().to_owned();
-    there.write(
-        "schedules.toml",
-        "[schedules.nightly]\njob = \"check_service_health\"\ncron = \"0 3 * * *\"\n",
-    );
-    // It has neither Postgres nor Redis.
-    let mut here = Place::bare();
-    here.set("DOGWATCH_URL", &base);
-
-    let (code, refused) = said(&here, &["jobs", "list"]);
-    assert!(code == Some(1) && refused.contains("--key, or DOGWATCH_KEY"), "{refused}");
-    here.set("DOGWATCH_KEY", &key);
-    let metric = json!({"service": "shop", "endpoint": "/pay", "method": "POST", "status_code": 500, "response_time_ms": 80.5});
-    let alert = json!({"alert_type": "payments", "service": "shop", "severity": "high"});
-    for (path, body) in [("metrics", metric), ("alerts", alert)] {
-        let url = format!("{base}/api/v1/performance/{path}");
-        let sent = reqwest::Client::new().post(url).bearer_auth(&key).json(&body).send().await.unwrap();
-        assert!(sent.status().is_success(), "{sent:?}");
-    }
+    let Machines { there, here, _processes, .. } = Machines::new().await;
     let job = here.json(&[
         "enqueue",
         "check_service_health",
@@ -67,7 +81,6 @@ async fn a_command_shows_the_same_from_another_machine() {
         &["alerts", "list", "--status", "open", "--severity", "high"],
         &["alerts", "silences"],
         &["jobs", "dead"],
-        &["keys", "list"],
         &["schedules", "list"],
         &["schedules", "next", "--count", "5"],
     ] {
@@ -79,7 +92,13 @@ async fn a_command_shows_the_same_from_another_machine() {
     }
     let (code, workers) = said(&here, &["workers", "list"]);
     assert!(code == Some(0) && workers.contains("default"), "{workers}");
+    let (code, keys) = said(&here, &["keys", "list"]);
+    assert!(code == Some(0) && keys.contains("laptop"), "{keys}");
+}
 
+#[tokio::test]
+async fn a_command_acts_on_another_machine_and_says_what_only_works_there() {
+    let Machines { there, here, key, _processes } = Machines::new().await;
     let alerts = here.json(&["alerts", "list", "--json"]);
     let alert = alerts["items"][0]["id"].as_str().unwrap();
     let (code, done) = said(&here, &["alerts", "acknowledge", alert, "--note", "looking"]);

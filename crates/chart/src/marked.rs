@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn chart(values: &[f64]) -> MarkedChart {
-        let at = |index: usize| DateTime::UNIX_EPOCH + TimeDelta::minutes(5 * index as i64);
+        let at = |index: usize| DateTime::UNIX_EPOCH + TimeDelta::minutes(5 * i64::try_from(index).unwrap());
         let point = |(index, value): (usize, &f64)| ScoredPoint { at: at(index), value: *value, score: 0.1 };
         MarkedChart {
             title: "cpu <1> & more".to_owned(),
