@@ -28,8 +28,9 @@ soak: install-servers ## Run the queue while everything around it fails, and che
 	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
 	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
 
-bench: install-servers ## Measure the queue, the data plane and the middleware beside their peers; some fifteen minutes
+bench: install-servers ## Measure queue, data plane, middleware and detection beside their peers; some twenty minutes
 	@cargo build --release --locked --package dogwatch
+	@cd benches/detect && cargo run --release --locked
 	@cd benches/tower && cargo run --release --locked
 	@cd benches/data && cargo run --release --locked
 	@cd benches/queue && exec cargo run --release --locked -- $(ARGS)

@@ -87,7 +87,7 @@ impl Backtest {
         let changes = self.changes.iter().filter_map(|change| DateTime::from_timestamp(change.at, 0));
         MarkedChart {
             title: format!(
-                "{}: {} anomalies, {} changes of level",
+                "{}. Anomalies: {}. Changes of level: {}.",
                 self.file,
                 self.anomalies.len(),
                 self.changes.len()

@@ -126,25 +126,20 @@ function Queue({ queue }) {
     </li>`;
 }
 
-/** How many endpoints the short list has. */
-const SHORT = 8;
-
 function Endpoints() {
   const [by, setBy] = useParam("by", "busiest");
   const poll = usePoll(asks().endpoints, { every: Math.max(pace(), 15_000) });
   const tab = (name, label) => html`<button type="button" aria-pressed=${by === name} onClick=${() => setBy(name)}>${label}</button>`;
-  const order = by === "slowest" ? (row) => row.p95_ms : by === "failing" ? (row) => row.error_rate : (row) => row.count;
   const aside = html`<div class="tabs" role="group" aria-label="Endpoints by">${tab("busiest", "Busiest")}${tab("slowest", "Slowest")}${tab("failing", "Failing")}</div>`;
   return html`
     <${Card} title="Endpoints" aside=${aside} flush>
       <${Loaded} poll=${poll} lines=${6}>
         ${({ items }) => {
-          const rows = [...items].sort((a, b) => order(b) - order(a)).slice(0, SHORT);
-          if (rows.length === 0) return html`<p class="more faint">No requests ${rangeWords()}.</p>`;
+          if (items.length === 0) return html`<p class="more faint">No requests ${rangeWords()}.</p>`;
           const shown = [columns.endpoint, columns.count, columns.errors, columns.p50, columns.p95, columns.p99, columns.change]
             .map((column) => ({ ...column, value: column.cell ? undefined : column.value }));
           return html`
-            <${Table} caption="Endpoints, ${by} first" columns=${shown} rows=${rows} rowKey=${endpointKey} />
+            <${Table} caption="Endpoints, ${by} first" columns=${shown} rows=${items} rowKey=${endpointKey} />
             <p class="more"><a href=${href("/endpoints")}>All endpoints</a></p>`;
         }}
       </${Loaded}>

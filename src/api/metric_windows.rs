@@ -46,7 +46,7 @@ async fn history(
     Ok(Json(metrics::history(&state.store, state.clock.now(), &question(asked, &caller)?).await?))
 }
 
-/// The endpoints of a window, the busiest first
+/// The endpoints of a window, by one of their figures
 #[utoipa::path(get, path = "/performance/metrics/endpoints", tag = "metrics", params(Question),
     responses((status = 200, body = Page<Endpoint>)))]
 async fn endpoints(

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Global, output, time, usage};
 use crate::config::MonitoringSettings;
-use crate::metrics::{self, Endpoint, MetricsError, Page, Question};
+use crate::metrics::{self, Endpoint, EndpointOrder, MetricsError, Page, Question};
 use crate::wiring;
 
 /// Error rates from here on are red, in parts of one.
@@ -69,8 +69,11 @@ pub(super) struct Summary {
 
 /// Show the endpoints of the last hours, the busiest first
 #[derive(Debug, Args)]
-#[command(after_help = "Example: dogwatch endpoints --hours 1 --service shop")]
+#[command(after_help = "Example: dogwatch endpoints --hours 1 --service shop --sort p95_ms")]
 pub(super) struct Endpoints {
+    /// In which order, the greatest first
+    #[arg(long, value_enum, default_value_t)]
+    sort: EndpointOrder,
     #[command(flatten)]
     window: WindowArgs,
     #[command(flatten)]
@@ -205,7 +208,7 @@ impl Summary {
 
 impl Endpoints {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let question = self.page.of(self.window.question());
+        let question = Question { sort: Some(self.sort), ..self.page.of(self.window.question()) };
         let here = async |asked: Asked, question: &Question| {
             metrics::endpoints(&asked.store, asked.now, question).await
         };

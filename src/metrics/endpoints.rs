@@ -1,9 +1,10 @@
-//! The endpoints of a window, the busiest first, each beside itself in the window before.
+//! The endpoints of a window, in the order of one of their figures, each beside itself in the window before.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use dogwatch_store::{EndpointTiming, Store, Window};
+use clap::ValueEnum;
+use dogwatch_store::{EndpointTiming, GroupCursor, Store, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,6 +35,36 @@ pub struct Before {
     pub p95_ms: f64,
 }
 
+/// Which figure they stand in the order of, the greatest first.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum EndpointOrder {
+    /// The busiest first.
+    #[default]
+    Count,
+    /// Those of which the greatest part failed.
+    ErrorRate,
+    /// Those that take long on average.
+    MeanMs,
+    /// Those whose 95th percentile is long.
+    P95Ms,
+    /// Those on which most time is spent: count times mean.
+    TotalMs,
+}
+
+impl EndpointOrder {
+    fn value(self, timing: &EndpointTiming) -> f64 {
+        match self {
+            Self::Count => timing.count as f64,
+            Self::ErrorRate => rate(timing.errors, timing.count),
+            Self::MeanMs => timing.mean_ms,
+            Self::P95Ms => timing.p95_ms,
+            Self::TotalMs => timing.mean_ms * timing.count as f64,
+        }
+    }
+}
+
 /// A page of them.
 pub async fn endpoints(
     store: &Store,
@@ -49,14 +80,15 @@ pub async fn endpoints(
         store.response_times(before, &filter)
     )?;
     let past: HashMap<_, _> = past.iter().map(|timing| (name(timing), timing)).collect();
-    let mut rest = timings
-        .into_iter()
-        .filter(|timing| pinned.behind.is_none_or(|behind| timing.cursor().is_behind(behind)))
-        .peekable();
-    let timings: Vec<_> = rest.by_ref().take(limit.into()).collect();
-    let next = timings.last().filter(|_| rest.peek().is_some());
-    let next_cursor = next.map(|last| pinned.cursor(last.cursor()));
-    let endpoint = |timing: EndpointTiming| Endpoint {
+    let order = question.sort.unwrap_or_default();
+    let place = |timing: EndpointTiming| (timing.cursor(order.value(&timing)), timing);
+    let mut rest: Vec<_> = timings.into_iter().map(place).collect();
+    rest.retain(|(place, _)| pinned.behind.is_none_or(|behind| place.is_behind(behind)));
+    rest.sort_by(|(one, _), (other, _)| one.compare(*other));
+    let has_more = rest.len() > usize::from(limit);
+    rest.truncate(limit.into());
+    let next_cursor = rest.last().filter(|_| has_more).map(|(place, _)| pinned.cursor(*place));
+    let endpoint = |(_, timing): (GroupCursor, EndpointTiming)| Endpoint {
         error_rate: rate(timing.errors, timing.count),
         before: past.get(&name(&timing)).map(|past| Before {
             count: past.count,
@@ -66,7 +98,7 @@ pub async fn endpoints(
         }),
         timing,
     };
-    Ok(Page { items: timings.into_iter().map(endpoint).collect(), next_cursor })
+    Ok(Page { items: rest.into_iter().map(endpoint).collect(), next_cursor })
 }
 
 fn name(timing: &EndpointTiming) -> (String, String, String) {

@@ -12,7 +12,7 @@ use dogwatch_store::{GroupCursor, MetricFilter, StoreError, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-pub use self::endpoints::{Endpoint, endpoints};
+pub use self::endpoints::{Endpoint, EndpointOrder, endpoints};
 pub use self::history::history;
 pub use self::slow_queries::slow_queries;
 pub use self::slow_requests::slow_requests;
@@ -50,6 +50,9 @@ pub struct Question {
     /// Items of a list.
     #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u16>,
+    /// In which order, of the list of endpoints; default: the busiest first.
+    #[param(inline)]
+    pub sort: Option<EndpointOrder>,
     /// What is slow, of lists of slow things.
     #[param(minimum = 0.0)]
     pub threshold_ms: Option<f64>,

@@ -4,12 +4,13 @@ use std::process::Command;
 
 use crate::support::Place;
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     include_str!("../../README.md"),
     include_str!("../../docs/ENQUEUE.md"),
     include_str!("../../docs/SERVICES.md"),
     include_str!("../../docs/ALERTS.md"),
     include_str!("../../docs/OPERATING.md"),
+    include_str!("../../docs/DETECTION.md"),
     // The last: with the key that it makes, the address is no longer open.
     include_str!("../../docs/API.md"),
 ];

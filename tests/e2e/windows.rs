@@ -9,6 +9,24 @@ async fn get(base: &str, path: &str) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
+/// Each order lists all endpoints, the greatest first, page by page as at once.
+async fn the_order_may_be_another(base: &str) {
+    for order in ["count", "error_rate", "mean_ms", "p95_ms"] {
+        let (_, all) = get(base, &format!("endpoints?sort={order}")).await;
+        let all = all["items"].as_array().unwrap().clone();
+        let values: Vec<f64> = all.iter().map(|item| item[order].as_f64().unwrap()).collect();
+        assert!(values.len() > 2 && values.is_sorted_by(|a, b| a >= b), "{order}: {values:?}");
+        let (mut pages, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let (_, page) = get(base, &format!("endpoints?sort={order}&limit=1{cursor}")).await;
+            pages.extend(page["items"].as_array().unwrap().clone());
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(pages, all, "{order}");
+    }
+}
+
 #[tokio::test]
 async fn summary_endpoints_and_slow_requests_are_those_of_the_window_and_of_the_filter() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -47,6 +65,7 @@ async fn summary_endpoints_and_slow_requests_are_those_of_the_window_and_of_the_
         (&json!("/1"), &json!(45), &json!("GET"))
     );
     assert_eq!(endpoints[0]["before"], Value::Null);
+    the_order_may_be_another(&base).await;
     let (_, nothing) = get(&base, "summary?until=2020-01-01T00:00:00Z").await;
     assert_eq!(
         (&nothing["count"], &nothing["p50_ms"], &nothing["error_rate"]),

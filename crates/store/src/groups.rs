@@ -19,7 +19,7 @@ impl GroupCursor {
     }
 
     /// As places stand in the list.
-    pub(crate) fn compare(self, other: Self) -> Ordering {
+    pub fn compare(self, other: Self) -> Ordering {
         other.value.total_cmp(&self.value).then(other.key.cmp(&self.key))
     }
 

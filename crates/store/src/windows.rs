@@ -89,9 +89,9 @@ pub struct EndpointTiming {
 }
 
 impl EndpointTiming {
-    /// The place behind this one in a list of the busiest.
-    pub fn cursor(&self) -> GroupCursor {
-        place_of(&self.service, &self.method, &self.endpoint, self.count)
+    /// The place behind this one in a list in the order of `value`, the greatest first.
+    pub fn cursor(&self, value: f64) -> GroupCursor {
+        place_of(&self.service, &self.method, &self.endpoint, value)
     }
 }
 
@@ -130,12 +130,12 @@ struct Endpoint {
 
 impl Endpoint {
     fn place(&self, count: i64) -> GroupCursor {
-        place_of(&self.service, &self.method, &self.route, count)
+        place_of(&self.service, &self.method, &self.route, count as f64)
     }
 }
 
-fn place_of(service: &str, method: &str, route: &str, count: i64) -> GroupCursor {
-    GroupCursor::new(count as f64, xxh3_64([service, method, route].join("\0").as_bytes()))
+fn place_of(service: &str, method: &str, route: &str, value: f64) -> GroupCursor {
+    GroupCursor::new(value, xxh3_64([service, method, route].join("\0").as_bytes()))
 }
 
 struct NamedSeries {
