@@ -149,9 +149,11 @@ struct ListQuery {
     /// At most so many.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
 }
 
-/// The newest first
+/// The newest first; pages reach back to the newest 10,000 of each queue and state
 #[utoipa::path(get, path = "/jobs", tag = "jobs", params(ListQuery), responses((status = 200, body = Page<JobRecord>)))]
 async fn list(
     State(state): State<ApiState>,
@@ -169,8 +171,30 @@ async fn list(
         queue: query.queue,
         job: query.job,
         limit,
+        behind: query.cursor.as_deref().map(behind).transpose()?,
     };
-    Ok(Json(Page { items: state.inspector.jobs(&filter).await?, next_cursor: None }))
+    let items = state.inspector.jobs(&filter).await?;
+    let next_cursor = items.last().filter(|_| items.len() == limit).map(cursor);
+    Ok(Json(Page { items, next_cursor }))
+}
+
+/// Jobs that other producers push may not tell when.
+fn cursor(job: &JobRecord) -> String {
+    let millis = job.enqueued_at.map(|time| time.timestamp_millis().to_string());
+    format!("{}.{}", millis.unwrap_or_default(), job.id)
+}
+
+fn behind(cursor: &str) -> Result<(Option<DateTime<Utc>>, String), Problem> {
+    let wrong = || {
+        let reason = format!("cursor: `{cursor}` is none; write the next_cursor of the page before");
+        Problem::new(StatusCode::BAD_REQUEST, reason)
+    };
+    let (millis, id) = cursor.split_once('.').ok_or_else(wrong)?;
+    if millis.is_empty() {
+        return Ok((None, id.to_owned()));
+    }
+    let time = millis.parse().ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
+    Ok((Some(time), id.to_owned()))
 }
 
 /// How to run it again; nothing is enough.

@@ -107,7 +107,7 @@ impl Jobs {
         let (inspector, control) = (wiring::inspector(&client), wiring::control(&client));
         match self {
             Self::List { state, queue, job, limit, json } => {
-                let jobs = inspector.jobs(&JobFilter { queue, state, job, limit }).await?;
+                let jobs = inspector.jobs(&JobFilter { queue, state, job, limit, behind: None }).await?;
                 if json {
                     output::json_list(&jobs)?;
                 } else {
@@ -185,7 +185,7 @@ impl Jobs {
             Self::Dead { queue, json } => {
                 let mut asked = vec![("state", "dead"), ("limit", "1000")];
                 asked.extend(queue.as_deref().map(|queue| ("queue", queue)));
-                let mut jobs = remote.get::<Page<JobRecord>>(&["jobs"], &asked).await?.items;
+                let mut jobs: Vec<JobRecord> = remote.all(&["jobs"], asked).await?;
                 jobs.reverse();
                 dead_letters::print(&jobs, json)?;
             }

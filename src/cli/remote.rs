@@ -13,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::usage;
+use crate::metrics::Page;
 
 /// A little more than the API gives itself.
 const LIMIT: Duration = Duration::from_secs(35);
@@ -65,6 +66,26 @@ impl Remote {
         query: &impl Serialize,
     ) -> anyhow::Result<T> {
         self.send(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// Asks for a list, page by page.
+    pub(super) async fn all<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: Vec<(&str, &str)>,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut asked = query.clone();
+            asked.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: Page<T> = self.get(path, &asked).await?;
+            all.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Has something done.

@@ -144,6 +144,31 @@ async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
 }
 
 #[tokio::test]
+async fn jobs_are_listed_page_by_page_as_at_once() {
+    let place = Place::new().await;
+    let (api, http) = (place.start(&["api"]), client());
+    let jobs = format!("{}/api/v1/jobs", api.api().await);
+    let later: Vec<Value> = (0..7).map(|_| json!({"job": "check_service_health", "delay": "1h"})).collect();
+    assert_eq!(http.post(&jobs).json(&later).send().await.unwrap().status(), 202);
+    let page = async |question: &str| -> Value {
+        http.get(format!("{jobs}?{question}")).send().await.unwrap().json().await.unwrap()
+    };
+    let at_once = page("state=scheduled").await;
+    let mut paged = Vec::new();
+    let mut cursor = String::new();
+    for expected in [3, 3, 1] {
+        let next = page(&format!("state=scheduled&limit=3{cursor}")).await;
+        let items = next["items"].as_array().unwrap();
+        assert_eq!(items.len(), expected);
+        paged.extend(items.iter().cloned());
+        cursor = next["next_cursor"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
+    }
+    assert_eq!(cursor, "", "the last page is the last");
+    assert_eq!(json!(paged), at_once["items"]);
+    assert_eq!(http.get(format!("{jobs}?cursor=yesterday")).send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_answered_with_503_and_when_to_try_again() {
     let mut place = Place::new().await;
     place.set("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");

@@ -20,6 +20,8 @@ type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
 
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
+/// The newest of each queue and state that a list with a cursor reaches: as many as are kept of ended jobs by default.
+const MAX_REACH: usize = 10_000;
 /// Dead letters read at a time.
 const PAGE: usize = 500;
 
@@ -40,6 +42,8 @@ pub struct JobFilter {
     pub job: Option<String>,
     /// At most so many, up to 1,000.
     pub limit: usize,
+    /// Only those that come after the job with this time and id, where a page before has ended.
+    pub behind: Option<(Option<DateTime<Utc>>, String)>,
 }
 
 /// How many jobs a queue holds.
@@ -87,7 +91,8 @@ impl Inspector {
 
     /// The newest jobs that fit the filter, the newest first.
     ///
-    /// Looks at the newest 1,000 of each queue and state at the most: a name that occurs only further back is not found.
+    /// Looks at the newest 1,000 of each queue and state at the most, or 10,000 behind a cursor: a name that occurs only
+    /// further back is not found.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRecord>, QueueError> {
         let limit = filter.limit.clamp(1, MAX_LIMIT);
         let mut found = Vec::new();
@@ -96,7 +101,11 @@ impl Inspector {
                 continue;
             }
             // A filter on what the keys do not tell apart needs more than it returns.
-            let look_at = if filter.job.is_some() || filter.state.is_some() { MAX_LIMIT } else { limit };
+            let look_at = match filter {
+                JobFilter { behind: Some(_), .. } => MAX_REACH,
+                JobFilter { job: None, state: None, .. } => limit,
+                _ => MAX_LIMIT,
+            };
             let ids = self.ids(&queue, filter.state, look_at).await?;
             let ids: Vec<(&str, &str)> = ids.iter().map(|id| (queue.as_str(), id.as_str())).collect();
             found.extend(self.read(&ids).await?.into_iter().flatten());
@@ -104,8 +113,9 @@ impl Inspector {
         found.retain(|job| {
             filter.state.is_none_or(|state| job.state == state)
                 && filter.job.as_ref().is_none_or(|name| job.job == *name)
+                && filter.behind.as_ref().is_none_or(|(time, id)| place(job) < (*time, id))
         });
-        found.sort_by(|a, b| (b.enqueued_at, &b.id).cmp(&(a.enqueued_at, &a.id)));
+        found.sort_by(|a, b| place(b).cmp(&place(a)));
         found.truncate(limit);
         Ok(found)
     }
@@ -329,6 +339,11 @@ impl Inspector {
         }
         Ok(records)
     }
+}
+
+/// Where a job stands in a list.
+fn place(job: &JobRecord) -> (Option<DateTime<Utc>>, &str) {
+    (job.enqueued_at, &job.id)
 }
 
 /// What other producers push may be no text.
