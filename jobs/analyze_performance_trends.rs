@@ -1,213 +1,127 @@
-//! Compares the last window with the one before, per endpoint and per host, and stores what has shifted.
+//! Finds what has changed for good, what is where it never is, and what will meet its limit: for each endpoint, query,
+//! service, host and disk that has enough data. Says so once, groups what has one cause, and takes it back when it is over.
 //!
-//! Means and spreads come from the database; whether they differ by more than chance is decided in `dogwatch-detect`.
-//! The windows end at a whole minute, so that two runs in a minute store their findings once.
+//! What to think of a figure is decided in `dogwatch-detect`; how a run goes is told in `trends`. Each run goes on where the
+//! last one ended; run twice, it finds nothing twice.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use dogwatch_detect::{Sample, Shift, shift};
 use dogwatch_queue::{Job, JobError, Retry, Run, mins, secs};
-use dogwatch_store::{
-    EndpointTiming, HostUsage, MetricFilter, Store, StoreError, Trend, TrendDirection, TrendMetric, Window,
-};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::services::Services;
+use crate::trends::{Analysis, analyze};
 
-/// Arguments.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AnalyzePerformanceTrends {
-    /// Length of each of the two windows, in minutes.
-    pub window_minutes: u32,
-}
-
-impl Default for AnalyzePerformanceTrends {
-    fn default() -> Self {
-        Self { window_minutes: 60 }
-    }
-}
-
-/// What was found.
-#[derive(Debug, Serialize)]
-pub struct Analyzed {
-    compared: usize,
-    worse: usize,
-    better: usize,
-}
+/// No arguments.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyzePerformanceTrends {}
 
 impl Job for AnalyzePerformanceTrends {
     const NAME: &'static str = "analyze_performance_trends";
     const RETRY: Retry = Retry::exponential(3, secs(10), mins(5));
-    const TIMEOUT: Duration = mins(5);
+    const TIMEOUT: Duration = mins(10);
     type Context = Services;
-    type Outcome = Analyzed;
+    type Outcome = Analysis;
 
-    async fn run(self, cx: &Run<Services>) -> Result<Analyzed, JobError> {
-        if !(1..=7 * 1440).contains(&self.window_minutes) {
-            let given = self.window_minutes;
-            return Err(JobError::discard(format!(
-                "argument /window_minutes: `{given}` is not between 1 and 10080"
-            )));
-        }
-        let end = cx.clock.now().duration_trunc(TimeDelta::minutes(1))?;
-        let windows =
-            Windows { end, length: TimeDelta::minutes(self.window_minutes.into()), found_at: cx.clock.now() };
-        let pairs = windows.load(&cx.store).await?;
-        let min_change = cx.settings_now().await?.trend_min_change_percent;
-        let trends: Vec<Trend> = pairs.iter().filter_map(|pair| pair.trend(&windows, min_change)).collect();
-        cx.store.insert_trends(&trends).await?;
-        let count = |direction| trends.iter().filter(|trend| trend.direction == direction).count();
-        let (worse, better) = (count(TrendDirection::Worse), count(TrendDirection::Better));
-        Ok(Analyzed { compared: pairs.len(), worse, better })
-    }
-}
-
-struct Windows {
-    end: DateTime<Utc>,
-    length: TimeDelta,
-    found_at: DateTime<Utc>,
-}
-
-/// One figure of one endpoint or host in both windows.
-struct Pair {
-    service: Option<String>,
-    method: Option<String>,
-    endpoint: Option<String>,
-    host: Option<String>,
-    metric: TrendMetric,
-    before: Sample,
-    after: Sample,
-}
-
-impl Windows {
-    async fn load(&self, store: &Store) -> Result<Vec<Pair>, StoreError> {
-        let middle = self.end - self.length;
-        let start = middle - self.length;
-        let all = MetricFilter::default();
-        let before = store.response_times(Window { since: start, until: Some(middle) }, &all).await?;
-        let after = store.response_times(Window { since: middle, until: Some(self.end) }, &all).await?;
-        let mut pairs = pair_endpoints(&before, &after);
-        let before = store.host_usage(start, middle).await?;
-        let after = store.host_usage(middle, self.end).await?;
-        pairs.extend(pair_hosts(&before, &after));
-        Ok(pairs)
-    }
-}
-
-fn pair_endpoints(before: &[EndpointTiming], after: &[EndpointTiming]) -> Vec<Pair> {
-    let key =
-        |timing: &EndpointTiming| (timing.service.clone(), timing.method.clone(), timing.endpoint.clone());
-    let earlier: HashMap<_, _> = before.iter().map(|timing| (key(timing), timing)).collect();
-    let both = after.iter().filter_map(|now| Some((*earlier.get(&key(now))?, now)));
-    both.flat_map(|(then, now)| {
-        let pair = |metric, sample: fn(&EndpointTiming) -> Sample| Pair {
-            service: Some(now.service.clone()),
-            method: Some(now.method.clone()),
-            endpoint: Some(now.endpoint.clone()),
-            host: None,
-            metric,
-            before: sample(then),
-            after: sample(now),
-        };
-        [pair(TrendMetric::ResponseTimeMs, response_times), pair(TrendMetric::ErrorRate, errors)]
-    })
-    .collect()
-}
-
-fn pair_hosts(before: &[HostUsage], after: &[HostUsage]) -> Vec<Pair> {
-    let earlier: HashMap<_, _> = before.iter().map(|host| (&host.host, host)).collect();
-    let both = after.iter().filter_map(|now| Some((*earlier.get(&now.host)?, now)));
-    both.flat_map(|(then, now)| {
-        let pair = |metric, sample: fn(&HostUsage) -> Sample| Pair {
-            service: None,
-            method: None,
-            endpoint: None,
-            host: Some(now.host.clone()),
-            metric,
-            before: sample(then),
-            after: sample(now),
-        };
-        [pair(TrendMetric::CpuPercent, cpu), pair(TrendMetric::MemoryPercent, memory)]
-    })
-    .collect()
-}
-
-fn count(rows: i64) -> u64 {
-    u64::try_from(rows).unwrap_or_default()
-}
-
-fn response_times(timing: &EndpointTiming) -> Sample {
-    Sample { count: count(timing.count), mean: timing.mean_ms, stddev: timing.stddev_ms }
-}
-
-/// In percent; each request is a draw that fails or does not.
-fn errors(timing: &EndpointTiming) -> Sample {
-    let share = timing.errors as f64 / (timing.count as f64).max(1.0);
-    Sample { count: count(timing.count), mean: 100.0 * share, stddev: 100.0 * (share * (1.0 - share)).sqrt() }
-}
-
-fn cpu(host: &HostUsage) -> Sample {
-    Sample { count: count(host.samples), mean: host.cpu_percent_mean, stddev: host.cpu_percent_stddev }
-}
-
-fn memory(host: &HostUsage) -> Sample {
-    Sample { count: count(host.samples), mean: host.memory_percent_mean, stddev: host.memory_percent_stddev }
-}
-
-impl Pair {
-    fn trend(&self, windows: &Windows, min_change_percent: f64) -> Option<Trend> {
-        let Shift { change_percent, score } = shift(self.before, self.after, min_change_percent)?;
-        let count = |sample: Sample| i64::try_from(sample.count).unwrap_or(i64::MAX);
-        Some(Trend {
-            found_at: windows.found_at,
-            window_start: windows.end - windows.length,
-            window_end: windows.end,
-            service: self.service.clone(),
-            method: self.method.clone(),
-            endpoint: self.endpoint.clone(),
-            host: self.host.clone(),
-            metric: self.metric,
-            before_mean: self.before.mean,
-            after_mean: self.after.mean,
-            before_count: count(self.before),
-            after_count: count(self.after),
-            change_percent,
-            // Less is better for every metric that is compared.
-            direction: if change_percent > 0.0 { TrendDirection::Worse } else { TrendDirection::Better },
-            score,
-        })
+    async fn run(self, cx: &Run<Services>) -> Result<Analysis, JobError> {
+        // What came a moment ago counts.
+        cx.store.roll_up().await?;
+        let min_percent = cx.settings_now().await?.trend_min_change_percent;
+        let progress = |done, all| cx.progress(json!({ "steps": done, "of": all }));
+        // Another run is at it: it does what this one would.
+        Ok(analyze(&cx.store, min_percent, cx.clock.now(), progress).await?.unwrap_or_default())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests_support::Bench;
+    use crate::tests_support::{Bench, request};
+    use crate::trends::told;
+    use chrono::{DateTime, TimeDelta, Utc};
+    use dogwatch_store::{FindingState, TrendFilter};
 
-    #[tokio::test]
-    async fn an_endpoint_that_has_become_slow_is_found_and_stored_once() {
-        let bench = Bench::new("").await;
-        for (minutes_ago, response_time_ms) in [(90, 100.0), (80, 110.0), (30, 300.0), (20, 310.0)] {
-            let at = bench.clock.now() - TimeDelta::minutes(minutes_ago);
-            bench.requests(at, 50, 200, response_time_ms).await;
-        }
-        for _ in 0..2 {
-            let analyzed = AnalyzePerformanceTrends::default().run(&bench.cx).await.unwrap();
-            assert_eq!((analyzed.worse, analyzed.better), (1, 0));
-        }
-        let trends = bench.cx.store.trends(bench.clock.now() - TimeDelta::hours(1), 10).await.unwrap();
-        assert_eq!((trends.len(), trends[0].metric), (1, TrendMetric::ResponseTimeMs));
-        assert!((trends[0].change_percent - 190.476).abs() < 0.001, "{:?}", trends[0]);
+    /// Requests of some hours, up to now, at two endpoints; as slow as said, with some noise.
+    async fn requests(bench: &Bench, hours: i64, response_time_ms: f64) {
+        let until = bench.clock.now();
+        let steps = (0..hours * 12).rev().flat_map(|step| {
+            let at = until - TimeDelta::minutes(5 * step + 2);
+            (0..25).map(move |number| (at, response_time_ms * noise(step * 25 + number)))
+        });
+        let both = steps.flat_map(|(at, ms)| ["/pay", "/buy"].map(|endpoint| request(at, endpoint, 200, ms)));
+        bench.store(both).await;
+        bench.clock.advance(secs(120));
+    }
+
+    /// About 1, and the same for the same number.
+    fn noise(number: i64) -> f64 {
+        let hash = number.wrapping_mul(0x5DEE_CE66_D00B).rotate_left(17).wrapping_mul(0x9E37_79B9);
+        0.9 + 0.2 * (hash.rem_euclid(1000) as f64 / 1000.0)
+    }
+
+    async fn run(bench: &Bench) -> Analysis {
+        AnalyzePerformanceTrends {}.run(&bench.cx).await.unwrap()
+    }
+
+    async fn findings(bench: &Bench) -> Vec<crate::trends::TrendTold> {
+        let filter = TrendFilter { limit: 99, ..TrendFilter::default() };
+        told(bench.cx.store.trend_findings(&filter).await.unwrap())
     }
 
     #[tokio::test]
-    async fn nothing_to_compare_is_no_finding() {
+    async fn a_shift_is_found_once_told_in_a_sentence_and_taken_back_when_it_is_over() {
         let bench = Bench::new("").await;
-        bench.requests(bench.clock.now() - TimeDelta::minutes(10), 50, 200, 100.0).await;
-        let analyzed = AnalyzePerformanceTrends::default().run(&bench.cx).await.unwrap();
-        assert_eq!((analyzed.compared, analyzed.worse, analyzed.better), (0, 0, 0));
+        requests(&bench, 51, 100.0).await;
+        let analysis = run(&bench).await;
+        assert_eq!((analysis.found, analysis.left), (0, 0), "{analysis:?}");
+
+        bench.clock.advance(secs(3600 * 2));
+        requests(&bench, 2, 300.0).await;
+        let analysis = run(&bench).await;
+        assert_eq!((analysis.found, analysis.worse), (3, 3), "both endpoints and the service: {analysis:?}");
+        let found = findings(&bench).await;
+        let leaders: Vec<&str> =
+            found.iter().filter(|told| told.others > 0).map(|told| told.sentence.as_str()).collect();
+        assert_eq!(
+            leaders,
+            [
+                "p95 of shop went from 109 ms to 326 ms at 2026-05-20 12:05 UTC and stayed; 2 more figures of service shop changed with it."
+            ]
+        );
+        // The same again: another process, or a job that was run twice.
+        assert_eq!(run(&bench).await, Analysis::default());
+
+        bench.clock.advance(secs(3600 * 2));
+        requests(&bench, 2, 100.0).await;
+        let analysis = run(&bench).await;
+        assert_eq!((analysis.found, analysis.ended), (0, 3), "{analysis:?}");
+        let found = findings(&bench).await;
+        assert!(found.iter().all(|told| told.finding.state == FindingState::Recovered));
+        assert!(found[0].sentence.contains("and came back at 2026-05-20 14:"), "{}", found[0].sentence);
+    }
+
+    #[tokio::test]
+    async fn what_was_interrupted_is_made_up_for_and_nothing_is_nothing() {
+        let bench = Bench::new("").await;
+        assert_eq!(run(&bench).await, Analysis::default());
+        let turn = bench.cx.store.trend_turn().await.unwrap().unwrap();
+        requests(&bench, 3, 100.0).await;
+        assert_eq!(run(&bench).await, Analysis::default(), "somebody else is at it");
+        turn.end().await.unwrap();
+        let analysis = run(&bench).await;
+        assert_eq!((analysis.steps, analysis.left), (36, 0));
+        assert_eq!(
+            analysis.series, 7,
+            "p95 and error rate of two endpoints and the service, and its traffic"
+        );
+        let through: Option<DateTime<Utc>> = bench.cx.store.trends_analysed_through().await.unwrap();
+        assert_eq!(through, Some("2026-05-20T12:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn arguments_of_yesterday_are_understood() {
+        assert!(serde_json::from_str::<AnalyzePerformanceTrends>("{}").is_ok());
     }
 }

@@ -26,6 +26,7 @@ mod settings;
 mod target;
 #[cfg(test)]
 mod tests_support;
+mod trends;
 mod watched_database;
 
 use dogwatch_queue::Registry;
@@ -48,6 +49,7 @@ pub use self::send_performance_alerts::{SendPerformanceAlerts, send_waiting};
 pub use self::services::Services;
 pub use self::settings::{Settings, Thresholds};
 pub use self::target::ServiceTarget;
+pub use self::trends::{Analysis, TrendTold, analyze, told};
 pub use self::watched_database::WatchedDatabase;
 
 /// Every job, in the order of the alphabet.

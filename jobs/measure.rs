@@ -5,12 +5,23 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Aggregate, BurnRate, Condition, Dimension, Metric, Reading, Rule, Scope, Source};
 use dogwatch_queue::{Inspector, QueueCounts, QueueError};
-use dogwatch_store::{Figures, HealthState, Store, StoreError, TrendDirection, Window};
+use dogwatch_store::{
+    Figures, FindingKind, FindingState, HealthState, Store, StoreError, TrendDirection, TrendFilter,
+    TrendFinding, Window,
+};
+
+use crate::trends::told;
 
 /// How far back a rate looks for what has stopped.
 const RATES_SEEN_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// Findings that one look takes.
-const MAX_TRENDS: u32 = 1000;
+const MAX_TRENDS: i64 = 5000;
+/// What has ended is seen to be well for so long, which is longer than any rule's patience.
+const ENDED_WITHIN: TimeDelta = TimeDelta::hours(24);
+/// What a change counts as where there was next to nothing before, such as errors of an endpoint that never failed.
+const FROM_NOTHING_PERCENT: f64 = 1000.0;
+/// As good as never.
+const NO_LIMIT_HOURS: f64 = 100_000.0;
 
 /// Why figures could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +83,7 @@ impl Look<'_> {
             Source::Disks => self.disks(since, now).await?,
             Source::Services => self.services().await?,
             Source::Queues => self.queues().await?,
-            Source::Trends => self.trends(since).await?,
+            Source::Trends => self.trends(now).await?,
             Source::Clock => vec![self.canary(now)],
         })
     }
@@ -216,32 +227,51 @@ impl Look<'_> {
         Ok(meant.map(reading).collect())
     }
 
-    async fn trends(&self, since: DateTime<Utc>) -> Result<Vec<Reading>, MeasureError> {
+    /// What trend analysis has found: of each subject the worst. One that is told with another is well here; so is what
+    /// has ended.
+    async fn trends(&self, now: DateTime<Utc>) -> Result<Vec<Reading>, MeasureError> {
+        let lately =
+            TrendFilter { since: Some(now - ENDED_WITHIN), limit: MAX_TRENDS, ..TrendFilter::default() };
+        let is_forecast = self.rule.metric() == Metric::LimitInHours;
         let mut readings: BTreeMap<Scope, Reading> = BTreeMap::new();
-        // The newest first: of one subject that one counts.
-        for trend in self.store.trends(since, MAX_TRENDS).await? {
-            let endpoint = trend.method.as_ref().zip(trend.endpoint.as_ref());
-            let parts = [
-                (Dimension::Service, trend.service.clone()),
-                (Dimension::Endpoint, endpoint.map(|(method, route)| format!("{method} {route}"))),
-                (Dimension::Host, trend.host.clone()),
-            ];
-            let parts = parts.into_iter().filter_map(|(dimension, value)| Some((dimension, value?)));
-            let scope = Scope::of(parts);
-            if scope.iter().any(|(dimension, value)| !self.is_meant(dimension, value)) {
+        for told in told(self.store.trend_findings(&lately).await?) {
+            let finding = &told.finding;
+            let is_meant = |(dimension, value)| self.is_meant(dimension, value);
+            if (finding.kind == FindingKind::Forecast) != is_forecast || !finding.scope.iter().all(is_meant) {
                 continue;
             }
-            let worse =
-                if trend.direction == TrendDirection::Worse { trend.change_percent.abs() } else { 0.0 };
-            let note = Some(format!(
-                "{} went from {:.1} to {:.1}",
-                trend.metric, trend.before_mean, trend.after_mean
-            ));
-            let reading =
-                Reading { scope: scope.clone(), value: Some(worse), count: trend.after_count, note };
-            readings.entry(scope).or_insert(reading);
+            let value = if is_forecast { hours_left(finding, now) } else { worse_by_percent(finding) };
+            let reading = Reading {
+                scope: finding.scope.clone(),
+                value: Some(value),
+                count: 1,
+                note: Some(told.sentence),
+            };
+            let worst = readings.entry(finding.scope.clone()).or_insert_with(|| reading.clone());
+            if worst.value.is_none_or(|worst| self.rule.is_worse(value, worst)) {
+                *worst = reading;
+            }
         }
         Ok(readings.into_values().collect())
+    }
+}
+
+/// By how much a shift is for the worse; 0 of what has ended, is better, or is told with another.
+fn worse_by_percent(finding: &TrendFinding) -> f64 {
+    let is_told = finding.kind == FindingKind::Shift
+        && finding.state == FindingState::Open
+        && finding.direction == TrendDirection::Worse
+        && finding.group_id == finding.id;
+    if !is_told {
+        return 0.0;
+    }
+    finding.change_percent.map_or(FROM_NOTHING_PERCENT, f64::abs)
+}
+
+fn hours_left(finding: &TrendFinding, now: DateTime<Utc>) -> f64 {
+    match finding.limit.filter(|_| finding.state == FindingState::Open) {
+        Some(limit) => (limit.at - now).as_seconds_f64().max(0.0) / 3600.0,
+        None => NO_LIMIT_HOURS,
     }
 }
 

@@ -42,6 +42,10 @@ pub struct Thresholds {
     pub error_rate_percent: f64,
     /// 95th percentile of an endpoint's response time, in milliseconds.
     pub response_time_ms: f64,
+    /// How much a figure has changed for the worse, in percent, as trend analysis found.
+    pub trend_change_percent: f64,
+    /// Hours until a disk or a memory is full, as trend analysis foresees; fewer are an alert.
+    pub limit_in_hours: f64,
     /// Requests in the window below which error rate and response time say nothing.
     pub min_requests: u32,
 }
@@ -95,6 +99,17 @@ impl Thresholds {
                 },
                 ..rule("service_health", Metric::ServiceHealth, 1.0, Severity::Critical)
             },
+            rule("trend", Metric::TrendChangePercent, self.trend_change_percent, Severity::Medium),
+            Rule {
+                condition: Condition::Threshold {
+                    metric: Metric::LimitInHours,
+                    aggregate: None::<Aggregate>,
+                    operator: Operator::Below,
+                    raise: self.limit_in_hours,
+                    clear: self.limit_in_hours / CLEARED_AT,
+                },
+                ..rule("limit", Metric::LimitInHours, self.limit_in_hours, Severity::High)
+            },
         ]
     }
 }
@@ -111,6 +126,8 @@ impl Settings {
             disk_percent,
             error_rate_percent,
             response_time_ms,
+            trend_change_percent,
+            limit_in_hours,
             min_requests: _,
         } = self.thresholds;
         if !(1..=1440).contains(&window_minutes) {
@@ -131,6 +148,8 @@ impl Settings {
         }
         for (key, above_zero) in [
             ("thresholds.response_time_ms", response_time_ms),
+            ("thresholds.trend_change_percent", trend_change_percent),
+            ("thresholds.limit_in_hours", limit_in_hours),
             ("trend_min_change_percent", self.trend_min_change_percent),
         ] {
             if above_zero <= 0.0 || !above_zero.is_finite() {

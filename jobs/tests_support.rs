@@ -24,6 +24,8 @@ pub(crate) fn settings() -> Settings {
             disk_percent: 90.0,
             error_rate_percent: 5.0,
             response_time_ms: 2000.0,
+            trend_change_percent: 50.0,
+            limit_in_hours: 72.0,
             min_requests: 10,
         },
     }
@@ -68,33 +70,48 @@ impl Bench {
         status_code: i16,
         response_time_ms: f64,
     ) {
+        let rows = (0..count).map(|_| request(at, "/pay", status_code, response_time_ms));
+        self.store(rows).await;
+    }
+
+    /// Stores these requests at once.
+    pub(crate) async fn store(&self, rows: impl Iterator<Item = RequestMetric>) {
         let mut batch = Batch::default();
-        for _ in 0..count {
-            let row = RequestMetric {
-                occurred_at: at,
-                key: SpanKey::random(),
-                tenant: None,
-                service: "shop".to_owned(),
-                endpoint: "/pay".to_owned(),
-                method: "POST".to_owned(),
-                status_code: Some(status_code),
-                is_error: status_code >= 500,
-                response_time_ms,
-                user_id: None,
-                client_address: None,
-                trace_id: None,
-                db_query_count: None,
-                db_query_time_ms: None,
-                cache_hits: None,
-                cache_misses: None,
-                cpu_percent: None,
-                memory_percent: None,
-                error: None,
-            };
+        for row in rows {
             self.cx.store.add_request(&mut batch, &row).await.unwrap();
         }
         self.cx.store.store(&[batch]).await.unwrap();
         self.cx.store.roll_up().await.unwrap();
+    }
+}
+
+/// A POST to the shop.
+pub(crate) fn request(
+    at: DateTime<Utc>,
+    endpoint: &str,
+    status_code: i16,
+    response_time_ms: f64,
+) -> RequestMetric {
+    RequestMetric {
+        occurred_at: at,
+        key: SpanKey::random(),
+        tenant: None,
+        service: "shop".to_owned(),
+        endpoint: endpoint.to_owned(),
+        method: "POST".to_owned(),
+        status_code: Some(status_code),
+        is_error: status_code >= 500,
+        response_time_ms,
+        user_id: None,
+        client_address: None,
+        trace_id: None,
+        db_query_count: None,
+        db_query_time_ms: None,
+        cache_hits: None,
+        cache_misses: None,
+        cpu_percent: None,
+        memory_percent: None,
+        error: None,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod relay;
 pub mod schedules;
 pub mod services;
 pub mod telemetry;
+pub mod trends;
 pub mod tuning;
 pub mod watchdog;
 pub mod wiring;

@@ -20,13 +20,15 @@ use crate::config::{Config, MonitoringSettings};
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// What may be changed, and its unit. What needs a restart, names something secret, or tells where to connect to is not here.
-const CHANGEABLE: [(&str, Option<&str>); 13] = [
+const CHANGEABLE: [(&str, Option<&str>); 15] = [
     ("jobs.thresholds.window_minutes", Some("minutes")),
     ("jobs.thresholds.cpu_percent", Some("percent")),
     ("jobs.thresholds.memory_percent", Some("percent")),
     ("jobs.thresholds.disk_percent", Some("percent")),
     ("jobs.thresholds.error_rate_percent", Some("percent")),
     ("jobs.thresholds.response_time_ms", Some("milliseconds")),
+    ("jobs.thresholds.trend_change_percent", Some("percent")),
+    ("jobs.thresholds.limit_in_hours", Some("hours")),
     ("jobs.thresholds.min_requests", Some("requests")),
     ("jobs.retention_days", Some("days")),
     ("jobs.trend_min_change_percent", Some("percent")),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    Global, alerts, backtest, channels, cleanup, doctor, enqueue, jobs, keys, metrics, notifications, output,
-    queues, report, rollups, rules, schedules, serve, services, shell, up, workers,
+    Global, alerts, analyze, backtest, channels, cleanup, doctor, enqueue, jobs, keys, metrics,
+    notifications, output, queues, report, rollups, rules, schedules, serve, services, shell, up, workers,
 };
 use crate::wiring;
 
@@ -46,6 +46,8 @@ pub(super) enum Command {
     SlowRequests(metrics::SlowRequests),
     /// Show the queries of the last hours that were slow, those that cost most first
     SlowQueries(metrics::SlowQueries),
+    /// Find what has changed, what is unusual and what will be full
+    Analyze(analyze::Analyze),
     /// Show what would have been said of a series: anomalies, and changes of its level
     Backtest(backtest::Backtest),
     /// Make rollups anew
@@ -122,6 +124,7 @@ impl Command {
             Self::Endpoints(endpoints) => endpoints.run(global).await,
             Self::SlowRequests(requests) => requests.run(global).await,
             Self::SlowQueries(queries) => queries.run(global).await,
+            Self::Analyze(analyze) => analyze.run(global).await,
             Self::Backtest(backtest) => backtest.run(global),
             Self::Rollups(rollups) => rollups.run(global).await,
             Self::Cleanup(cleanup) => cleanup.run(global).await,

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed, 2 wrong usage.
 
 mod alerts;
+mod analyze;
 mod backtest;
 mod channels;
 mod cleanup;

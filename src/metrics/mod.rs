@@ -85,7 +85,7 @@ pub enum MetricsError {
     Store(#[from] StoreError),
 }
 
-fn wrong(name: &'static str, reason: impl Into<String>) -> MetricsError {
+pub(crate) fn wrong(name: &'static str, reason: impl Into<String>) -> MetricsError {
     MetricsError::Question { name, reason: reason.into() }
 }
 

@@ -1,10 +1,12 @@
 //! `cargo run --release` measures the data plane beside plain Postgres, in one run, on the same server; with `health` behind it,
-//! how late the checks of a thousand services are; with `dashboard`, what its first view costs.
+//! how late the checks of a thousand services are; with `dashboard`, what its first view costs; with `trends`, what a run of trend
+//! analysis of ten thousand series takes.
 
 mod dashboard;
 mod health;
 mod ingest;
 mod spans;
+mod trends;
 mod upkeep;
 mod windows;
 
@@ -23,12 +25,14 @@ async fn main() -> anyhow::Result<()> {
     let api = Api::start(&postgres.url()).await?;
     match std::env::args().nth(1).as_deref() {
         Some("health") => return health::measure(&postgres.url(), folder.path()).await,
+        Some("trends") => return trends::measure(&postgres.url()).await,
         Some("dashboard") => return dashboard::measure(&api, &postgres.url()).await,
         _ => {}
     }
     ingest::measure(&api, &postgres.url()).await?;
     windows::measure(&api, &postgres.url()).await?;
     upkeep::measure(&postgres.url()).await?;
+    trends::measure(&postgres.url()).await?;
     drop(api);
     postgres.stop().await;
     Ok(())

@@ -1,9 +1,11 @@
 //! What a rule can be about: figures that are stored, by what they can be told apart, and how many become one.
 
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 /// A figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Requests that failed, in percent.
@@ -32,6 +34,8 @@ pub enum Metric {
     QueueDead,
     /// How much a figure has changed for the worse, in percent, as trend analysis found.
     TrendChangePercent,
+    /// How long until a disk or a memory is full, as trend analysis foresees.
+    LimitInHours,
     /// Goes up and down by the clock, to try the way from a rule to a channel.
     Canary,
 }
@@ -96,6 +100,12 @@ pub enum Dimension {
 }
 
 impl Metric {
+    /// The figure of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let word: StrDeserializer<'_, ValueError> = word.into_deserializer();
+        Self::deserialize(word).ok()
+    }
+
     /// The word in settings.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -112,6 +122,7 @@ impl Metric {
             Self::QueueOldestReadyMs => "queue_oldest_ready_ms",
             Self::QueueDead => "queue_dead",
             Self::TrendChangePercent => "trend_change_percent",
+            Self::LimitInHours => "limit_in_hours",
             Self::Canary => "canary",
         }
     }
@@ -125,7 +136,7 @@ impl Metric {
             Self::DiskPercent => Source::Disks,
             Self::ServiceHealth => Source::Services,
             Self::QueueReady | Self::QueueOldestReadyMs | Self::QueueDead => Source::Queues,
-            Self::TrendChangePercent => Source::Trends,
+            Self::TrendChangePercent | Self::LimitInHours => Source::Trends,
             Self::Canary => Source::Clock,
         }
     }
@@ -140,6 +151,7 @@ impl Metric {
             | Self::TrendChangePercent => "%",
             Self::ResponseTimeMs | Self::QueryTimeMs | Self::QueueOldestReadyMs => "ms",
             Self::RequestRate | Self::QueryRate => "/min",
+            Self::LimitInHours => "h",
             Self::ServiceHealth | Self::QueueReady | Self::QueueDead | Self::Canary => "",
         }
     }
@@ -160,6 +172,7 @@ impl Metric {
             Self::QueueOldestReadyMs => "oldest waiting job",
             Self::QueueDead => "dead letters",
             Self::TrendChangePercent => "worse than before",
+            Self::LimitInHours => "full in",
             Self::Canary => "canary",
         }
     }
@@ -192,7 +205,13 @@ impl Source {
             Self::Disks => &[Dimension::Host, Dimension::Mount],
             Self::Services => &[Dimension::Service],
             Self::Queues => &[Dimension::Queue],
-            Self::Trends => &[Dimension::Service, Dimension::Endpoint, Dimension::Host],
+            Self::Trends => &[
+                Dimension::Service,
+                Dimension::Endpoint,
+                Dimension::Query,
+                Dimension::Host,
+                Dimension::Mount,
+            ],
             Self::Clock => &[],
         }
     }

@@ -142,7 +142,7 @@ impl FromStr for Outcome {
 }
 
 /// What a rule is about: `{service: shop}`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope(BTreeMap<Dimension, String>);
 
 impl Scope {

@@ -6,7 +6,7 @@ const MAD_TO_STDDEV: f64 = 1.4826;
 const MEAN_DEVIATION_TO_STDDEV: f64 = 1.2533;
 
 /// The median, or 0 of nothing. Reorders the values.
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+pub fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
     }

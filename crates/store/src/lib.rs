@@ -33,13 +33,15 @@ mod rollups;
 mod rule_evaluations;
 mod series;
 mod service_health;
+mod service_versions;
 mod setting_changes;
 mod settings;
 mod silences;
 mod sketch;
 mod slow_requests;
 mod traces;
-mod trends;
+mod trend_findings;
+mod trend_series;
 mod windows;
 mod words;
 
@@ -83,9 +85,12 @@ pub use self::setting_changes::SettingChange;
 pub use self::settings::Settings;
 pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
-pub use self::trends::Trend;
+pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFilter, TrendFinding};
+pub use self::trend_series::{
+    STEPS_PER_HOUR, StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn,
+};
 pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
-pub use self::words::{AlertEvent, HealthState, Scope, TrendDirection, TrendMetric};
+pub use self::words::{AlertEvent, FindingKind, FindingState, HealthState, Scope, TrendDirection};
 
 /// A statement that takes longer is told with what it did.
 const SLOW: Duration = Duration::from_secs(1);

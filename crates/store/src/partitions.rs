@@ -19,7 +19,8 @@ pub(crate) const HOSTS: &str = "host_metrics";
 pub(crate) const DISKS: &str = "host_disks";
 pub(crate) const HEALTH: &str = "service_health_checks";
 pub(crate) const EVALUATIONS: &str = "rule_evaluations";
-pub(crate) const TABLES: [&str; 10] = [
+pub(crate) const TREND_HOURS: &str = "trend_hours";
+pub(crate) const TABLES: [&str; 11] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
@@ -30,6 +31,7 @@ pub(crate) const TABLES: [&str; 10] = [
     HEALTH,
     STATISTICS,
     EVALUATIONS,
+    TREND_HOURS,
 ];
 /// Not partitioned by day.
 pub(crate) const HOURS: &str = "rollups_hour";

@@ -11,11 +11,11 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::{
     DATABASE_SPANS, DISKS, EVALUATIONS, HEALTH, HOSTS, HOURS, MINUTES, REPEATED_QUERIES, REQUESTS,
-    SLOW_QUERIES, STATISTICS, TABLES,
+    SLOW_QUERIES, STATISTICS, TABLES, TREND_HOURS,
 };
 
 /// Tables from which retention removes what is old.
-pub const KEPT_TABLES: [&str; 20] = [
+pub const KEPT_TABLES: [&str; 23] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
@@ -35,7 +35,10 @@ pub const KEPT_TABLES: [&str; 20] = [
     "service_uptime",
     "recovery_attempts",
     "performance_reports",
-    "performance_trends",
+    TREND_HOURS,
+    "trend_series",
+    "trend_findings",
+    "service_versions",
 ];
 
 /// What tells the age of a row, of tables that are not partitioned by day. The index of rollups begins with the subject.
@@ -51,7 +54,9 @@ fn age_column(table: &str) -> &'static str {
         "service_uptime" => "hour",
         "recovery_attempts" => "began_at",
         "performance_reports" => "created_at",
-        _ => "found_at",
+        "trend_series" => "coalesce(detector_at, created_at)",
+        "trend_findings" => "ended_at",
+        _ => "first_seen_at",
     }
 }
 

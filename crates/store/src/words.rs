@@ -91,16 +91,27 @@ words! {
     }
 }
 words! {
-    /// A figure that is compared over time.
-    TrendMetric, "metric" {
-        /// Mean response time.
-        ResponseTimeMs = "response_time_ms",
-        /// Share of requests that failed, in percent.
-        ErrorRate = "error_rate",
-        /// Mean CPU use.
-        CpuPercent = "cpu_percent",
-        /// Mean memory use.
-        MemoryPercent = "memory_percent",
+    /// What trend analysis can find.
+    FindingKind, "kind of a finding" {
+        /// A figure went to another level and stayed.
+        Shift = "shift",
+        /// A figure was where it never is.
+        Anomaly = "anomaly",
+        /// A figure will meet its limit.
+        Forecast = "forecast",
+    }
+}
+words! {
+    /// What became of a finding.
+    FindingState, "state of a finding" {
+        /// It still holds.
+        Open = "open",
+        /// The figure is back to what it was.
+        Recovered = "recovered",
+        /// Another finding about the same has taken its place.
+        Superseded = "superseded",
+        /// It has been so for so long that it is the new usual.
+        Settled = "settled",
     }
 }
 words! {

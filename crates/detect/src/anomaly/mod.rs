@@ -26,6 +26,10 @@ pub const ALERT_SCORE: f64 = 0.5;
 /// The surprise that has the score [`ALERT_SCORE`]: about as rare as one point in 8,000, which is one in a month of
 /// five-minute values.
 const ALERT_SURPRISE: f64 = 3.9;
+/// False alarms in a day that all series together may have, whatever their number.
+const ALARMS_PER_DAY: f64 = 0.1;
+/// Points of one series in a day.
+const POINTS_PER_DAY: f64 = 288.0;
 /// Points before anything is said.
 const WARM_UP: u32 = 100;
 /// Points before a view has enough past: a seasonal one needs a day of five-minute values, because residuals of
@@ -44,6 +48,14 @@ const EVIDENCE_WEIGHT: f64 = 0.2;
 const EVIDENCE_KEPT: f64 = 0.8;
 /// Values beyond this are taken as this, so that no difference of values overflows.
 const LIMIT: f64 = 1e300;
+
+/// From which score on a point is worth an alert where so many series are watched: [`ALERT_SCORE`] for one or two, more
+/// for more. What one series does once a month is done somewhere each minute by ten thousand. The bound is Bonferroni's;
+/// a rate of false discoveries (Benjamini and Hochberg) would let false alarms grow with the true ones.
+pub fn alert_score(series: usize) -> f64 {
+    let surprise = (series as f64 * POINTS_PER_DAY / ALARMS_PER_DAY).log10().max(ALERT_SURPRISE);
+    surprise / (surprise + ALERT_SURPRISE)
+}
 
 /// Finds anomalies in one series. Serializes to its full state and goes on from it as if never interrupted.
 #[derive(Clone, Debug, Serialize, Deserialize)]

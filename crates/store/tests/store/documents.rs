@@ -1,28 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::{StoredReport, Trend, TrendDirection, TrendMetric};
+use dogwatch_store::StoredReport;
 use uuid::Uuid;
 
 use crate::{store, time};
-
-fn trend(endpoint: Option<&str>) -> Trend {
-    Trend {
-        found_at: time("10:00:00"),
-        window_start: time("08:00:00"),
-        window_end: time("10:00:00"),
-        service: Some("shop".to_owned()),
-        method: None,
-        endpoint: endpoint.map(str::to_owned),
-        host: None,
-        metric: TrendMetric::ResponseTimeMs,
-        before_mean: 10.0,
-        after_mean: 20.0,
-        before_count: 100,
-        after_count: 100,
-        change_percent: 100.0,
-        direction: TrendDirection::Worse,
-        score: 9.0,
-    }
-}
 
 fn report(created_at: DateTime<Utc>) -> StoredReport {
     StoredReport {
@@ -36,16 +16,6 @@ fn report(created_at: DateTime<Utc>) -> StoredReport {
         html: String::new(),
         text: "one request".to_owned(),
     }
-}
-
-#[tokio::test]
-async fn an_analysis_that_runs_twice_stores_its_findings_once() {
-    let (_database, store) = store().await;
-    let found = [trend(Some("/pay")), trend(None)];
-    assert_eq!(store.insert_trends(&found).await.unwrap(), 2);
-    assert_eq!(store.insert_trends(&found).await.unwrap(), 0);
-    assert_eq!(store.trends(time("10:00:00"), 9).await.unwrap().len(), 2);
-    assert!(store.trends(time("10:00:01"), 9).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -92,7 +92,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
         resolve(&store, "a", time("10:00:00")).await?;
         store.report(uuid::Uuid::nil()).await?;
         store.reports(None, 9).await?;
-        store.trends(time("10:00:00"), 9).await?;
+        store.trend_findings(&dogwatch_store::TrendFilter::default()).await?;
         let check = dogwatch_store::HealthCheck {
             service: "shop".to_owned(),
             kind: "http".to_owned(),
@@ -112,7 +112,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
     };
     use_all().await.unwrap();
     for table in
-        ["performance_alerts", "notifications", "performance_reports", "performance_trends", "service_health"]
+        ["performance_alerts", "notifications", "performance_reports", "trend_findings", "service_health"]
     {
         database.execute(&format!("ALTER TABLE {table} ADD COLUMN later text")).await;
     }
