@@ -1,5 +1,6 @@
 // The entry: asks who looks, then shows the page of the address.
 
+import "./ahead.js";
 import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { get } from "./lib/api.js";
 import { forgetAnswers } from "./lib/live.js";
@@ -28,12 +29,14 @@ function usePage(route) {
   const [, render] = useState(0);
   load(route);
   const page = pages.get(route.file);
+  const isHere = Boolean(page?.view || page?.error);
   useEffect(() => {
+    if (!page || isHere) return undefined;
     let isOver = false;
-    page?.whenLoaded.then(() => isOver || render((n) => n + 1));
+    page.whenLoaded.then(() => isOver || render((n) => n + 1));
     return () => { isOver = true; };
   }, [page]);
-  return page?.view || page?.error ? page : null;
+  return isHere ? page : null;
 }
 
 function Page({ route, ...rest }) {

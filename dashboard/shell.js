@@ -8,7 +8,7 @@ import { retryNow, useConnection, useNow } from "./lib/live.js";
 import { useSession } from "./lib/session.js";
 import { Toasts } from "./lib/ui.js";
 import { toggleTheme, useTheme } from "./lib/themes.js";
-import { ago, exact } from "./lib/format.js";
+import { ago, clockWithSeconds, exact } from "./lib/format.js";
 import { href, useLocation } from "./lib/url.js";
 import { menuFor } from "./routes.js";
 
@@ -82,7 +82,7 @@ function StaleNote() {
   const { stale } = useConnection();
   const now = useNow(1_000);
   const box = useRef(null);
-  const text = stale && `Stale since ${new Date(stale.since).toLocaleTimeString()} (${ago(stale.since, now)}). ${stale.error.detail ?? ""}`;
+  const text = stale && `Stale since ${clockWithSeconds(stale.since)} (${ago(stale.since, now)}). ${stale.error.detail ?? ""}`;
   const next = stale && Math.max(0, Math.ceil((stale.next - now) / 1_000));
   return html`
     <div class="stale-box" ref=${box} role="status">

@@ -9,15 +9,20 @@ use std::collections::HashMap;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_alerting::{Dimension, Scope, Status};
 use dogwatch_store::{
-    Alert, AlertFilter, DiskGrowth, DiskUsage, EndpointTiming, Figures, HostUsage, MetricFilter, QueryTiming,
-    RequestSummary, ServiceHealth, Store, StoreError, Window,
+    Alert, AlertFilter, DiskGrowth, DiskUsage, EndpointTiming, Figures, FindingState, HostUsage,
+    MetricFilter, QueryTiming, RequestSummary, ServiceHealth, Store, StoreError, TrendDirection, TrendFilter,
+    Window,
 };
 use serde::Serialize;
+
+use crate::trends::{TrendTold, told};
 
 /// Endpoints, and queries, in a report.
 const TOP: usize = 10;
 /// Alerts in a report.
 const ALERTS: u32 = 500;
+/// Findings that a report chooses from.
+const CHANGES: i64 = 1000;
 /// Points of a chart.
 const STEPS: i32 = 48;
 /// How far back the filling of disks is looked at.
@@ -62,6 +67,8 @@ pub struct Report {
     pub history: Vec<Step>,
     /// The endpoints with the highest p95, at most ten.
     pub slowest_endpoints: Vec<EndpointTiming>,
+    /// What changed for good, was unusual or will be full: what trend analysis found, what users feel most first.
+    pub changes: Vec<ReportedChange>,
     /// Endpoints that became slower, the most first.
     pub slower_endpoints: Vec<Slower>,
     /// The queries that took most time together.
@@ -93,6 +100,17 @@ pub struct Step {
     pub p95_ms: Option<f64>,
     /// 95th percentile in the period before.
     pub p95_ms_before: Option<f64>,
+}
+
+/// Something that trend analysis found.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportedChange {
+    /// In words, with figures.
+    pub sentence: String,
+    /// Whether it still holds.
+    pub state: FindingState,
+    /// Whether it is for the worse.
+    pub direction: TrendDirection,
 }
 
 /// An endpoint that became slower.
@@ -178,6 +196,7 @@ impl Report {
             requests: store.request_summary(now, &filter).await?,
             requests_before: store.request_summary(before, &filter).await?,
             history: history(store, question, since, until).await?,
+            changes: if is_of_all { changes(store, question, since, until).await? } else { Vec::new() },
             slower_endpoints: slower(&endpoints, &endpoints_before),
             slowest_endpoints: slowest(endpoints),
             costly_queries,
@@ -228,6 +247,30 @@ async fn alerts(
     let mut alerts = store.alerts(&filter).await?;
     alerts.retain(|alert| alert.first_seen_at < until);
     Ok(alerts)
+}
+
+/// What was found before the end of the period, and still held when it began. One that stands for others tells of them.
+async fn changes(
+    store: &Store,
+    question: &ReportQuestion,
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<Vec<ReportedChange>, StoreError> {
+    let filter = TrendFilter {
+        since: Some(since),
+        service: question.service.clone(),
+        limit: CHANGES,
+        ..TrendFilter::default()
+    };
+    let found = told(store.trend_findings(&filter).await?).into_iter();
+    let found =
+        found.filter(|told| told.finding.found_at < until && told.finding.group_id == told.finding.id);
+    let change = |TrendTold { finding, sentence, .. }: TrendTold| ReportedChange {
+        sentence,
+        state: finding.state,
+        direction: finding.direction,
+    };
+    Ok(found.take(TOP).map(change).collect())
 }
 
 fn times(alerts: &[Alert]) -> AlertTimes {

@@ -7,7 +7,7 @@ import { href } from "./url.js";
 const WORST_FIRST = ["critical", "high", "medium", "low"];
 const rank = (alert) => WORST_FIRST.indexOf(alert.severity);
 
-export const worstFirst = (alerts) => [...alerts].sort((a, b) => rank(a) - rank(b) || b.last_seen_at.localeCompare(a.last_seen_at));
+export const worstFirst = (alerts) => [...alerts].sort((a, b) => rank(a) - rank(b) || Date.parse(b.last_seen_at) - Date.parse(a.last_seen_at));
 
 export const AlertList = ({ alerts }) => html`
   <ul class="lines">

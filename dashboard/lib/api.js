@@ -27,9 +27,10 @@ const ahead = new Map();
 /** Asks for what will soon be asked for: the next `get` of this path has this answer. */
 export function askAhead(path) {
   const answer = request("GET", path);
-  // Whoever waits for it is told.
-  answer.catch(() => {});
   ahead.set(path, answer);
+  // Whoever waits for it by now is told; whoever comes later asks anew, and may be signed in by then.
+  answer.catch(() => ahead.delete(path));
+  return answer;
 }
 
 export function get(path, options) {

@@ -1,8 +1,8 @@
 // Charts over time: uPlot, with the colours of the theme, a tooltip, keys, and a description in words.
 
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 import uPlot from "../vendor/uplot.js";
-import { exact, shortTime } from "./format.js";
+import { clock, dayOf, exact, shortTime } from "./format.js";
 import { hrefHere, navigate } from "./url.js";
 import { color, onThemeChange } from "./themes.js";
 
@@ -19,10 +19,11 @@ export function Chart({ label, at, series, format, markers = [], height = 180, l
   // What the chart's own handlers read: it is made once, and the data comes anew every few seconds.
   const shown = useRef(null);
   shown.current = { series, format, markers, speak, least, hasTimes };
+  const columns = useMemo(() => data(at, series), [at, ...series.map((one) => one.values), markers.length]);
   const kinds = series.map((one) => one.label).join();
 
   useLayoutEffect(() => {
-    chart.current = make(box.current, shown, height, data(at, series));
+    chart.current = make(box.current, shown, height, columns);
     const clean = keepFitting(chart.current, box.current, height);
     return () => {
       clean();
@@ -31,7 +32,10 @@ export function Chart({ label, at, series, format, markers = [], height = 180, l
     };
   }, [kinds, height]);
 
-  useEffect(() => chart.current?.setData(data(at, series)), [at, ...series.map((one) => one.values), markers.length]);
+  useEffect(() => {
+    // A chart that was just made has them already.
+    if (chart.current.data !== columns) chart.current.setData(columns);
+  }, [columns]);
 
   return html`
     <div class="chart-box"><div class="chart" style=${{ height: `${height}px` }} role="img" tabindex="0" aria-label="${label}. ${summary(series, format)}" ref=${box} onKeyDown=${(event) => step(event, chart.current, shown)}></div>
@@ -129,8 +133,8 @@ function timeLabels(self, times) {
   return times.map((time) => {
     const date = new Date(time * 1_000);
     const isMidnight = date.getHours() === 0 && date.getMinutes() === 0;
-    if (span > 5 * 86_400 || isMidnight) return date.toLocaleDateString(undefined, { month: "short", day: "numeric" });
-    return date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    if (span > 5 * 86_400 || isMidnight) return dayOf(date);
+    return clock(date);
   });
 }
 

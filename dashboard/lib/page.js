@@ -2,9 +2,10 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { get } from "./api.js";
+import { asked, timeRange } from "./asked.js";
 import { useSession } from "./session.js";
 import { Dialog } from "./ui.js";
-import { asked, hrefHere, navigate, timeRange, useLocation } from "./url.js";
+import { hrefHere, navigate, useLocation } from "./url.js";
 import { shortTime } from "./format.js";
 
 const RANGES = [[1, "1 h"], [6, "6 h"], [24, "24 h"], [168, "7 d"], [720, "30 d"]];

@@ -4,7 +4,10 @@ import { useEffect, useState } from "../vendor/htm-preact.js";
 
 const system = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
-const tell = () => listeners.forEach((listener) => listener());
+function tell() {
+  colors.clear();
+  listeners.forEach((listener) => listener());
+}
 system.addEventListener("change", tell);
 
 export const theme = () => document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light");
@@ -31,8 +34,16 @@ export function useTheme() {
   return value;
 }
 
+/** Colours of the theme that were looked up: each time the browser works out styles anew. */
+const colors = new Map();
+
 /** A colour of the tokens as a canvas can take it, such as `color("--accent")`. */
 export function color(token) {
+  if (!colors.has(token)) colors.set(token, computed(token));
+  return colors.get(token);
+}
+
+function computed(token) {
   const probe = document.createElement("i");
   probe.style.color = `var(${token})`;
   document.body.append(probe);

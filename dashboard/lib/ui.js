@@ -6,7 +6,7 @@ import { Icon, Shape } from "./icons.js";
 import { useNow } from "./live.js";
 
 const TONES = {
-  healthy: "good", succeeded: "good", resolved: "good", enabled: "good", running: "good", better: "good", delivered: "good",
+  healthy: "good", succeeded: "good", resolved: "good", enabled: "good", running: "good", better: "good", recovered: "good", delivered: "good",
   degraded: "warn", high: "warn", retrying: "warn", paused: "warn", draining: "warn", skipped: "warn", worse: "warn",
   medium: "mild", pending: "mild",
   unhealthy: "bad", critical: "bad", dead: "bad", active: "bad", failed: "bad", error: "bad",

@@ -1,18 +1,16 @@
 // The address is where the state is: which page, and which filters. So a link shows what its sender saw.
 
 import { useLayoutEffect, useState } from "../vendor/htm-preact.js";
+import { address, params } from "./asked.js";
 
 /** What travels with every link. */
 const FILTERS = ["hours", "since", "until", "tenant", "service"];
-export const DEFAULT_HOURS = 1;
 /** Here `service` says which endpoint, and is no choice of the person: it does not travel on. */
 const SERVICE_IS_IDENTITY = ["/endpoint"];
 
 const listeners = new Set();
 const tell = () => listeners.forEach((listener) => listener());
 window.addEventListener("popstate", tell);
-
-export const params = () => new URLSearchParams(location.search);
 
 /** The path and parameters; renders again when they change. */
 export function useLocation() {
@@ -46,45 +44,11 @@ export function href(path, extra = {}) {
 /** This page with other parameters. */
 export const hrefHere = (extra) => address(location.pathname, params(), extra);
 
-function address(path, query, extra) {
-  for (const [name, value] of Object.entries(extra)) {
-    if (value === null || value === undefined || value === "") query.delete(name);
-    else query.set(name, value);
-  }
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
-}
-
 /** A parameter of this page, such as the sort order: it changes without a new step in the history. */
 export function useParam(name, fallback = "") {
   const value = useLocation().params.get(name) ?? fallback;
   const set = (next) => navigate(hrefHere({ [name]: next === fallback ? null : next }), { replace: true });
   return [value, set];
-}
-
-/** The window of time that is asked for: `{hours}`, or `{since, until}` where until may be open. */
-export function timeRange(from = params()) {
-  if (from.has("since")) return { since: from.get("since"), until: from.get("until") };
-  const hours = Number.parseInt(from.get("hours"), 10);
-  return { hours: hours >= 1 && hours <= 8784 ? hours : DEFAULT_HOURS };
-}
-
-/** How many hours back the window begins: for questions that know hours alone. */
-export function hoursBack(from = params()) {
-  const range = timeRange(from);
-  if (range.hours) return range.hours;
-  const hours = Math.ceil((Date.now() - Date.parse(range.since)) / 3_600_000);
-  return Math.min(Math.max(hours || 1, 1), 8784);
-}
-
-/** A path of the API with the window, the filters, and `extra`. */
-export function asked(path, extra = {}, names = ["tenant", "service"]) {
-  const now = params();
-  const range = timeRange(now);
-  const query = new URLSearchParams();
-  for (const name of ["hours", "since", "until"]) if (range[name]) query.set(name, range[name]);
-  for (const name of names) if (now.get(name)) query.set(name, now.get(name));
-  return address(path, query, extra);
 }
 
 /** Links of the dashboard are followed without loading the document again; all else is the browser's. */

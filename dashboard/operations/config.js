@@ -15,6 +15,8 @@ const LABELS = {
   "jobs.thresholds.disk_percent": "Disk use above",
   "jobs.thresholds.error_rate_percent": "Error rate of a service above",
   "jobs.thresholds.response_time_ms": "p95 of an endpoint above",
+  "jobs.thresholds.trend_change_percent": "Trend: worse for good by",
+  "jobs.thresholds.limit_in_hours": "Disk or memory: full within",
   "jobs.thresholds.min_requests": "Not with fewer than",
   "jobs.retention_days": "Data is kept for",
   "jobs.trend_min_change_percent": "Smallest change that is a trend",

@@ -1,12 +1,13 @@
 // Alerts: what is and was wrong, who has seen it, and what is silenced.
 
 import { html } from "../vendor/htm-preact.js";
+import { hoursBack } from "../lib/asked.js";
 import { count, plural } from "../lib/format.js";
 import { usePoll } from "../lib/live.js";
 import { Page, rangeWords } from "../lib/page.js";
 import { Table } from "../lib/table.js";
 import { Card, Empty, ErrorNote, Skeleton, StatusBadge, Time } from "../lib/ui.js";
-import { href, hrefHere, hoursBack, useLocation, useParam } from "../lib/url.js";
+import { href, hrefHere, useLocation, useParam } from "../lib/url.js";
 import { KeyHints, usePageKeys, useWhyNot } from "../operations/actions.js";
 import { ACTIONS, useAlertActions } from "../operations/alert-actions.js";
 import { AlertButtons, AlertNotes, AlertStatus, Measured, severityRank } from "../operations/alert-parts.js";

@@ -1,17 +1,19 @@
-// One endpoint: how it went, when it shifted, and what makes it slow.
+// One endpoint: how it went, what changed, and what makes it slow.
 
-import { html, useMemo } from "../vendor/htm-preact.js";
+import { html } from "../vendor/htm-preact.js";
 import { AlertList, worstFirst } from "../lib/alerts.js";
+import { hoursBack, params } from "../lib/asked.js";
 import { Change, Figures } from "../lib/figures.js";
-import { count, ms, percent, plural, signedPercent } from "../lib/format.js";
+import { Findings, marker } from "../lib/findings.js";
+import { count, ms, percent, plural } from "../lib/format.js";
 import { LatencyCard, TrafficCard, useColumns } from "../lib/history.js";
 import { usePoll } from "../lib/live.js";
 import { askedMetrics, pace, Page, rangeWords } from "../lib/page.js";
 import { columns, queryKey } from "../lib/queries.js";
 import { SlowRequests } from "../lib/slow-requests.js";
 import { Table } from "../lib/table.js";
-import { Card, Empty, Loaded, StatusBadge, Time } from "../lib/ui.js";
-import { href, hoursBack, hrefHere, params, useLocation } from "../lib/url.js";
+import { Card, Empty, Loaded } from "../lib/ui.js";
+import { href, hrefHere, useLocation } from "../lib/url.js";
 
 export default function Endpoint() {
   const { params: now } = useLocation();
@@ -33,12 +35,9 @@ function Charts({ of }) {
   const only = { method: of.method, endpoint: of.endpoint };
   const timing = usePoll(askedMetrics("endpoints", { ...only, limit: 50 }), { every: pace() });
   const history = usePoll(askedMetrics("history", only), { every: pace() });
-  const trends = usePoll(`/performance/trends?${new URLSearchParams({ hours: hoursBack(), service: of.service })}`, { every: 60_000 });
-  const found = useMemo(
-    () => (trends.data?.items ?? []).filter((trend) => trend.endpoint === of.endpoint && trend.method === of.method),
-    [trends.data, of.endpoint, of.method],
-  );
-  const markersOf = (metric) => found.filter((trend) => trend.metric === metric && trend.window_start >= history.data.since).map(marker);
+  const trends = usePoll(`/performance/trends?${new URLSearchParams({ hours: hoursBack(), service: of.service, endpoint: `${of.method} ${of.endpoint}` })}`, { every: 60_000 });
+  const found = trends.data?.items ?? [];
+  const markersOf = (metric) => found.filter((finding) => finding.metric === metric && finding.since >= history.data.since).map(marker);
   const row = timing.data?.items.find((item) => item.method === of.method && item.endpoint === of.endpoint);
   return html`
     <div class="stack">
@@ -52,32 +51,8 @@ function Charts({ of }) {
             <${TrafficCard} history=${data} markers=${markersOf("error_rate")} />
           </div>`}
       </${Loaded}>
-      ${found.length > 0 && html`<${Shifts} found=${found} />`}
+      <${Findings} findings=${found} />
     </div>`;
-}
-
-function marker(trend) {
-  return { at: trend.window_start, tone: trend.direction === "better" ? "good" : "warn", text: shiftWords(trend) };
-}
-
-function shiftWords(trend) {
-  const format = trend.metric === "error_rate" ? (value) => percent(value / 100) : ms;
-  const name = trend.metric === "error_rate" ? "Error rate" : "Mean";
-  return `${name} ${signedPercent(trend.change_percent / 100)}: ${format(trend.before_mean)} to ${format(trend.after_mean)}`;
-}
-
-function Shifts({ found }) {
-  return html`
-    <${Card} title="Shifts" note="What changed from one window to the next, more than chance explains">
-      <ul class="lines">
-        ${found.map((trend) => html`
-          <li key=${trend.found_at + trend.metric}>
-            <${StatusBadge} state=${trend.direction} />
-            <span class="lines-main">${shiftWords(trend)}</span>
-            <span class="note nowrap">since <${Time} at=${trend.window_start} /></span>
-          </li>`)}
-      </ul>
-    </${Card}>`;
 }
 
 function Missing() {

@@ -1,10 +1,11 @@
 // Jobs: what waits where, what ran, and lists by state.
 
 import { html } from "../vendor/htm-preact.js";
+import { hoursBack } from "../lib/asked.js";
 import { words } from "../lib/format.js";
 import { usePoll } from "../lib/live.js";
 import { Page } from "../lib/page.js";
-import { hoursBack, useLocation, useParam } from "../lib/url.js";
+import { useLocation, useParam } from "../lib/url.js";
 import { JobHistory } from "../operations/job-history.js";
 import { JobList } from "../operations/job-list.js";
 import { Choice, Tabs } from "../operations/parts.js";

@@ -1,9 +1,12 @@
 // How all is, at a glance.
 
 import { html } from "../vendor/htm-preact.js";
+import { asks, SERVICES } from "../asks.js";
 import { AlertList, worstFirst } from "../lib/alerts.js";
+import { asked, hoursBack } from "../lib/asked.js";
 import { columns, endpointKey } from "../lib/endpoints.js";
 import { Change, Figures } from "../lib/figures.js";
+import { Findings, standsForItself } from "../lib/findings.js";
 import { count, ms, percent, plural } from "../lib/format.js";
 import { LatencyCard, TrafficCard, useColumns } from "../lib/history.js";
 import { usePoll } from "../lib/live.js";
@@ -12,7 +15,6 @@ import { useSession } from "../lib/session.js";
 import { Table } from "../lib/table.js";
 import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
 import { href, useParam } from "../lib/url.js";
-import { asks } from "./overview-asks.js";
 
 const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\${
   hasKey ? "\n  -H \"Authorization: Bearer $DOGWATCH_KEY\" \\" : ""}
@@ -20,10 +22,10 @@ const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/met
 
 export default function Overview() {
   const session = useSession();
-  const asked = asks();
-  const poll = usePoll(asked.requests, { every: pace() });
-  const alerts = usePoll(asked.alerts);
-  const services = usePoll(session.isTenant ? null : "/performance/services/health", { every: 15_000 });
+  const { requests, alerts: openAlerts } = asks();
+  const poll = usePoll(requests, { every: pace() });
+  const alerts = usePoll(openAlerts);
+  const services = usePoll(session.isTenant ? null : SERVICES, { every: 15_000 });
   return html`
     <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
       <${Loaded} poll=${poll} lines=${12}>
@@ -36,6 +38,7 @@ export default function Overview() {
             </div>
           </div>`}
       </${Loaded}>
+      ${session.isTenant ? null : html`<${Changes} />`}
       ${poll.data?.summary.count !== 0 && html`<${Endpoints} />`}
     </${Page}>`;
 }
@@ -124,6 +127,12 @@ function Queue({ queue }) {
       <a class="lines-main" href=${href("/jobs", { queue: queue.name, state: state === "dead" ? "dead" : null })}>${queue.name}</a>
       <span class="note nowrap">${parts.join(", ") || "nothing waits"}${queue.oldest_ready_ms > 5_000 ? `, oldest for ${ms(queue.oldest_ready_ms)}` : ""}</span>
     </li>`;
+}
+
+/** Of a day at least: what changed for good is no matter of the last hour. */
+function Changes() {
+  const poll = usePoll(asked("/performance/trends", { hours: Math.max(hoursBack(), 24), since: null, until: null }, ["service"]), { every: 60_000 });
+  return html`<${Findings} findings=${(poll.data?.items ?? []).filter(standsForItself).slice(0, 6)} />`;
 }
 
 function Endpoints() {

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/htm-preact.js";
 import { post } from "../lib/api.js";
-import { exact, shortTime } from "../lib/format.js";
+import { clockWithSeconds, exact, shortTime } from "../lib/format.js";
 import { usePoll } from "../lib/live.js";
 import { Page } from "../lib/page.js";
 import { Table } from "../lib/table.js";
@@ -16,8 +16,6 @@ const EXAMPLE = `[schedules.nightly_report]
 job = "generate_performance_report"
 cron = "0 6 * * *"
 args = { hours = 24 }`;
-
-const withSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 export default function Schedules() {
   const poll = usePoll("/schedules");
@@ -73,7 +71,7 @@ function Next({ schedule }) {
   const [first, ...later] = schedule.next;
   // What comes every few seconds needs seconds to be told apart.
   const isFrequent = later.length > 0 && Date.parse(later[0]) - Date.parse(first) < 60_000;
-  const clock = (time) => (isFrequent ? withSeconds.format(new Date(time)) : shortTime(time));
+  const clock = (time) => (isFrequent ? clockWithSeconds(time) : shortTime(time));
   return html`
     <div><${Time} at=${first} />
       ${later.length > 0 && html`<div class="note">${[first, ...later].map((time, index) => html`${index > 0 ? ", " : ""}<time datetime=${time} title=${exact(time)}>${clock(time)}</time>`)}</div>`}

@@ -2,8 +2,9 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { post } from "../lib/api.js";
+import { params } from "../lib/asked.js";
 import { Copy, ErrorNote } from "../lib/ui.js";
-import { navigate, params } from "../lib/url.js";
+import { navigate } from "../lib/url.js";
 
 const MAKE_A_KEY = "dogwatch keys create dashboard --scope read";
 

@@ -4,7 +4,7 @@ use std::fmt::{Result, Write};
 
 use chrono::{DateTime, Utc};
 use dogwatch_chart::sparkline;
-use dogwatch_store::EndpointTiming;
+use dogwatch_store::{EndpointTiming, TrendDirection};
 
 use super::Report;
 
@@ -23,6 +23,7 @@ impl Report {
         let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         writeln!(out, "{}, {} to {} UTC", self.title, minute(self.window_start), minute(self.window_end))?;
         self.write_requests(out)?;
+        self.write_changes(out)?;
         self.write_endpoints(out)?;
         self.write_queries(out)?;
         self.write_services(out)?;
@@ -70,6 +71,23 @@ impl Report {
         writeln!(out, "\n  requests     {}", series(|step| Some(step.per_minute)))?;
         writeln!(out, "  failed       {}", series(|step| step.error_rate))?;
         writeln!(out, "  p95          {}", series(|step| step.p95_ms))
+    }
+
+    fn write_changes(&self, out: &mut String) -> Result {
+        if !self.changes.is_empty() {
+            writeln!(out, "\nWhat changed")?;
+        }
+        for change in &self.changes {
+            let mut mark = match change.direction {
+                TrendDirection::Worse => "-",
+                TrendDirection::Better => "+",
+            };
+            for line in folded(&change.sentence, WIDTH - 4) {
+                writeln!(out, "  {mark} {line}")?;
+                mark = " ";
+            }
+        }
+        Ok(())
     }
 
     fn write_endpoints(&self, out: &mut String) -> Result {
@@ -205,6 +223,24 @@ pub(super) fn length(seconds: f64) -> String {
         ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
         _ => format!("{:.1} days", seconds / 86_400.0),
     }
+}
+
+/// In lines of at most so many characters, where words allow.
+fn folded(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let length = lines[last].chars().count() + 1 + word.chars().count();
+        if lines[last].is_empty() {
+            lines[last].push_str(word);
+        } else if length <= most {
+            lines[last].push(' ');
+            lines[last].push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn short(text: &str, most: usize) -> String {

@@ -70,7 +70,13 @@ impl Past<'_> {
             return self.end_of(open, &changes).into_iter().collect();
         };
         if is_same(open, change) {
-            return vec![self.describe(change, open.clone())];
+            let described = self.describe(change, open.clone());
+            let is_usual = self.now - open.since > SETTLED;
+            return vec![if is_usual {
+                self.ended(&described, FindingState::Settled, self.now)
+            } else {
+                described
+            }];
         }
         // Without a next one, that is neither good nor bad, the first has ended all the same.
         let ended = self.ended(open, FindingState::Superseded, time(change.at));
@@ -305,3 +311,6 @@ fn is_same(finding: &TrendFinding, change: &ChangePoint) -> bool {
 fn time(unix_s: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(unix_s, 0).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,8 +153,10 @@ impl Receiver {
     }
 
     async fn store_found(&self, found: Found, tenant: Option<&str>) -> Result<Taken, Refused> {
-        let Found { mut requests, mut calls, rejected, reason } = found;
+        let Found { mut requests, mut calls, mut versions, rejected, reason } = found;
         if let Some(tenant) = tenant {
+            // Which version of a service is out is not a tenant's to say.
+            versions.clear();
             // A key of a tenant tells of that one, whatever its spans say.
             for request in &mut requests {
                 request.tenant = Some(tenant.to_owned());
@@ -169,6 +171,9 @@ impl Receiver {
             let mut batch = Batch::default();
             self.store.add_traced(&mut batch, requests, &calls, monitoring.slow_query_ms).await?;
             self.intake.store(batch).await?;
+            for ((service, version), seen_at) in versions {
+                self.store.note_version(&service, &version, seen_at).await?;
+            }
         }
         Ok(Taken { rejected, reason })
     }

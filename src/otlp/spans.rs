@@ -1,5 +1,7 @@
 //! What each span of a body is about: a request that a service has answered, a call of a database, or nothing of ours.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_store::{DatabaseCall, RequestMetric};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -24,6 +26,8 @@ const UNKNOWN_SERVICE: &str = "unknown_service";
 pub(super) struct Found {
     pub(super) requests: Vec<RequestMetric>,
     pub(super) calls: Vec<DatabaseCall>,
+    /// Services and the versions that they tell, and when the first of its spans ended.
+    pub(super) versions: BTreeMap<(String, String), DateTime<Utc>>,
     /// Spans that are ours and cannot be stored.
     pub(super) rejected: i64,
     /// Why not the first of them.
@@ -53,7 +57,7 @@ pub(super) fn sort(
         for attribute in resource.map(|resource| &resource.attributes[..]).unwrap_or_default() {
             owners.look(&mut owned, attribute, true);
         }
-        let first = found.requests.len();
+        let (first, first_call) = (found.requests.len(), found.calls.len());
         for scope_spans in &resource_spans.scope_spans {
             let scope_key = scope_key(scope_spans);
             for span in &scope_spans.spans {
@@ -65,6 +69,12 @@ pub(super) fn sort(
             let sample = near(samples, host, request.occurred_at);
             request.cpu_percent = sample.map(|sample| sample.cpu_percent);
             request.memory_percent = sample.map(|sample| sample.memory_percent);
+        }
+        let requests = found.requests[first..].iter().map(|request| request.occurred_at);
+        let seen_at = requests.chain(found.calls[first_call..].iter().map(|call| call.occurred_at)).min();
+        if let Some((version, seen_at)) = of_resource(resource, "service.version").zip(seen_at) {
+            let known = found.versions.entry((service, stored(version))).or_insert(seen_at);
+            *known = seen_at.min(*known);
         }
     }
     found

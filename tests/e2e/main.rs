@@ -30,5 +30,6 @@ mod support;
 mod topologies;
 mod tower;
 mod traces;
+mod trends;
 mod watchdog;
 mod windows;

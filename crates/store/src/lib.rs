@@ -81,6 +81,7 @@ pub use self::retention::{Expired, KEPT_TABLES};
 pub use self::rule_evaluations::RuleEvaluation;
 use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
+use self::service_versions::KnownVersions;
 pub use self::setting_changes::SettingChange;
 pub use self::settings::Settings;
 pub use self::silences::StoredSilence;
@@ -103,6 +104,7 @@ pub struct Store {
     known_days: Arc<Mutex<HashSet<(&'static str, NaiveDate)>>>,
     known_series: Arc<KnownSeries>,
     known_queries: Arc<KnownQueries>,
+    known_versions: Arc<KnownVersions>,
 }
 
 /// Connections of a process to Postgres.
@@ -140,6 +142,7 @@ impl Store {
             known_days: Arc::default(),
             known_series: Arc::default(),
             known_queries: Arc::default(),
+            known_versions: Arc::default(),
         })
     }
 

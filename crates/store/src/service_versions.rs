@@ -1,10 +1,38 @@
 //! `service_versions`: which version of a service was seen first when, as its spans tell it.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use chrono::{DateTime, Utc};
 
 use crate::Store;
 use crate::error::StoreError;
 use crate::trend_findings::SeenVersion;
+
+/// Versions of a service that are kept: who makes up a new one with each start has no versions.
+const MAX_VERSIONS: i64 = 1000;
+/// Versions that are remembered. Beyond that all are asked for again.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// Services and versions that are noted.
+#[derive(Debug, Default)]
+pub(crate) struct KnownVersions(Mutex<HashSet<(String, String)>>);
+
+impl KnownVersions {
+    /// True when it was not known. It is from now on.
+    fn remember(&self, service: &str, version: &str) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert((service.to_owned(), version.to_owned()))
+    }
+
+    fn forget(&self, service: &str, version: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(&(service.to_owned(), version.to_owned()));
+    }
+}
 
 impl Store {
     /// Notes that a service runs this version; what was noted before stays.
@@ -14,14 +42,20 @@ impl Store {
         version: &str,
         seen_at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
+        if !self.known_versions.remember(service, version) {
+            return Ok(());
+        }
         let note = sqlx::query!(
-            "INSERT INTO service_versions (service, version, first_seen_at) VALUES ($1, $2, $3)
+            "INSERT INTO service_versions (service, version, first_seen_at)
+             SELECT $1, $2, $3 WHERE (SELECT count(*) FROM service_versions WHERE service = $1) < $4
              ON CONFLICT DO NOTHING",
             service,
             version,
-            seen_at
+            seen_at,
+            MAX_VERSIONS
         );
-        note.execute(&self.pool).await.map(drop).map_err(StoreError::query("note a version"))
+        let noted = note.execute(&self.pool).await.map(drop).map_err(StoreError::query("note a version"));
+        noted.inspect_err(|_| self.known_versions.forget(service, version))
     }
 
     /// The version of a service that was seen first between two times, the last of several. The very first that was seen of

@@ -6,3 +6,4 @@ mod common;
 mod oracles;
 mod robustness;
 mod trend;
+mod weekly;
