@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(
             leaders,
             [
-                "p95 of shop went from 109 ms to 326 ms at 2026-05-20 12:05 UTC and stayed; 2 more figures of service shop changed with it."
+                "p95 of shop went from 109 ms to 326 ms at 2026-05-20 12:05 UTC and stayed; users feel it most at POST /buy, from 108 ms to 325 ms; 2 more figures of service shop changed with it."
             ]
         );
         // The same again: another process, or a job that was run twice.

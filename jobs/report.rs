@@ -178,7 +178,7 @@ impl Report {
         if !is_of_all {
             costly_queries = costly_queries.into_iter().map(QueryTiming::of_one_tenant).collect();
         }
-        // What was sampled in the minute that is under way too.
+        // What was sampled, or found, in the minute that is under way counts too.
         let (mut hosts, mut disks, mut disk_growth) = Default::default();
         if is_of_all {
             hosts = store.host_usage(since, question.until).await?;
@@ -186,7 +186,7 @@ impl Report {
             disk_growth = store.disk_growth(until - GROWTH, question.until).await?;
         }
         let uptime = store.uptime(since).await?;
-        let alerts = alerts(store, question, since, until).await?;
+        let alerts = alerts(store, question, since).await?;
         Ok(Self {
             title: title(question),
             window_start: since,
@@ -196,7 +196,7 @@ impl Report {
             requests: store.request_summary(now, &filter).await?,
             requests_before: store.request_summary(before, &filter).await?,
             history: history(store, question, since, until).await?,
-            changes: if is_of_all { changes(store, question, since, until).await? } else { Vec::new() },
+            changes: if is_of_all { changes(store, question, since).await? } else { Vec::new() },
             slower_endpoints: slower(&endpoints, &endpoints_before),
             slowest_endpoints: slowest(endpoints),
             costly_queries,
@@ -235,7 +235,6 @@ async fn alerts(
     store: &Store,
     question: &ReportQuestion,
     since: DateTime<Utc>,
-    until: DateTime<Utc>,
 ) -> Result<Vec<Alert>, StoreError> {
     let filter = AlertFilter {
         tenant: question.tenant.clone(),
@@ -245,7 +244,7 @@ async fn alerts(
         ..AlertFilter::default()
     };
     let mut alerts = store.alerts(&filter).await?;
-    alerts.retain(|alert| alert.first_seen_at < until);
+    alerts.retain(|alert| alert.first_seen_at < question.until);
     Ok(alerts)
 }
 
@@ -254,7 +253,6 @@ async fn changes(
     store: &Store,
     question: &ReportQuestion,
     since: DateTime<Utc>,
-    until: DateTime<Utc>,
 ) -> Result<Vec<ReportedChange>, StoreError> {
     let filter = TrendFilter {
         since: Some(since),
@@ -263,8 +261,8 @@ async fn changes(
         ..TrendFilter::default()
     };
     let found = told(store.trend_findings(&filter).await?).into_iter();
-    let found =
-        found.filter(|told| told.finding.found_at < until && told.finding.group_id == told.finding.id);
+    let found = found
+        .filter(|told| told.finding.found_at < question.until && told.finding.group_id == told.finding.id);
     let change = |TrendTold { finding, sentence, .. }: TrendTold| ReportedChange {
         sentence,
         state: finding.state,

@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Dimension, Metric, Scope};
 use dogwatch_detect::{Member, groups};
 use dogwatch_store::{
-    CausingQuery, FindingKind, FindingState, Store, StoreError, TrendDirection, TrendFinding, Window,
+    CausingQuery, FindingKind, FindingState, Store, StoreError, TREND_STEP, TrendDirection, TrendFinding,
+    Window,
 };
 use uuid::Uuid;
 
@@ -34,7 +35,8 @@ pub(super) async fn explain(
     for finding in new.into_iter().take(MOST) {
         let Some(service) = finding.scope.get(Dimension::Service) else { continue };
         let from = finding.earliest - VERSION_WITHIN;
-        finding.cause.version = store.version_seen_between(service, from, finding.latest).await?;
+        let to = finding.latest + TREND_STEP;
+        finding.cause.version = store.version_seen_between(service, from, to).await?;
         if finding.metric == Metric::ResponseTimeMs && finding.direction == TrendDirection::Worse {
             finding.cause.query = causing_query(store, finding, now).await?;
         }
@@ -55,14 +57,15 @@ async fn causing_query(
     if added_ms <= 0.0 {
         return Ok(None);
     }
-    let share = |(fingerprint, per_request_ms): (&String, &f64)| {
+    let shares = after.queries.iter().map(|(fingerprint, per_request_ms)| {
         let was_ms = before.queries.get(fingerprint).copied().unwrap_or_default();
         // Queries that run at the same time may take longer together than their request.
-        let share = ((per_request_ms - was_ms) / added_ms).min(1.0);
-        CausingQuery { fingerprint: fingerprint.clone(), share }
-    };
-    let most = after.queries.iter().map(share).max_by(|one, other| one.share.total_cmp(&other.share));
-    Ok(most.filter(|query| query.share >= LEAST_SHARE))
+        (fingerprint, ((per_request_ms - was_ms) / added_ms).min(1.0))
+    });
+    let most = shares.max_by(|(_, one), (_, other)| one.total_cmp(other));
+    let Some((fingerprint, share)) = most.filter(|(_, share)| *share >= LEAST_SHARE) else { return Ok(None) };
+    let summary = store.query_summary(fingerprint).await?;
+    Ok(Some(CausingQuery { fingerprint: fingerprint.clone(), summary, share }))
 }
 
 /// How long requests took, and how much of that each query.

@@ -20,21 +20,24 @@ pub struct TrendTold {
 
 /// Puts findings into words.
 pub fn told(findings: Vec<TrendFinding>) -> Vec<TrendTold> {
-    let mut sizes: HashMap<Uuid, usize> = HashMap::new();
-    for finding in &findings {
-        *sizes.entry(finding.group_id).or_default() += 1;
+    let mut others: HashMap<Uuid, Vec<&TrendFinding>> = HashMap::new();
+    for finding in findings.iter().filter(|finding| finding.id != finding.group_id) {
+        others.entry(finding.group_id).or_default().push(finding);
     }
-    let tell = |finding: TrendFinding| {
-        let size = sizes.get(&finding.id).copied().unwrap_or(1);
-        let others = size.saturating_sub(1);
-        TrendTold { sentence: sentence(&finding, others), others, finding }
+    let tell = |finding: &TrendFinding| {
+        let others = others.get(&finding.id).map(Vec::as_slice).unwrap_or_default();
+        (sentence(finding, others), others.len())
     };
-    findings.into_iter().map(tell).collect()
+    let told: Vec<_> = findings.iter().map(tell).collect();
+    let told = told.into_iter().zip(findings);
+    told.map(|((sentence, others), finding)| TrendTold { finding, others, sentence }).collect()
 }
 
-fn sentence(finding: &TrendFinding, others: usize) -> String {
+fn sentence(finding: &TrendFinding, others: &[&TrendFinding]) -> String {
     match finding.kind {
-        FindingKind::Shift => format!("{}{}.", shift(finding), causes(finding, others)),
+        FindingKind::Shift => {
+            format!("{}{}{}.", shift(finding), causes(finding), company(finding, others))
+        }
         FindingKind::Anomaly => anomaly(finding),
         FindingKind::Forecast => forecast(finding),
     }
@@ -59,19 +62,34 @@ fn shift(finding: &TrendFinding) -> String {
     }
 }
 
-fn causes(finding: &TrendFinding, others: usize) -> String {
+fn causes(finding: &TrendFinding) -> String {
     let query = finding.cause.query.as_ref().map(|query| {
-        format!("; {:.0} % of the added time is query {}", 100.0 * query.share, query.fingerprint)
+        let summary = query.summary.as_ref().map(|summary| format!(" ({summary})")).unwrap_or_default();
+        format!("; {:.0} % of the added time is query {}{summary}", 100.0 * query.share, query.fingerprint)
     });
     let version =
         finding.cause.version.as_ref().map(|seen| {
             format!("; version {} was first seen at {}", seen.version, minute(seen.first_seen_at))
         });
-    let company = finding.cause.shared.as_ref().filter(|_| others > 0).map(|shared| {
-        let noun = if others == 1 { "figure" } else { "figures" };
-        format!("; {others} more {noun} of {shared} changed with it")
+    [query, version].into_iter().flatten().collect()
+}
+
+/// What came with it; of a whole service, the endpoint of which users feel most.
+fn company(finding: &TrendFinding, others: &[&TrendFinding]) -> String {
+    let Some(shared) = finding.cause.shared.as_ref().filter(|_| !others.is_empty()) else {
+        return String::new();
+    };
+    let endpoint = |finding: &TrendFinding| finding.scope.get(Dimension::Endpoint).map(str::to_owned);
+    let endpoints = others.iter().filter(|_| endpoint(finding).is_none());
+    let endpoints = endpoints.filter_map(|other| Some((endpoint(other)?, *other)));
+    let most = endpoints
+        .max_by(|(_, one), (_, other)| one.effect_s_per_hour.abs().total_cmp(&other.effect_s_per_hour.abs()));
+    let most = most.map(|(endpoint, most)| {
+        let (before, after) = (value(most.metric, most.before), value(most.metric, most.after));
+        format!("; users feel it most at {endpoint}, from {before} to {after}")
     });
-    [query, version, company].into_iter().flatten().collect()
+    let noun = if others.len() == 1 { "figure" } else { "figures" };
+    format!("{}; {} more {noun} of {shared} changed with it", most.unwrap_or_default(), others.len())
 }
 
 fn anomaly(finding: &TrendFinding) -> String {

@@ -239,6 +239,13 @@ impl Store {
         Ok(queries)
     }
 
+    /// What the query with this fingerprint does, in two words; `None` where none is known.
+    pub async fn query_summary(&self, fingerprint: &str) -> Result<Option<String>, StoreError> {
+        let Ok(print) = u64::from_str_radix(fingerprint, 16) else { return Ok(None) };
+        let print = print.cast_signed();
+        Ok(self.texts_of(&[print]).await?.remove(&print).map(|text| text.summary))
+    }
+
     async fn texts_of(&self, prints: &[i64]) -> Result<HashMap<i64, Known>, StoreError> {
         let texts = sqlx::query_as!(
             Known,

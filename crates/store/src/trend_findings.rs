@@ -87,6 +87,8 @@ pub struct Cause {
 pub struct CausingQuery {
     /// Its fingerprint.
     pub fingerprint: String,
+    /// What it does, such as `SELECT carts`.
+    pub summary: Option<String>,
     /// Part of the added time, 0 to 1.
     pub share: f64,
 }
