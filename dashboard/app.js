@@ -1,9 +1,8 @@
 // The entry: asks who looks, then shows the page of the address.
 
-import "./ahead.js";
 import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { get } from "./lib/api.js";
-import { forgetAnswers } from "./lib/live.js";
+import { answerTo, forgetAnswers, whenPreloaded } from "./lib/live.js";
 import { Session, session } from "./lib/session.js";
 import { Empty, ErrorNote, Skeleton } from "./lib/ui.js";
 import { followLinks, href, navigate, useLocation } from "./lib/url.js";
@@ -14,14 +13,16 @@ const pages = new Map();
 
 const SIGN_IN = { file: "sign-in" };
 
-/** Loads the file of a page, once. */
+/** Loads the file of a page, once; a promise of it. */
 function load({ file }) {
-  if (!file || pages.has(file)) return;
+  if (!file) return null;
+  if (pages.has(file)) return pages.get(file).whenLoaded;
   const page = { whenLoaded: null };
   pages.set(file, page);
   page.whenLoaded = import(`./pages/${file}.js`)
     .then((module) => { page.view = module.default; })
     .catch((error) => { page.error = { title: "This page could not be loaded", detail: error.message }; });
+  return page.whenLoaded;
 }
 
 /** The component of a page; null until its file is there. */
@@ -67,7 +68,7 @@ function useArrival(path) {
 
 function App() {
   const { path } = useLocation();
-  const [who, setWho] = useState(null);
+  const [who, setWho] = useState(() => answerTo("/session") && session(answerTo("/session")));
   const [error, setError] = useState(null);
   useArrival(path);
 
@@ -85,7 +86,7 @@ function App() {
   // Before anything is painted: a frame later would be a frame lost.
   useLayoutEffect(() => {
     window.addEventListener("unauthorized", toSignIn);
-    if (location.pathname !== "/sign-in") ask();
+    if (location.pathname !== "/sign-in" && !who) ask();
     return () => window.removeEventListener("unauthorized", toSignIn);
   }, []);
 
@@ -109,6 +110,6 @@ function App() {
 }
 
 followLinks();
-// While it is asked who looks, the page comes already.
-load(routeOf(location.pathname) ?? {});
+// All of it at once: each further view that is laid out and painted costs as much as the first.
+await Promise.all([whenPreloaded(), load(routeOf(location.pathname) ?? {})]);
 render(html`<${App} />`, document.getElementById("app"));

@@ -6,16 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Aggregate, BurnRate, Condition, Dimension, Metric, Reading, Rule, Scope, Source};
 use dogwatch_queue::{Inspector, QueueCounts, QueueError};
 use dogwatch_store::{
-    Figures, FindingKind, FindingState, HealthState, Store, StoreError, TrendDirection, TrendFilter,
-    TrendFinding, Window,
+    Figures, FindingKind, HealthState, Store, StoreError, TrendDirection, TrendFinding, Window,
 };
 
 use crate::trends::told;
 
 /// How far back a rate looks for what has stopped.
 const RATES_SEEN_WITHIN: TimeDelta = TimeDelta::hours(24);
-/// Findings that one look takes.
-const MAX_TRENDS: i64 = 5000;
 /// What has ended is seen to be well for so long, which is longer than any rule's patience.
 const ENDED_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// What a change counts as where there was next to nothing before, such as errors of an endpoint that never failed.
@@ -230,17 +227,18 @@ impl Look<'_> {
     /// What trend analysis has found: of each subject the worst. One that is told with another is well here; so is what
     /// has ended.
     async fn trends(&self, now: DateTime<Utc>) -> Result<Vec<Reading>, MeasureError> {
-        let lately =
-            TrendFilter { since: Some(now - ENDED_WITHIN), limit: MAX_TRENDS, ..TrendFilter::default() };
         let is_forecast = self.rule.metric() == Metric::LimitInHours;
         let mut readings: BTreeMap<Scope, Reading> = BTreeMap::new();
-        for told in told(self.store.trend_findings(&lately).await?) {
+        for told in told(self.store.trend_findings(now - ENDED_WITHIN).await?) {
             let finding = &told.finding;
             let is_meant = |(dimension, value)| self.is_meant(dimension, value);
-            if (finding.kind == FindingKind::Forecast) != is_forecast || !finding.scope.iter().all(is_meant) {
+            if (finding.kind == FindingKind::Forecast) != is_forecast
+                || finding.found_at > now
+                || !finding.scope.iter().all(is_meant)
+            {
                 continue;
             }
-            let value = if is_forecast { hours_left(finding, now) } else { worse_by_percent(finding) };
+            let value = if is_forecast { hours_left(finding, now) } else { worse_by_percent(finding, now) };
             let reading = Reading {
                 scope: finding.scope.clone(),
                 value: Some(value),
@@ -257,9 +255,9 @@ impl Look<'_> {
 }
 
 /// By how much a shift is for the worse; 0 of what has ended, is better, or is told with another.
-fn worse_by_percent(finding: &TrendFinding) -> f64 {
+fn worse_by_percent(finding: &TrendFinding, now: DateTime<Utc>) -> f64 {
     let is_told = finding.kind == FindingKind::Shift
-        && finding.state == FindingState::Open
+        && held(finding, now)
         && finding.direction == TrendDirection::Worse
         && finding.group_id == finding.id;
     if !is_told {
@@ -268,8 +266,13 @@ fn worse_by_percent(finding: &TrendFinding) -> f64 {
     finding.change_percent.map_or(FROM_NOTHING_PERCENT, f64::abs)
 }
 
+/// Whether it was open at this time, which may be past.
+fn held(finding: &TrendFinding, now: DateTime<Utc>) -> bool {
+    finding.ended_at.is_none_or(|ended_at| ended_at > now)
+}
+
 fn hours_left(finding: &TrendFinding, now: DateTime<Utc>) -> f64 {
-    match finding.limit.filter(|_| finding.state == FindingState::Open) {
+    match finding.limit.filter(|_| held(finding, now)) {
         Some(limit) => (limit.at - now).as_seconds_f64().max(0.0) / 3600.0,
         None => NO_LIMIT_HOURS,
     }

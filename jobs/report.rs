@@ -10,8 +10,8 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_alerting::{Dimension, Scope, Status};
 use dogwatch_store::{
     Alert, AlertFilter, DiskGrowth, DiskUsage, EndpointTiming, Figures, FindingState, HostUsage,
-    MetricFilter, QueryTiming, RequestSummary, ServiceHealth, Store, StoreError, TrendDirection, TrendFilter,
-    Window,
+    MetricFilter, QueryTiming, RequestSummary, ServiceHealth, Store, StoreError, TrendDirection,
+    TrendFinding, Window,
 };
 use serde::Serialize;
 
@@ -21,8 +21,6 @@ use crate::trends::{TrendTold, told};
 const TOP: usize = 10;
 /// Alerts in a report.
 const ALERTS: u32 = 500;
-/// Findings that a report chooses from.
-const CHANGES: i64 = 1000;
 /// Points of a chart.
 const STEPS: i32 = 48;
 /// How far back the filling of disks is looked at.
@@ -254,15 +252,13 @@ async fn changes(
     question: &ReportQuestion,
     since: DateTime<Utc>,
 ) -> Result<Vec<ReportedChange>, StoreError> {
-    let filter = TrendFilter {
-        since: Some(since),
-        service: question.service.clone(),
-        limit: CHANGES,
-        ..TrendFilter::default()
+    let found = told(store.trend_findings(since).await?).into_iter();
+    let is_of_service = |finding: &TrendFinding| {
+        question.service.is_none() || finding.scope.get(Dimension::Service) == question.service.as_deref()
     };
-    let found = told(store.trend_findings(&filter).await?).into_iter();
-    let found = found
-        .filter(|told| told.finding.found_at < question.until && told.finding.group_id == told.finding.id);
+    let found = found.filter(|TrendTold { finding, .. }| {
+        finding.found_at < question.until && finding.group_id == finding.id && is_of_service(finding)
+    });
     let change = |TrendTold { finding, sentence, .. }: TrendTold| ReportedChange {
         sentence,
         state: finding.state,

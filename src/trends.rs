@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Dimension;
 use dogwatch_jobs::{TrendTold, told};
-use dogwatch_store::{Cause, FindingKind, FindingState, LimitAt, Store, TrendDirection, TrendFilter};
+use dogwatch_store::{Cause, FindingKind, FindingState, LimitAt, Store, TrendDirection, TrendFinding};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::metrics::{MetricsError, Page, wrong};
 
 /// Findings of a list.
-const LIMIT: i64 = 1000;
+const LIMIT: usize = 1000;
 /// As far back as can be asked.
 const MAX_HOURS: u32 = 24 * 366;
 
@@ -29,6 +29,17 @@ pub struct TrendQuestion {
     pub service: Option<String>,
     /// Only of this method and route, such as `GET /orders`.
     pub endpoint: Option<String>,
+}
+
+impl TrendQuestion {
+    fn is_about(&self, finding: &TrendFinding) -> bool {
+        let is = |asked: &Option<String>, dimension| {
+            asked.is_none() || finding.scope.get(dimension) == asked.as_deref()
+        };
+        self.state.is_none_or(|state| finding.state == state)
+            && is(&self.service, Dimension::Service)
+            && is(&self.endpoint, Dimension::Endpoint)
+    }
 }
 
 /// Something that trend analysis has found.
@@ -144,14 +155,8 @@ pub async fn list(
     if !(1..=MAX_HOURS).contains(&hours) {
         return Err(wrong("hours", format!("`{hours}` is not between 1 and {MAX_HOURS}")));
     }
-    let filter = TrendFilter {
-        since: Some(now - TimeDelta::hours(hours.into())),
-        state: question.state,
-        service: question.service.clone(),
-        endpoint: question.endpoint.clone(),
-        leaders: false,
-        limit: LIMIT,
-    };
-    let findings = store.trend_findings(&filter).await?;
-    Ok(Page { items: told(findings).into_iter().map(TrendItem::from).collect(), next_cursor: None })
+    let found = store.trend_findings(now - TimeDelta::hours(hours.into())).await?;
+    // First told, then chosen: what stands for a group tells of all of it.
+    let items = told(found).into_iter().filter(|told| question.is_about(&told.finding));
+    Ok(Page { items: items.take(LIMIT).map(TrendItem::from).collect(), next_cursor: None })
 }

@@ -21,32 +21,30 @@ export class ApiError extends Error {
   }
 }
 
-/** Answers that were asked for before somebody waited for them. */
+/** Answers that are on their way before somebody waits for them. */
 const ahead = new Map();
 
-/** Asks for what will soon be asked for: the next `get` of this path has this answer. */
-export function askAhead(path) {
-  const answer = request("GET", path);
-  ahead.set(path, answer);
-  // Whoever waits for it by now is told; whoever comes later asks anew, and may be signed in by then.
-  answer.catch(() => ahead.delete(path));
-  return answer;
+/** The answers that the head of the page has the browser fetch, by path. */
+export function preloaded() {
+  for (const link of document.querySelectorAll('link[rel="preload"][as="fetch"]')) {
+    const path = link.getAttribute("href").slice(BASE.length);
+    const answer = request("GET", path);
+    // Whoever waits for it by then has it; whoever comes later asks anew.
+    answer.then(() => ahead.delete(path), () => ahead.delete(path));
+    ahead.set(path, answer);
+  }
+  return ahead;
 }
 
-export function get(path, options) {
-  const answer = ahead.get(path);
-  ahead.delete(path);
-  return answer ?? request("GET", path, undefined, options);
-}
-
+export const get = (path, options) => ahead.get(path) ?? request("GET", path, undefined, options);
 export const post = (path, body = {}, options) => request("POST", path, body, options);
 export const patch = (path, body, options) => request("PATCH", path, body, options);
 export const del = (path, options) => request("DELETE", path, undefined, options);
 
 /** `path` is below /api/v1, such as `/queues`. */
 async function request(method, path, body, { signal } = {}) {
-  const headers = { accept: "application/json" };
-  if (body !== undefined) headers["content-type"] = "application/json";
+  // No header where none is needed: what the page has preloaded is the answer to a plain question only.
+  const headers = body === undefined ? {} : { "content-type": "application/json" };
   let response;
   try {
     response = await fetch(BASE + path, {

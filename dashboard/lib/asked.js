@@ -1,4 +1,4 @@
-// What the address asks for: a window of time and filters. It needs nothing else, so that it can be asked for ahead of all else.
+// What the address asks for: a window of time and filters.
 
 const DEFAULT_HOURS = 1;
 

@@ -2,13 +2,17 @@
 // does not answer. What was known stays on the page until there is something newer.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { get } from "./api.js";
+import { get, preloaded } from "./api.js";
 
 const EVERY_MS = 5_000;
 const LONGEST_MS = 60_000;
-/** Answers by path, so that going back shows at once what was there. */
+/** Answers and when they came, by path, so that going back shows at once what was there. */
 const known = new Map();
 const KNOWN_MAX = 60;
+/** One that is no older is not asked for again. */
+const FRESH_MS = 1_000;
+/** So long the first view waits for what was preloaded. A view in one go is there sooner than one in five parts. */
+const PATIENCE_MS = 250;
 
 /** Polls that fail now: when the last answer of each came, and when it is asked again. */
 const failing = new Map();
@@ -18,7 +22,8 @@ let lastAnswer = null;
 
 function remember(path, data) {
   known.delete(path);
-  known.set(path, data);
+  lastAnswer = Date.now();
+  known.set(path, { data, at: lastAnswer });
   if (known.size > KNOWN_MAX) known.delete(known.keys().next().value);
 }
 
@@ -26,6 +31,16 @@ const tell = () => watchers.forEach((watcher) => watcher());
 
 /** Asks every poll of the page again now. */
 export const retryNow = () => retries.forEach((retry) => retry());
+
+/** The answer that is known; null where there is none. */
+export const answerTo = (path) => known.get(path)?.data ?? null;
+
+/** Resolves when the preloaded answers are known, or have kept us waiting. */
+export function whenPreloaded() {
+  const answers = [...preloaded()].map(([path, answer]) => answer.then((data) => remember(path, data)));
+  const isLate = new Promise((resolve) => { setTimeout(resolve, PATIENCE_MS); });
+  return Promise.race([Promise.allSettled(answers), isLate]);
+}
 
 /** Forgets all answers: another person may be signed in. */
 export const forgetAnswers = () => known.clear();
@@ -36,7 +51,7 @@ export const forgetAnswers = () => known.clear();
  * error: why there is none now; refresh(): asks at once, after an action.
  */
 export function usePoll(path, { every = EVERY_MS } = {}) {
-  const [state, setState] = useState(() => ({ path, data: known.get(path) ?? null, error: null }));
+  const [state, setState] = useState(() => ({ path, data: answerTo(path), error: null }));
   const refresh = useRef(() => {});
 
   // Asked before the page is painted, and not a frame later.
@@ -58,7 +73,6 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
         const data = await get(path, { signal: mine.signal });
         if (isOver || mine !== control) return;
         failures = 0;
-        lastAnswer = Date.now();
         failing.delete(key);
         remember(path, data);
         setState({ path, data, error: null });
@@ -79,8 +93,10 @@ export function usePoll(path, { every = EVERY_MS } = {}) {
     refresh.current = ask;
     retries.add(ask);
     document.addEventListener("visibilitychange", onVisible);
-    if (known.has(path)) setState({ path, data: known.get(path), error: null });
-    ask();
+    const before = known.get(path);
+    if (before && before.data !== state.data) setState({ path, data: before.data, error: null });
+    if (before && Date.now() - before.at < FRESH_MS) timer = setTimeout(ask, every);
+    else ask();
     return () => {
       isOver = true;
       clearTimeout(timer);

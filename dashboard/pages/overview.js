@@ -1,9 +1,8 @@
 // How all is, at a glance.
 
 import { html } from "../vendor/htm-preact.js";
-import { asks, SERVICES } from "../asks.js";
 import { AlertList, worstFirst } from "../lib/alerts.js";
-import { asked, hoursBack } from "../lib/asked.js";
+import { asked, hoursBack, params } from "../lib/asked.js";
 import { columns, endpointKey } from "../lib/endpoints.js";
 import { Change, Figures } from "../lib/figures.js";
 import { Findings, standsForItself } from "../lib/findings.js";
@@ -16,6 +15,18 @@ import { Table } from "../lib/table.js";
 import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
 import { href, useParam } from "../lib/url.js";
 
+/** Which endpoints are listed, and how the API calls that order. */
+const ORDERS = { busiest: "count", slowest: "p95_ms", failing: "error_rate" };
+/** How many. */
+const SHORT = 8;
+
+/** What is asked at first: `src/api/preloads.rs` has the browser ask the same while the scripts are on their way. */
+const asks = () => ({
+  requests: asked("/performance/dashboard"),
+  endpoints: asked("/performance/metrics/endpoints", { limit: SHORT, sort: ORDERS[params().get("by")] }),
+  alerts: asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }),
+});
+
 const sendOne = (hasKey) => `curl -fsS ${location.origin}/api/v1/performance/metrics -H 'content-type: application/json' \\${
   hasKey ? "\n  -H \"Authorization: Bearer $DOGWATCH_KEY\" \\" : ""}
   -d '{"service":"shop","endpoint":"/pay","method":"POST","status_code":200,"response_time_ms":12.5}'`;
@@ -25,7 +36,7 @@ export default function Overview() {
   const { requests, alerts: openAlerts } = asks();
   const poll = usePoll(requests, { every: pace() });
   const alerts = usePoll(openAlerts);
-  const services = usePoll(session.isTenant ? null : SERVICES, { every: 15_000 });
+  const services = usePoll(session.isTenant ? null : "/performance/services/health", { every: 15_000 });
   return html`
     <${Page} title="Overview" filters=${["service", "tenant", "time"]}>
       <${Loaded} poll=${poll} lines=${12}>

@@ -119,10 +119,8 @@ impl Past<'_> {
         if self.now - open.since > SETTLED {
             return Some(self.ended(open, FindingState::Settled, self.now));
         }
-        // More data may have blurred it: it holds while the figure is nearer to where it went than to where it was.
-        let here = self.here()?;
-        let is_back = (here - open.before).abs() < (here - open.after).abs();
-        is_back.then(|| self.ended(open, FindingState::Recovered, self.now))
+        // More data may have blurred it: it holds while the figure stays where it went.
+        self.is_back(open).then(|| self.ended(open, FindingState::Recovered, self.now))
     }
 
     /// A limit that will be met.
@@ -204,11 +202,15 @@ impl Past<'_> {
     }
 
     fn end_of_anomaly(&self, open: &TrendFinding) -> Option<TrendFinding> {
-        let here = self.here()?;
-        let is_back = (here - open.before).abs() < (here - open.after).abs();
-        let is_over = is_back || self.now - open.since > NEWS;
-        let state = if is_back { FindingState::Recovered } else { FindingState::Settled };
-        is_over.then(|| self.ended(open, state, self.now))
+        if self.is_back(open) {
+            return Some(self.ended(open, FindingState::Recovered, self.now));
+        }
+        (self.now - open.since > NEWS).then(|| self.ended(open, FindingState::Settled, self.now))
+    }
+
+    /// Whether the figure is nearer to where it was than to where it went.
+    fn is_back(&self, open: &TrendFinding) -> bool {
+        self.here().is_some_and(|here| (here - open.before).abs() < (here - open.after).abs())
     }
 
     /// What the figure usually is at this time of the day.

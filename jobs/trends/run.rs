@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_store::{
-    FindingState, Store, StoreError, TREND_STEP, TrendDirection, TrendFilter, TrendFinding, TrendSeries,
-    TrendStep,
+    FindingState, Store, StoreError, TREND_STEP, TrendDirection, TrendFinding, TrendSeries, TrendStep,
 };
 use serde::Serialize;
 
@@ -31,8 +30,6 @@ const BATCH: usize = 200;
 const CATCH_UP: Duration = Duration::from_mins(2);
 /// Findings that ended lately are not found anew.
 const ENDED_LATELY: TimeDelta = TimeDelta::days(3);
-/// Findings that are known at a time.
-const MAX_KNOWN: i64 = 20_000;
 
 /// What a run has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -157,9 +154,7 @@ impl Run<'_> {
         from: DateTime<Utc>,
         through: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let lately = Some(self.now - ENDED_LATELY);
-        let filter = TrendFilter { since: lately, limit: MAX_KNOWN, ..TrendFilter::default() };
-        let known = self.store.trend_findings(&filter).await?;
+        let known = self.store.trend_findings(self.now - ENDED_LATELY).await?;
         let is_open = |finding: &&TrendFinding| finding.state == FindingState::Open;
         let open = known.iter().filter(is_open).map(|finding| finding.series_id);
         let turn = turns(from, through);
@@ -169,24 +164,23 @@ impl Run<'_> {
         let due: Vec<i32> = due.into_iter().collect();
         self.analysis.compared = due.len();
 
+        let findings = by_series(&known, |finding| finding.series_id);
+        let unusual = by_series(unusual, |unusual| unusual.series_id);
         let mut changed = Vec::new();
         for batch in due.chunks(BATCH) {
-            let pasts = points_of(self.store.trend_hours(batch, self.now - PAST).await?);
-            for (series_id, points) in pasts {
-                let Some(series) = series.get(&series_id) else { continue };
-                let findings: Vec<TrendFinding> =
-                    known.iter().filter(|finding| finding.series_id == series_id).cloned().collect();
-                let its_own: Vec<Unusual> =
-                    unusual.iter().filter(|unusual| unusual.series_id == series_id).copied().collect();
+            let mut pasts = points_of(self.store.trend_hours(batch, self.now - PAST).await?);
+            for series_id in batch {
+                let Some(series) = series.get(series_id) else { continue };
                 let past = Past {
-                    series_id,
+                    series_id: *series_id,
                     series,
-                    points: &points,
-                    findings: &findings,
+                    // None are left of one that has fallen silent.
+                    points: &pasts.remove(series_id).unwrap_or_default(),
+                    findings: findings.get(series_id).map(Vec::as_slice).unwrap_or_default(),
                     min_percent: self.min_percent,
                     now: self.now,
                 };
-                changed.extend(past.judge(&its_own));
+                changed.extend(past.judge(unusual.get(series_id).map(Vec::as_slice).unwrap_or_default()));
                 // A few milliseconds of computing each: others have their turn.
                 tokio::task::yield_now().await;
             }
@@ -205,6 +199,14 @@ impl Run<'_> {
         self.analysis.worse = changed.iter().filter(is_new).filter(is_worse).count();
         self.analysis.ended = changed.iter().filter(|finding| finding.ended_at.is_some()).count();
     }
+}
+
+fn by_series<T: Clone>(all: &[T], series_id: impl Fn(&T) -> i32) -> HashMap<i32, Vec<T>> {
+    let mut by_series: HashMap<i32, Vec<T>> = HashMap::new();
+    for one in all {
+        by_series.entry(series_id(one)).or_default().push(one.clone());
+    }
+    by_series
 }
 
 /// Of which series it is the turn in these steps: those whose number leaves this remainder.

@@ -15,6 +15,7 @@ mod openapi;
 mod pages;
 mod parts;
 mod performance_metrics;
+mod preloads;
 mod queues;
 mod reports;
 mod schedules;

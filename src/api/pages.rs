@@ -1,15 +1,13 @@
 //! The dashboard: the files of `dashboard/`, which are part of the program. Its pages have addresses of their own and are all the
 //! same file; what they show they ask the API for, as any client does.
 //!
-//! There is no bundler. So that a browser need not find one script through another, the page names all that it will need, and the
-//! styles come as one file.
+//! There is no bundler. So that a browser need not find one script through another, the page names all that it will need
+//! (`preloads.rs`), and the styles come as one file.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -19,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::ApiState;
 use super::error::Problem;
 use super::parts::Path;
+use super::{guard, preloads};
 
 /// Scripts and styles of its own, and nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -55,8 +54,6 @@ const STYLES: [&str; 9] = [
     "styles/metrics.css",
     "styles/operations.css",
 ];
-/// Every page begins with them.
-const ENTRIES: [&str; 2] = ["ahead.js", "app.js"];
 /// Where `index.html` names them.
 const SCRIPTS: &str = "  <script type=\"module\"";
 
@@ -70,53 +67,16 @@ pub(super) fn routes() -> Router<ApiState> {
     PAGES.iter().fold(routes, |routes, page| routes.route(page, get(index)))
 }
 
-async fn index(request: Request) -> Response {
+async fn index(State(state): State<ApiState>, request: Request) -> Response {
     let Some(page) = text("index.html") else { return missing("index.html") };
     let named = match request.uri().path().trim_start_matches('/') {
         "" => "overview",
         name => name,
     };
-    let page = page.replacen(SCRIPTS, &format!("{}{SCRIPTS}", preloads(named)), 1);
+    let caller = state.keyring.caller(guard::credential(request.headers()).as_ref()).await.ok();
+    let preloads = preloads::links(named, request.uri().query().unwrap_or_default(), caller.as_ref());
+    let page = page.replacen(SCRIPTS, &format!("{preloads}{SCRIPTS}"), 1);
     file("index.html", page.into_bytes().into(), request.headers())
-}
-
-/// Links to the scripts of a page, and to all that they import.
-fn preloads(page: &str) -> String {
-    let mut needed = BTreeSet::new();
-    for entry in ENTRIES {
-        need(entry.to_owned(), &mut needed);
-    }
-    need(format!("pages/{page}.js"), &mut needed);
-    needed.iter().fold(String::new(), |mut links, script| {
-        let _ = writeln!(links, "  <link rel=\"modulepreload\" href=\"/assets/{script}\">");
-        links
-    })
-}
-
-/// Adds a script, and what it imports.
-fn need(script: String, needed: &mut BTreeSet<String>) {
-    let Some(text) = text(&script) else { return };
-    let folder = script.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-    if needed.insert(script) {
-        for line in text.lines().filter(|line| line.starts_with("import ")) {
-            if let Some(path) = line.split('"').nth(1) {
-                need(resolved(&folder, path), needed);
-            }
-        }
-    }
-}
-
-/// What `path`, such as `./ui.js` or `../lib/ui.js`, means in a folder.
-fn resolved(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 async fn styles(request: Request) -> Response {
@@ -132,7 +92,8 @@ async fn asset(Path(path): Path<String>, request: Request) -> Response {
     }
 }
 
-fn text(path: &str) -> Option<String> {
+/// A file of the dashboard.
+pub(super) fn text(path: &str) -> Option<String> {
     String::from_utf8(Files::get(path)?.data.into_owned()).ok()
 }
 
@@ -164,17 +125,9 @@ fn file(path: &str, data: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    #[test]
-    fn a_page_names_all_scripts_that_it_needs_and_only_those() {
-        let overview = preloads("overview");
-        for script in ["pages/overview.js", "lib/history.js", "lib/chart.js", "vendor/uplot.js", "shell.js"] {
-            assert!(overview.contains(&format!("href=\"/assets/{script}\"")), "{script}: {overview}");
-        }
-        assert!(!preloads("sign-in").contains("uplot"));
-        assert!(!overview.contains("pages/jobs.js"));
-    }
+    use super::*;
 
     #[test]
     fn every_page_has_its_script_and_every_style_is_served() {

@@ -13,6 +13,7 @@ import * as scenarios from "./scenarios.mjs";
 
 const SCENARIOS = {
   "sign-in": scenarios.signIn,
+  "first-view": scenarios.firstView,
   "live-errors": scenarios.liveErrors,
   alert: scenarios.alert,
   "dead-job": scenarios.deadJob,

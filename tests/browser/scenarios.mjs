@@ -35,6 +35,26 @@ export async function signIn({ base, key, check, visitor }) {
   await context.close();
 }
 
+export async function firstView(world) {
+  const { base, check } = world;
+  const context = await world.signedIn();
+  const page = await context.newPage();
+  const asked = [];
+  page.on("request", (request) => request.url().includes("/api/v1/") && asked.push(request.url()));
+  await check("first-view: what the page has preloaded is not asked for again", async () => {
+    for (const address of ["/", "/?by=slowest&hours=6&service=a+b", "/?since=2026-11-20T00%3A00%3A00.000Z&by=failing"]) {
+      asked.length = 0;
+      await page.goto(base + address);
+      await settled(page);
+      const first = (path) => asked.filter((url) => url.includes(path)).length;
+      for (const path of ["/session", "/performance/dashboard", "/metrics/endpoints", "/performance/alerts"]) {
+        equal(first(path), 1, `${address}: questions for ${path}`);
+      }
+    }
+  });
+  await context.close();
+}
+
 export async function liveErrors(world) {
   const { api, base, check, unique } = world;
   const service = `errors-${unique}`;

@@ -2,9 +2,11 @@
 //! pages that show it.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_testing::eventually;
 use serde_json::{Value, json};
 
 use crate::otlp::{PROTOBUF, attributes, now, post, protobuf, start};
+use crate::support::LONG;
 
 /// Requests of a step of five minutes.
 const REQUESTS: i64 = 24;
@@ -49,6 +51,18 @@ async fn a_service_that_became_slow_with_a_version_is_told_in_a_sentence_with_it
         let answer = post(&base, PROTOBUF, None, protobuf(&body)).await;
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
     }
+
+    // One that is killed in the midst of it has found nothing, and lost nothing.
+    let killed = place.start(&["analyze"]);
+    let is_under_way = async || place.database().number("SELECT count(*) FROM trend_progress").await == 1;
+    eventually(LONG, "some steps are analysed", is_under_way).await;
+    killed.signal("KILL");
+    drop(killed);
+    let held = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                WHERE datname = current_database() AND locktype = 'advisory' AND objid = 0
+                  AND classid::bigint = hashtext('dogwatch trends')::bigint & 4294967295";
+    eventually(LONG, "its turn is over", async || place.database().number(held).await == 0).await;
+    assert_eq!(place.database().number("SELECT count(*) FROM trend_findings").await, 0);
 
     let found = place.json(&["analyze", "--json"]);
     let found = found["items"].as_array().unwrap();

@@ -86,7 +86,7 @@ pub use self::setting_changes::SettingChange;
 pub use self::settings::Settings;
 pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
-pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFilter, TrendFinding};
+pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFinding};
 pub use self::trend_series::{
     STEPS_PER_HOUR, StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn,
 };

@@ -12,6 +12,9 @@ use crate::error::StoreError;
 use crate::trend_series::metric;
 use crate::words::{FindingKind, FindingState, TrendDirection};
 
+/// Findings that one look returns.
+const MAX_FINDINGS: i64 = 20_000;
+
 /// Something that trend analysis has found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrendFinding {
@@ -102,23 +105,6 @@ pub struct SeenVersion {
     pub first_seen_at: DateTime<Utc>,
 }
 
-/// Which findings.
-#[derive(Clone, Debug, Default)]
-pub struct TrendFilter {
-    /// Open, or ended since then.
-    pub since: Option<DateTime<Utc>>,
-    /// Only in this state.
-    pub state: Option<FindingState>,
-    /// Only of this service.
-    pub service: Option<String>,
-    /// Only of this method and route.
-    pub endpoint: Option<String>,
-    /// Only the one that stands for each group.
-    pub leaders: bool,
-    /// At most so many.
-    pub limit: i64,
-}
-
 struct Row {
     id: Uuid,
     series_id: i32,
@@ -180,8 +166,8 @@ impl TryFrom<Row> for TrendFinding {
 }
 
 impl Store {
-    /// Findings, the greatest effect first: those that are open before those that have ended.
-    pub async fn trend_findings(&self, filter: &TrendFilter) -> Result<Vec<TrendFinding>, StoreError> {
+    /// Findings that are open, and those that ended since then: what is open and what users feel most first.
+    pub async fn trend_findings(&self, since: DateTime<Utc>) -> Result<Vec<TrendFinding>, StoreError> {
         let rows = sqlx::query_as!(
             Row,
             r#"
@@ -189,20 +175,12 @@ impl Store {
                    before, after, change_percent, confidence, effect_s_per_hour, limit_at, limit_earliest, limit_latest,
                    cause AS "cause: Json<Cause>", group_id, found_at, updated_at, ended_at
             FROM trend_findings
-            WHERE ($1::timestamptz IS NULL OR ended_at IS NULL OR ended_at >= $1)
-              AND ($2::text IS NULL OR state = $2)
-              AND ($3::text IS NULL OR scope ->> 'service' = $3)
-              AND ($4::text IS NULL OR scope ->> 'endpoint' = $4)
-              AND (NOT $5 OR id = group_id)
+            WHERE ended_at IS NULL OR ended_at >= $1
             ORDER BY state = 'open' DESC, abs(effect_s_per_hour) DESC, since DESC, id
-            LIMIT $6
+            LIMIT $2
             "#,
-            filter.since,
-            filter.state.map(FindingState::as_str),
-            filter.service.as_deref(),
-            filter.endpoint.as_deref(),
-            filter.leaders,
-            filter.limit
+            since,
+            MAX_FINDINGS
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read findings"))?;
         rows.into_iter().map(TrendFinding::try_from).collect()

@@ -177,3 +177,17 @@ fn a_shift_takes_over_from_the_anomaly_that_it_began_with() {
     latency.goes_on(2 * HOUR, 300.0);
     assert_eq!(latency.looked_at(&[]), [OPEN_SHIFT, (FindingKind::Anomaly, FindingState::Superseded)]);
 }
+
+#[test]
+fn what_is_open_of_a_series_that_fell_silent_ends_after_a_week() {
+    let mut latency = Told::of(Metric::ResponseTimeMs);
+    latency.goes_on(4 * DAY, 100.0).goes_on(2 * HOUR, 180.0).looked_at(&[]);
+    let look = |latency: &Told, days| {
+        let (findings, now) = (&latency.findings, latency.now() + TimeDelta::days(days));
+        let past =
+            Past { series_id: 1, series: &latency.series, points: &[], findings, min_percent: 20.0, now };
+        past.judge(&[]).into_iter().map(|finding| finding.state).collect::<Vec<_>>()
+    };
+    assert_eq!(look(&latency, 1), []);
+    assert_eq!(look(&latency, 8), [FindingState::Settled]);
+}

@@ -3,6 +3,8 @@
 mod anomaly;
 mod change;
 mod common;
+#[path = "../../src/testing.rs"]
+mod noise;
 mod oracles;
 mod robustness;
 mod trend;

@@ -92,7 +92,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
         resolve(&store, "a", time("10:00:00")).await?;
         store.report(uuid::Uuid::nil()).await?;
         store.reports(None, 9).await?;
-        store.trend_findings(&dogwatch_store::TrendFilter::default()).await?;
+        store.trend_findings(time("10:00:00")).await?;
         let check = dogwatch_store::HealthCheck {
             service: "shop".to_owned(),
             kind: "http".to_owned(),
