@@ -60,7 +60,8 @@ CREATE TABLE trend_findings (
     ended_at timestamptz
 );
 CREATE UNIQUE INDEX trend_findings_open ON trend_findings (series_id, kind) WHERE state = 'open';
-CREATE INDEX trend_findings_recent ON trend_findings (updated_at DESC);
+-- What is open, and what ended lately.
+CREATE INDEX trend_findings_ended ON trend_findings (ended_at);
 
 -- Which version of a service was seen when: a change that comes with one is likely made by it.
 CREATE TABLE service_versions (

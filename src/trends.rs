@@ -16,7 +16,7 @@ const LIMIT: usize = 1000;
 const MAX_HOURS: u32 = 24 * 366;
 
 /// Of which time, and of what.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TrendQuestion {

@@ -1,7 +1,7 @@
 //! What a change comes from: the query that takes the added time, the version that came with it, and the other changes that
 //! came with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{Dimension, Metric, Scope};
@@ -98,7 +98,8 @@ fn window(since: DateTime<Utc>, until: DateTime<Utc>) -> Window {
 pub(super) fn group(changed: &mut Vec<TrendFinding>, known: &[TrendFinding], now: DateTime<Utc>) {
     let is_open_shift =
         |finding: &&TrendFinding| finding.kind == FindingKind::Shift && finding.state == FindingState::Open;
-    let is_unchanged = |finding: &&TrendFinding| !changed.iter().any(|changed| changed.id == finding.id);
+    let changed_ids: HashSet<Uuid> = changed.iter().map(|finding| finding.id).collect();
+    let is_unchanged = |finding: &&TrendFinding| !changed_ids.contains(&finding.id);
     let open: Vec<TrendFinding> =
         known.iter().filter(is_unchanged).chain(changed.iter()).filter(is_open_shift).cloned().collect();
     let members: Vec<Member> = open.iter().map(member).collect();

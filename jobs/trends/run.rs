@@ -136,8 +136,10 @@ impl Run<'_> {
         let is_new = |figure: &&Figure| !series.contains_key(&figure.series);
         let new: Vec<TrendSeries> =
             figures.iter().filter(is_new).map(|figure| figure.series.clone()).collect();
-        let ids = self.store.follow_trends(&new, self.now).await?;
-        series.extend(new.into_iter().zip(ids));
+        if !new.is_empty() {
+            let ids = self.store.follow_trends(&new, self.now).await?;
+            series.extend(new.into_iter().zip(ids));
+        }
         let step = |figure: &Figure| {
             let series_id = *series.get(&figure.series)?;
             Some(TrendStep { series_id, figure: single(figure.value), count: single(figure.count) })

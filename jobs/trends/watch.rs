@@ -40,28 +40,28 @@ pub(super) async fn watch(
     let alert_score = alert_score(series.len());
     let mut watched = Watched { unusual: Vec::new(), detectors: Vec::new() };
     for batch in series.chunks(BATCH) {
-        let stored = store.trend_detectors(batch).await?;
-        let known = |detector: &StoredDetector| detector.detector_at.unwrap_or(oldest).max(oldest);
-        let since = stored.iter().map(known).min().unwrap_or(oldest);
-        let mut past = points_of(store.trend_hours(batch, since).await?);
-        for detector in &stored {
-            let points = past.remove(&detector.series_id).unwrap_or_default();
-            show(detector, &points, hour, alert_score, &mut watched);
+        let known: Vec<Known> = store.trend_detectors(batch).await?.iter().map(unpack).collect();
+        // One that knows nothing learns from all that is kept.
+        let since = known.iter().map(|known| known.until.unwrap_or(oldest).max(oldest)).min();
+        let mut past = points_of(store.trend_hours(batch, since.unwrap_or(oldest)).await?);
+        for known in known {
+            let points = past.remove(&known.series_id).unwrap_or_default();
+            show(known, &points, hour, alert_score, &mut watched);
         }
     }
     Ok(watched)
 }
 
-fn show(
-    stored: &StoredDetector,
-    points: &[Point],
-    hour: DateTime<Utc>,
-    alert_score: f64,
-    watched: &mut Watched,
-) {
-    let series_id = stored.series_id;
-    let (mut detector, known_until) = unpack(stored);
-    let known_until = known_until.map_or(i64::MIN, |at| at.timestamp());
+/// A detector, and until when it has seen everything.
+struct Known {
+    series_id: i32,
+    detector: Detector,
+    until: Option<DateTime<Utc>>,
+}
+
+fn show(known: Known, points: &[Point], hour: DateTime<Utc>, alert_score: f64, watched: &mut Watched) {
+    let Known { series_id, mut detector, until } = known;
+    let known_until = until.map_or(i64::MIN, |at| at.timestamp());
     let is_due = known_until < hour.timestamp();
     let mut is_packed = false;
     for point in points.iter().filter(|point| point.at >= known_until) {
@@ -81,18 +81,16 @@ fn show(
     }
 }
 
-/// One that cannot be read was stored by another version: it learns anew from the past that is kept.
-fn unpack(stored: &StoredDetector) -> (Detector, Option<DateTime<Utc>>) {
-    let read = stored.detector.as_ref().and_then(|packed| {
+/// One that cannot be read was stored by another version: it knows nothing.
+fn unpack(stored: &StoredDetector) -> Known {
+    let read: Option<Detector> = stored.detector.as_ref().and_then(|packed| {
         let length = usize::try_from(u32::from_le_bytes(*packed.first_chunk()?)).ok()?;
         (length <= MAX_UNPACKED).then_some(())?;
         let bytes = lz4_flex::decompress_size_prepended(packed).ok()?;
         postcard::from_bytes(&bytes).ok()
     });
-    match read {
-        Some(detector) => (detector, stored.detector_at),
-        None => (Detector::new(), None),
-    }
+    let until = stored.detector_at.filter(|_| read.is_some());
+    Known { series_id: stored.series_id, detector: read.unwrap_or_default(), until }
 }
 
 fn pack(series_id: i32, detector: &Detector) -> Option<(i32, Vec<u8>)> {
@@ -113,4 +111,32 @@ pub(super) fn points_of(hours: Vec<TrendHour>) -> HashMap<i32, Vec<Point>> {
         points.entry(series_id).or_default().extend(known);
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_goes_on_from_where_it_was_stored_and_one_that_cannot_be_read_begins_anew() {
+        let at = DateTime::UNIX_EPOCH;
+        let mut detector = Detector::new();
+        let figure = |step: i64| 100.0 + (step * 7919 % 101) as f64 / 10.0;
+        for step in 0..500 {
+            detector.push(300 * step, figure(step));
+        }
+        let (series_id, packed) = pack(7, &detector).unwrap();
+        let stored =
+            |packed: Vec<u8>| StoredDetector { series_id, detector: Some(packed), detector_at: Some(at) };
+        let mut known = unpack(&stored(packed.clone()));
+        assert_eq!((known.series_id, known.until), (7, Some(at)));
+        for (step, value) in (500..600).map(|step| (step, if step == 550 { 900.0 } else { figure(step) })) {
+            let (one, other) = (detector.push(300 * step, value), known.detector.push(300 * step, value));
+            assert_eq!(one.to_bits(), other.to_bits());
+        }
+        let oversized = [&[255; 4][..], &packed[4..]].concat();
+        for broken in [Vec::new(), vec![1, 2, 3], packed[..packed.len() / 2].to_vec(), oversized] {
+            assert_eq!(unpack(&stored(broken)).until, None);
+        }
+    }
 }

@@ -87,9 +87,7 @@ pub use self::settings::Settings;
 pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFinding};
-pub use self::trend_series::{
-    STEPS_PER_HOUR, StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn,
-};
+pub use self::trend_series::{StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn};
 pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
 pub use self::words::{AlertEvent, FindingKind, FindingState, HealthState, Scope, TrendDirection};
 

@@ -8,9 +8,8 @@ use sqlx::{Connection, PgConnection};
 use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::TREND_HOURS;
+use crate::rollups::Resolution;
 
-/// Steps of an hour.
-pub const STEPS_PER_HOUR: usize = 12;
 /// How long a step is.
 pub const TREND_STEP: TimeDelta = TimeDelta::minutes(5);
 
@@ -158,7 +157,7 @@ impl Store {
     pub async fn store_trend_step(&self, at: DateTime<Utc>, steps: &[TrendStep]) -> Result<(), StoreError> {
         self.ensure_days(TREND_HOURS, std::iter::once(at)).await?;
         let failed = || StoreError::query("store figures of a step");
-        let hour = hour_of(at);
+        let hour = Resolution::Hour.bucket(at);
         let slot = slot_of(at);
         let ids: Vec<i32> = steps.iter().map(|step| step.series_id).collect();
         let figures: Vec<f32> = steps.iter().map(|step| step.figure).collect();
@@ -198,7 +197,7 @@ impl Store {
     pub async fn active_trends(&self, since: DateTime<Utc>) -> Result<Vec<i32>, StoreError> {
         let active = sqlx::query_scalar!(
             "SELECT DISTINCT series_id FROM trend_hours WHERE hour >= $1 ORDER BY series_id",
-            hour_of(since)
+            Resolution::Hour.bucket(since)
         );
         active.fetch_all(&self.pool).await.map_err(StoreError::query("look for series with figures"))
     }
@@ -247,7 +246,7 @@ impl Store {
             ORDER BY series_id, hour
             "#,
             series,
-            hour_of(since)
+            Resolution::Hour.bucket(since)
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read the past of series"))?;
         let steps = |row: &HourRow| {
@@ -262,11 +261,6 @@ impl Store {
 
 pub(crate) fn metric(word: String) -> Result<Metric, StoreError> {
     Metric::from_word(&word).ok_or(StoreError::Word { what: "metric", word })
-}
-
-fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
-    at - TimeDelta::seconds(at.timestamp().rem_euclid(3600))
-        - TimeDelta::nanoseconds(at.timestamp_subsec_nanos().into())
 }
 
 /// Arrays begin at 1.
