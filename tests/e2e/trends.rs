@@ -1,27 +1,28 @@
 //! What trend analysis says of a service that became slow with a new version: from its spans to a sentence, an alert and the
 //! pages that show it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_testing::eventually;
 use serde_json::{Value, json};
 
 use crate::otlp::{PROTOBUF, attributes, now, post, protobuf, start};
 use crate::support::LONG;
 
-/// Requests of a step of five minutes.
-const REQUESTS: i64 = 24;
+const STEP: TimeDelta = TimeDelta::minutes(5);
+/// Requests of a step.
+const REQUESTS: i32 = 24;
 const HOURS: i64 = 52;
 /// Since so many hours it is slow.
 const SLOW_HOURS: i64 = 2;
 
 /// An hour of requests, each with a query, that takes some milliseconds of the time.
 fn hour(from: DateTime<Utc>, request_ms: i64, query_ms: i64, version: &str) -> Value {
-    let span = |number: i64, kind: u8, ms: i64, values: &Value| {
-        let end = from + TimeDelta::seconds(300 / REQUESTS * number) + TimeDelta::milliseconds(500);
+    let span = |number: i32, kind: u8, ms: i64, values: &Value| {
+        let end = from + STEP / REQUESTS * number + TimeDelta::milliseconds(500);
         // Some noise.
-        let begin = end - TimeDelta::microseconds(ms * (900 + number * 7919 % 200));
+        let begin = end - TimeDelta::microseconds(ms * (900 + i64::from(number) * 7919 % 200));
         let nanos = |time: DateTime<Utc>| time.timestamp_nanos_opt().unwrap().to_string();
-        let id = from.timestamp() * 1000 + number;
+        let id = from.timestamp() * 1000 + i64::from(number);
         json!({
             "traceId": format!("{id:032x}"), "spanId": format!("{:016x}", id * 10 + i64::from(kind)),
             "parentSpanId": if kind == 2 { String::new() } else { format!("{:016x}", id * 10 + 2) },
@@ -43,7 +44,8 @@ fn hour(from: DateTime<Utc>, request_ms: i64, query_ms: i64, version: &str) -> V
 async fn a_service_that_became_slow_with_a_version_is_told_in_a_sentence_with_its_cause() {
     let (place, _api, base) = start().await;
     let _worker = place.start(&["worker"]);
-    let begin = now() - TimeDelta::hours(HOURS);
+    // Whole steps: half of one would be less traffic than usual, which is told as well.
+    let begin = now().duration_trunc(STEP).unwrap() - TimeDelta::hours(HOURS);
     for number in 0..HOURS {
         let is_slow = number >= HOURS - SLOW_HOURS;
         let (request_ms, query_ms, version) = if is_slow { (300, 220, "1.4.2") } else { (100, 20, "1.4.1") };
