@@ -3,7 +3,7 @@ SHELL := /bin/sh
 # Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
 WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
 
-.PHONY: help up test soak bench lint deny prepare check-queries install-servers
+.PHONY: help up test soak bench lint deny prepare check-queries bundle install-servers
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,9 @@ prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or 
 
 check-queries: install-servers ## Check that crates/store/.sqlx is up to date
 	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh --check
+
+bundle: ## Put the scripts of dashboard/ together, after a change of one; needs Node
+	@cd dashboard && npm install --silent --no-package-lock --ignore-scripts && npm run --silent bundle
 
 install-servers: ## Install Postgres and Redis where they are missing; `up` and `test` do it by themselves
 	@sh dev/install-servers.sh

@@ -1,8 +1,8 @@
 //! The dashboard: the files of `dashboard/`, which are part of the program. Its pages have addresses of their own and are all the
 //! same file; what they show they ask the API for, as any client does.
 //!
-//! There is no bundler. So that a browser need not find one script through another, the page names all that it will need
-//! (`preloads.rs`), and the styles come as one file.
+//! A browser fetches six files at a time. So the scripts are put together before they become part of the program
+//! (`dashboard/bundle.mjs`), a page names all that it will need (`preloads.rs`), and the styles come as one file.
 
 use std::borrow::Cow;
 
@@ -54,12 +54,22 @@ const STYLES: [&str; 9] = [
     "styles/metrics.css",
     "styles/operations.css",
 ];
+/// A browser keeps a file, and asks each time whether it is still the same: a new version is there at once.
+const ASK_ALWAYS: &str = "no-cache";
+/// A browser keeps a file, and never asks.
+const KEEP: &str = "public, max-age=31536000, immutable";
 /// Where `index.html` names them.
 const SCRIPTS: &str = "  <script type=\"module\"";
 
 #[derive(RustEmbed)]
 #[folder = "dashboard/"]
-#[exclude = "*.md"]
+#[include = "index.html"]
+#[include = "theme.js"]
+#[include = "icon.svg"]
+#[include = "dist/*"]
+#[include = "styles/*.css"]
+#[include = "vendor/*.css"]
+#[include = "vendor/*.LICENSE"]
 struct Files;
 
 pub(super) fn routes() -> Router<ApiState> {
@@ -76,18 +86,19 @@ async fn index(State(state): State<ApiState>, request: Request) -> Response {
     let caller = state.keyring.caller(guard::credential(request.headers()).as_ref()).await.ok();
     let preloads = preloads::links(named, request.uri().query().unwrap_or_default(), caller.as_ref());
     let page = page.replacen(SCRIPTS, &format!("{preloads}{SCRIPTS}"), 1);
-    file("index.html", page.into_bytes().into(), request.headers())
+    file("index.html", page.into_bytes().into(), ASK_ALWAYS, request.headers())
 }
 
 async fn styles(request: Request) -> Response {
     let all: Vec<u8> =
         STYLES.iter().filter_map(|path| Files::get(path)).flat_map(|file| file.data.into_owned()).collect();
-    file("styles.css", all.into(), request.headers())
+    file("styles.css", all.into(), ASK_ALWAYS, request.headers())
 }
 
 async fn asset(Path(path): Path<String>, request: Request) -> Response {
+    let keep = if is_named_by_content(&path) { KEEP } else { ASK_ALWAYS };
     match Files::get(&path) {
-        Some(found) => file(&path, found.data, request.headers()),
+        Some(found) => file(&path, found.data, keep, request.headers()),
         None => missing(&path),
     }
 }
@@ -101,8 +112,13 @@ fn missing(path: &str) -> Response {
     Problem::new(StatusCode::NOT_FOUND, format!("the dashboard has no file `{path}`")).into_response()
 }
 
-/// A browser keeps a file, and asks each time whether it is still the same: a new version is there at once.
-fn file(path: &str, data: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
+/// Whether other content would have another name, such as `dist/chunk-6Q2OUO46.js`.
+fn is_named_by_content(path: &str) -> bool {
+    path.starts_with("dist/") && path.contains('-')
+}
+
+/// A file that a browser is to `keep` in this way.
+fn file(path: &str, data: Cow<'static, [u8]>, keep: &str, asked: &HeaderMap) -> Response {
     // A weak one: packed or not, it is the same file.
     let tag = format!("W/\"{:032x}\"", xxh3_128(&data));
     let is_known = asked
@@ -114,7 +130,7 @@ fn file(path: &str, data: Cow<'static, [u8]>, asked: &HeaderMap) -> Response {
     let headers = [
         (header::CONTENT_TYPE, format!("{kind}{charset}")),
         (header::ETAG, tag),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::CACHE_CONTROL, keep.to_owned()),
     ];
     let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if is_known {
@@ -133,7 +149,7 @@ mod tests {
     fn every_page_has_its_script_and_every_style_is_served() {
         for page in PAGES {
             let name = if page == "/" { "overview" } else { page.trim_start_matches('/') };
-            assert!(Files::get(&format!("pages/{name}.js")).is_some(), "{page}");
+            assert!(preloads::links(name, "", None).contains(&format!("/assets/dist/{name}-")), "{page}");
         }
         let found: BTreeSet<String> = Files::iter()
             .map(Cow::into_owned)

@@ -1,16 +1,20 @@
 //! What a page has the browser fetch before a script asks for it: first what it will ask the API, so that Postgres works while the
 //! scripts are on their way, then the scripts.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use url::form_urlencoded::{self, Serializer};
 
 use super::pages::text;
 use crate::access::Caller;
 
-/// Every page begins with it.
-const ENTRY: &str = "app.js";
+/// The files that each page needs, as `dashboard/bundle.mjs` wrote them down.
+static FILES: LazyLock<HashMap<String, Vec<String>>> = LazyLock::new(|| {
+    let table = text("dist/pages.json").unwrap_or_default();
+    serde_json::from_str(&table).unwrap_or_default()
+});
 /// The window where the address names none, and the widest; as in `dashboard/lib/asked.js`.
 const DEFAULT_HOURS: u32 = 1;
 const MAX_HOURS: u32 = 8784;
@@ -22,8 +26,8 @@ pub(super) fn links(page: &str, query: &str, caller: Option<&Caller>) -> String 
         let path = path.replace('&', "&amp;");
         let _ = writeln!(links, r#"  <link rel="preload" as="fetch" crossorigin href="/api/v1{path}">"#);
     }
-    for script in scripts(page) {
-        let _ = writeln!(links, r#"  <link rel="modulepreload" href="/assets/{script}">"#);
+    for file in FILES.get(page).into_iter().flatten() {
+        let _ = writeln!(links, r#"  <link rel="modulepreload" href="/assets/dist/{file}">"#);
     }
     links
 }
@@ -95,52 +99,17 @@ impl Address {
     }
 }
 
-/// The scripts of a page, and all that they import.
-fn scripts(page: &str) -> BTreeSet<String> {
-    let mut needed = BTreeSet::new();
-    need(ENTRY.to_owned(), &mut needed);
-    need(format!("pages/{page}.js"), &mut needed);
-    needed
-}
-
-/// Adds a script, and what it imports.
-fn need(script: String, needed: &mut BTreeSet<String>) {
-    let Some(text) = text(&script) else { return };
-    let folder = script.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-    if needed.insert(script) {
-        for line in text.lines().filter(|line| line.starts_with("import ")) {
-            if let Some(path) = line.split('"').nth(1) {
-                need(resolved(&folder, path), needed);
-            }
-        }
-    }
-}
-
-/// What `path`, such as `./ui.js` or `../lib/ui.js`, means in a folder.
-fn resolved(folder: &str, path: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            _ => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_page_names_all_scripts_that_it_needs_and_only_those() {
+    fn a_page_names_the_files_that_it_needs_and_only_those() {
         let overview = links("overview", "", None);
-        for script in ["pages/overview.js", "lib/history.js", "lib/chart.js", "vendor/uplot.js", "shell.js"] {
-            assert!(overview.contains(&format!("href=\"/assets/{script}\"")), "{script}: {overview}");
+        for start in ["app.js", "overview-", "chunk-"] {
+            assert!(overview.contains(&format!("href=\"/assets/dist/{start}")), "{start}: {overview}");
         }
-        assert!(!links("sign-in", "", None).contains("uplot"));
-        assert!(!overview.contains("pages/jobs.js"));
+        assert!(!overview.contains("/jobs-") && !links("sign-in", "", None).contains("overview"));
     }
 
     /// Whether the dashboard asks the same is seen in a browser.

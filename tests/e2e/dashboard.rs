@@ -55,8 +55,17 @@ fn dead_job(place: &Place) -> String {
 
 /// Node, and the folder with the scripts beside their packages.
 async fn packages() -> (PathBuf, PathBuf) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+    let source = root().join("tests/browser");
+    let (program, folder) = installed(&source, "browser").await;
+    for file in FILES {
+        std::fs::copy(source.join(file), folder.join(file)).unwrap();
+    }
+    (program, folder)
+}
+
+/// Node, and a folder of this name with the packages that `source` needs.
+async fn installed(source: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let Node { npm, program } = node().await;
     let package = std::fs::read_to_string(source.join("package.json")).unwrap();
     made_once(&folder, &package, async || {
@@ -65,10 +74,46 @@ async fn packages() -> (PathBuf, PathBuf) {
         install(Command::new(&npm).args(arguments).current_dir(&folder)).await;
     })
     .await;
-    for file in FILES {
-        std::fs::copy(source.join(file), folder.join(file)).unwrap();
-    }
     (program, folder)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[tokio::test]
+async fn what_browsers_are_served_is_made_of_the_scripts_as_they_are() {
+    let source = root().join("dashboard");
+    let (node, folder) = installed(&source, "bundle").await;
+    for part in ["", "lib", "operations", "pages", "vendor"] {
+        if !part.is_empty() {
+            let _ = std::fs::remove_dir_all(folder.join(part));
+            std::fs::create_dir(folder.join(part)).unwrap();
+        }
+        for file in files(&source.join(part)) {
+            std::fs::copy(source.join(part).join(&file), folder.join(part).join(file)).unwrap();
+        }
+    }
+    let made = folder.join("made");
+    let bundle = Command::new(node).arg(folder.join("bundle.mjs")).arg(&made).output().await.unwrap();
+    assert!(bundle.status.success(), "{}", String::from_utf8_lossy(&bundle.stderr));
+    let kept = source.join("dist");
+    let is_old =
+        "dashboard/dist is not made of dashboard/ as it is now: `make bundle`, and commit what it makes";
+    assert_eq!(files(&kept), files(&made), "{is_old}");
+    for file in files(&made) {
+        let content = |folder: &Path| std::fs::read(folder.join(&file)).unwrap();
+        assert!(content(&kept) == content(&made), "{file}: {is_old}");
+    }
+}
+
+/// The names of the files in a folder, in order.
+fn files(folder: &Path) -> Vec<String> {
+    let all = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let all = all.filter(|entry| entry.file_type().unwrap().is_file());
+    let mut names: Vec<String> = all.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 fn chromium() -> PathBuf {

@@ -1,0 +1,1 @@
+import{c as e,i as t}from"./chunk-M7XSJUA7.js";var o=e(null);function u(){return t(o)}function i(n){return{...n,isTenant:n.tenant!==null&&n.tenant!==void 0,may:s=>n.scopes.includes(s)}}export{o as a,u as b,i as c};
