@@ -165,8 +165,8 @@ impl Report {
             service: question.service.clone(),
             ..MetricFilter::default()
         };
-        let endpoints = store.response_times(now, &filter).await?;
-        let endpoints_before = store.response_times(before, &filter).await?;
+        let requests = store.requests(now, &filter).await?;
+        let requests_before = store.requests(before, &filter).await?;
         let is_meant = |service: &Option<String>| question.service.is_none() || *service == question.service;
         let mut services = store.service_health().await?;
         // Hosts and checked services are of everybody: a tenant reads its own report.
@@ -191,12 +191,12 @@ impl Report {
             window_end: until,
             tenant: question.tenant.clone(),
             service: question.service.clone(),
-            requests: store.request_summary(now, &filter).await?,
-            requests_before: store.request_summary(before, &filter).await?,
+            requests: requests.all,
+            requests_before: requests_before.all,
             history: history(store, question, since, until).await?,
             changes: if is_of_all { changes(store, question, since).await? } else { Vec::new() },
-            slower_endpoints: slower(&endpoints, &endpoints_before),
-            slowest_endpoints: slowest(endpoints),
+            slower_endpoints: slower(&requests.endpoints, &requests_before.endpoints),
+            slowest_endpoints: slowest(requests.endpoints),
             costly_queries,
             hosts,
             disks,

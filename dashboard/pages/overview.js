@@ -22,8 +22,7 @@ const SHORT = 8;
 
 /** What is asked at first: `src/api/preloads.rs` has the browser ask the same while the scripts are on their way. */
 const asks = () => ({
-  requests: asked("/performance/dashboard"),
-  endpoints: asked("/performance/metrics/endpoints", { limit: SHORT, sort: ORDERS[params().get("by")] }),
+  requests: asked("/performance/dashboard", { limit: SHORT, sort: ORDERS[params().get("by")] }),
   alerts: asked("/performance/alerts", { hours: null, since: null, until: null, status: "open", limit: 10 }),
 });
 
@@ -50,7 +49,7 @@ export default function Overview() {
           </div>`}
       </${Loaded}>
       ${session.isTenant ? null : html`<${Changes} />`}
-      ${poll.data?.summary.count !== 0 && html`<${Endpoints} />`}
+      ${poll.data && poll.data.summary.count !== 0 && html`<${Endpoints} items=${poll.data.endpoints.items} isOld=${poll.isOld} />`}
     </${Page}>`;
 }
 
@@ -146,22 +145,17 @@ function Changes() {
   return html`<${Findings} findings=${(poll.data?.items ?? []).filter(standsForItself).slice(0, 6)} />`;
 }
 
-function Endpoints() {
+function Endpoints({ items, isOld }) {
   const [by, setBy] = useParam("by", "busiest");
-  const poll = usePoll(asks().endpoints, { every: Math.max(pace(), 15_000) });
   const tab = (name, label) => html`<button type="button" aria-pressed=${by === name} onClick=${() => setBy(name)}>${label}</button>`;
   const aside = html`<div class="tabs" role="group" aria-label="Endpoints by">${tab("busiest", "Busiest")}${tab("slowest", "Slowest")}${tab("failing", "Failing")}</div>`;
+  const shown = [columns.endpoint, columns.count, columns.errors, columns.p50, columns.p95, columns.p99, columns.change]
+    .map((column) => ({ ...column, value: column.cell ? undefined : column.value }));
   return html`
     <${Card} title="Endpoints" aside=${aside} flush>
-      <${Loaded} poll=${poll} lines=${6}>
-        ${({ items }) => {
-          if (items.length === 0) return html`<p class="more faint">No requests ${rangeWords()}.</p>`;
-          const shown = [columns.endpoint, columns.count, columns.errors, columns.p50, columns.p95, columns.p99, columns.change]
-            .map((column) => ({ ...column, value: column.cell ? undefined : column.value }));
-          return html`
-            <${Table} caption="Endpoints, ${by} first" columns=${shown} rows=${items} rowKey=${endpointKey} />
-            <p class="more"><a href=${href("/endpoints")}>All endpoints</a></p>`;
-        }}
-      </${Loaded}>
+      <div class=${isOld ? "is-old" : ""}>
+        <${Table} caption="Endpoints, ${by} first" columns=${shown} rows=${items} rowKey=${endpointKey} />
+        <p class="more"><a href=${href("/endpoints")}>All endpoints</a></p>
+      </div>
     </${Card}>`;
 }

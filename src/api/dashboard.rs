@@ -17,7 +17,7 @@ use super::error::Problem;
 use super::metric_windows::question;
 use super::parts::Query;
 use crate::access::Caller;
-use crate::metrics::{self, MetricsError, Question, Summary};
+use crate::metrics::{self, Endpoint, MetricsError, Overview, Page, Question, Summary};
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(show))
@@ -30,6 +30,8 @@ struct Dashboard {
     summary: Summary,
     /// All requests of the window before, of the same length.
     before: Summary,
+    /// By endpoint, as `/performance/metrics/endpoints` lists them.
+    endpoints: Page<Endpoint>,
     /// The window step by step.
     history: History,
     /// Open alerts, by severity.
@@ -50,12 +52,10 @@ async fn show(
 ) -> Result<Json<Dashboard>, Problem> {
     let (store, now) = (&state.store, state.clock.now());
     let question = question(asked, &caller)?;
-    let past = question.before(now)?;
     let queues = async { if caller.tenant.is_none() { state.inspector.counts().await.ok() } else { None } };
     let windows = async {
         tokio::try_join!(
-            metrics::summary(store, now, &question),
-            metrics::summary(store, now, &past),
+            metrics::overview(store, now, &question),
             metrics::history(store, now, &question),
             async {
                 Ok(store.open_alert_counts(question.tenant.as_deref(), question.service.as_deref()).await?)
@@ -64,10 +64,10 @@ async fn show(
         )
     };
     let (windows, queues) = tokio::join!(windows, queues);
-    let (summary, before, history, open, services) = windows?;
+    let (Overview { summary, before, endpoints }, history, open, services) = windows?;
     let count = |severity: Severity| (severity.as_str(), open.get(&severity).copied().unwrap_or_default());
     let open_alerts = Severity::ALL.into_iter().map(count).collect();
-    Ok(Json(Dashboard { summary, before, history, open_alerts, services, queues }))
+    Ok(Json(Dashboard { summary, before, endpoints, history, open_alerts, services, queues }))
 }
 
 async fn services(

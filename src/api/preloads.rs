@@ -50,8 +50,7 @@ fn questions(page: &str, query: &str, caller: &Caller) -> Vec<String> {
         let window = address.window();
         let shown = [("limit", Some("8")), ("sort", order)];
         let open = [("status", Some("open")), ("limit", Some("10"))];
-        questions.push(address.question("/performance/dashboard", &window, &[]));
-        questions.push(address.question("/performance/metrics/endpoints", &window, &shown));
+        questions.push(address.question("/performance/dashboard", &window, &shown));
         questions.push(address.question("/performance/alerts", &[], &open));
         if caller.tenant.is_none() {
             questions.push("/performance/services/health".to_owned());
@@ -121,22 +120,21 @@ mod tests {
             first(""),
             [
                 "/session",
-                "/performance/dashboard?hours=1",
-                "/performance/metrics/endpoints?hours=1&limit=8",
+                "/performance/dashboard?hours=1&limit=8",
                 "/performance/alerts?status=open&limit=10",
                 "/performance/services/health",
             ]
         );
         let asked = first("by=slowest&service=a+b%26c&since=2026-11-26T10%3A00%3A00Z&hours=9999");
         assert_eq!(
-            asked[2],
-            "/performance/metrics/endpoints?since=2026-11-26T10%3A00%3A00Z&service=a+b%26c&limit=8&sort=p95_ms"
+            asked[1],
+            "/performance/dashboard?since=2026-11-26T10%3A00%3A00Z&service=a+b%26c&limit=8&sort=p95_ms"
         );
-        assert_eq!(first("hours=9999&tenant=t1")[1], "/performance/dashboard?hours=1&tenant=t1");
+        assert_eq!(first("hours=9999&tenant=t1")[1], "/performance/dashboard?hours=1&tenant=t1&limit=8");
         assert_eq!(questions("jobs", "", &caller), ["/session"]);
         let mut tenant = Caller::anybody();
         tenant.tenant = Some("t1".to_owned());
-        assert_eq!(questions("overview", "", &tenant).len(), 4, "what is of all tenants is not for one");
+        assert_eq!(questions("overview", "", &tenant).len(), 3, "what is of all tenants is not for one");
         let links = links("overview", "service=\"><script>", Some(&caller));
         assert!(links.contains("service=%22%3E%3Cscript%3E"), "{links}");
     }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use dogwatch_store::{EndpointTiming, GroupCursor, Store, Window};
+use dogwatch_store::{EndpointTiming, GroupCursor, Store};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{MetricsError, Page, Question, rate};
+use super::overview::overview;
+use super::{MetricsError, Page, Pinned, Question, rate};
 
 /// An endpoint, and how it was in the window before, of the same length.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -71,16 +72,18 @@ pub async fn endpoints(
     now: DateTime<Utc>,
     question: &Question,
 ) -> Result<Page<Endpoint>, MetricsError> {
-    let pinned = question.pinned(now)?;
-    let limit = question.limit()?;
-    let before = Window { since: pinned.since - (pinned.until - pinned.since), until: Some(pinned.since) };
-    let filter = question.filter()?;
-    let (timings, past) = tokio::try_join!(
-        store.response_times(pinned.window, &filter),
-        store.response_times(before, &filter)
-    )?;
+    Ok(overview(store, now, question).await?.endpoints)
+}
+
+/// The page that is asked for of all of them.
+pub(super) fn page(
+    timings: Vec<EndpointTiming>,
+    past: &[EndpointTiming],
+    pinned: &Pinned,
+    order: EndpointOrder,
+    limit: u16,
+) -> Page<Endpoint> {
     let past: HashMap<_, _> = past.iter().map(|timing| (name(timing), timing)).collect();
-    let order = question.sort.unwrap_or_default();
     let place = |timing: EndpointTiming| (timing.cursor(order.value(&timing)), timing);
     let mut rest: Vec<_> = timings.into_iter().map(place).collect();
     rest.retain(|(place, _)| pinned.behind.is_none_or(|behind| place.is_behind(behind)));
@@ -98,7 +101,7 @@ pub async fn endpoints(
         }),
         timing,
     };
-    Ok(Page { items: rest.into_iter().map(endpoint).collect(), next_cursor })
+    Page { items: rest.into_iter().map(endpoint).collect(), next_cursor }
 }
 
 fn name(timing: &EndpointTiming) -> (String, String, String) {

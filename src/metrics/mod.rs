@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod history;
+mod overview;
 mod slow_queries;
 mod slow_requests;
 mod summary;
@@ -14,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 pub use self::endpoints::{Endpoint, EndpointOrder, endpoints};
 pub use self::history::history;
+pub use self::overview::{Overview, overview};
 pub use self::slow_queries::slow_queries;
 pub use self::slow_requests::slow_requests;
 pub use self::summary::{Summary, summary};
@@ -120,14 +122,6 @@ impl Question {
         Ok((since, until, Window { since, until: self.until }))
     }
 
-    /// The same, of the window before.
-    pub fn before(&self, now: DateTime<Utc>) -> Result<Self, MetricsError> {
-        let (since, until, _) = self.window(now)?;
-        let before = since - (until - since);
-        let before = before.duration_trunc(TimeDelta::minutes(1)).unwrap_or(before);
-        Ok(Self { hours: None, since: Some(before), until: Some(since), ..self.clone() })
-    }
-
     fn filter(&self) -> Result<MetricFilter, MetricsError> {
         Ok(MetricFilter {
             tenant: self.tenant.clone(),
@@ -190,6 +184,13 @@ struct Pinned {
 }
 
 impl Pinned {
+    /// Of the same length, in whole minutes.
+    fn window_before(&self) -> Window {
+        let since = self.since - (self.until - self.since);
+        let since = since.duration_trunc(TimeDelta::minutes(1)).unwrap_or(since);
+        Window { since, until: Some(self.since) }
+    }
+
     fn cursor(&self, place: GroupCursor) -> String {
         format!("{:x}.{place}", self.now.timestamp_micros())
     }

@@ -21,6 +21,13 @@ pub struct Summary {
     pub requests: RequestSummary,
 }
 
+impl Summary {
+    pub(super) fn of(since: DateTime<Utc>, until: DateTime<Utc>, requests: RequestSummary) -> Self {
+        let error_rate = (requests.count > 0).then(|| rate(requests.errors, requests.count));
+        Self { since, until, error_rate, requests }
+    }
+}
+
 /// Everything in one line.
 pub async fn summary(
     store: &Store,
@@ -28,7 +35,6 @@ pub async fn summary(
     question: &Question,
 ) -> Result<Summary, MetricsError> {
     let (since, until, window) = question.window(now)?;
-    let requests = store.request_summary(window, &question.filter()?).await?;
-    let error_rate = (requests.count > 0).then(|| rate(requests.errors, requests.count));
-    Ok(Summary { since, until, error_rate, requests })
+    let requests = store.requests(window, &question.filter()?).await?;
+    Ok(Summary::of(since, until, requests.all))
 }

@@ -47,7 +47,7 @@ export async function firstView(world) {
       await page.goto(base + address);
       await settled(page);
       const first = (path) => asked.filter((url) => url.includes(path)).length;
-      for (const path of ["/session", "/performance/dashboard", "/metrics/endpoints", "/performance/alerts"]) {
+      for (const path of ["/session", "/performance/dashboard", "/performance/alerts"]) {
         equal(first(path), 1, `${address}: questions for ${path}`);
       }
     }

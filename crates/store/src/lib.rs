@@ -88,7 +88,7 @@ pub use self::silences::StoredSilence;
 pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFinding};
 pub use self::trend_series::{StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn};
-pub use self::windows::{EndpointTiming, ErrorRate, MetricFilter, RequestSummary, Window};
+pub use self::windows::{EndpointTiming, MetricFilter, RequestSummary, Requests, Window};
 pub use self::words::{AlertEvent, FindingKind, FindingState, HealthState, Scope, TrendDirection};
 
 /// A statement that takes longer is told with what it did.

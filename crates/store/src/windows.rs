@@ -19,8 +19,6 @@ use crate::series::Subject;
 
 /// Endpoints that one look returns: the busiest.
 const MAX_ENDPOINTS: usize = 5000;
-/// Services that one look returns: the busiest.
-const MAX_SERVICES: usize = 1000;
 
 /// From when to when, `until` not included. Whole minutes are quicker than parts of one.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +42,6 @@ pub struct MetricFilter {
     pub endpoint: Option<String>,
     /// Calls of this query, where it is asked for queries.
     pub fingerprint: Option<i64>,
-}
-
-/// How many requests of a service failed.
-#[derive(Clone, Debug, Serialize)]
-pub struct ErrorRate {
-    /// The service.
-    pub service: String,
-    /// Its requests.
-    pub count: i64,
-    /// Those that failed.
-    pub errors: i64,
 }
 
 /// How long an endpoint takes.
@@ -118,6 +105,15 @@ pub struct RequestSummary {
     pub max_ms: Option<f64>,
     /// Part of the time that went into database queries, 0 to 1; absent when no request told.
     pub database_share: Option<f64>,
+}
+
+/// The requests of a window. What was timed by hand is none, and stands among the endpoints.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// All together.
+    pub all: RequestSummary,
+    /// By endpoint: the 5000 busiest, the busiest first.
+    pub endpoints: Vec<EndpointTiming>,
 }
 
 /// A series of requests.
@@ -193,71 +189,10 @@ fn ceil(resolution: Resolution, time: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 impl Store {
-    /// Requests and failures per service: the 1000 busiest. What was timed by hand is no request.
-    pub async fn error_rates(
-        &self,
-        window: Window,
-        filter: &MetricFilter,
-    ) -> Result<Vec<ErrorRate>, StoreError> {
-        let mut services: HashMap<String, ErrorRate> = HashMap::new();
-        let endpoints = self.endpoints(window, filter).await?;
-        for (endpoint, rollup) in endpoints.into_iter().filter(|(endpoint, _)| endpoint.method != OPERATION) {
-            let service = endpoint.service;
-            let rate = services.entry(service.clone()).or_insert(ErrorRate { service, count: 0, errors: 0 });
-            rate.count += rollup.count;
-            rate.errors += rollup.errors;
-        }
-        let mut rates: Vec<_> = services.into_values().collect();
-        rates.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.service.cmp(&other.service)));
-        rates.truncate(MAX_SERVICES);
-        Ok(rates)
-    }
-
-    /// How long each endpoint took: the 5000 busiest.
-    pub async fn response_times(
-        &self,
-        window: Window,
-        filter: &MetricFilter,
-    ) -> Result<Vec<EndpointTiming>, StoreError> {
-        let mut endpoints = self.endpoints(window, filter).await?;
-        endpoints.sort_by(|(one, few), (other, many)| {
-            let (one, other) = (one.place(few.count), other.place(many.count));
-            one.compare(other)
-        });
-        endpoints.truncate(MAX_ENDPOINTS);
-        Ok(endpoints.into_iter().filter_map(|(endpoint, rollup)| timing(endpoint, &rollup)).collect())
-    }
-
-    /// All requests together. What was timed by hand is none.
-    pub async fn request_summary(
-        &self,
-        window: Window,
-        filter: &MetricFilter,
-    ) -> Result<RequestSummary, StoreError> {
-        let mut all = Rollup::default();
-        let mut series = self.request_series(filter).await?;
-        series.retain(|series| series.method != OPERATION);
-        self.read_rollups(window, Subject::Request, &ids(&series), |_, row| all.add(row)).await?;
-        Ok(RequestSummary {
-            count: all.count,
-            errors: all.errors,
-            mean_ms: all.mean_ms(),
-            p50_ms: all.quantile_ms(0.50),
-            p90_ms: all.quantile_ms(0.90),
-            p95_ms: all.quantile_ms(0.95),
-            p99_ms: all.quantile_ms(0.99),
-            p999_ms: all.quantile_ms(0.999),
-            max_ms: (all.count > 0).then_some(all.max_ms),
-            database_share: database_share(&all),
-        })
-    }
-
-    async fn endpoints(
-        &self,
-        window: Window,
-        filter: &MetricFilter,
-    ) -> Result<Vec<(Endpoint, Rollup)>, StoreError> {
+    /// What was asked in a window, and how long it took.
+    pub async fn requests(&self, window: Window, filter: &MetricFilter) -> Result<Requests, StoreError> {
         let series = self.request_series(filter).await?;
+        let mut all = Rollup::default();
         let mut endpoints: Vec<(Endpoint, Rollup)> = Vec::new();
         let mut places: HashMap<Endpoint, usize> = HashMap::new();
         let mut place_of_series: HashMap<i32, usize> = HashMap::with_capacity(series.len());
@@ -271,10 +206,22 @@ impl Store {
             });
             place_of_series.insert(*id, place);
         }
-        let take = |id, row: &Row| endpoints[place_of_series[&id]].1.add(row);
+        let take = |id, row: &Row| {
+            let (endpoint, rollup) = &mut endpoints[place_of_series[&id]];
+            rollup.add(row);
+            if endpoint.method != OPERATION {
+                all.add(row);
+            }
+        };
         self.read_rollups(window, Subject::Request, &ids(&series), take).await?;
         endpoints.retain(|(_, rollup)| rollup.count > 0);
-        Ok(endpoints)
+        endpoints.sort_by(|(one, few), (other, many)| {
+            let (one, other) = (one.place(few.count), other.place(many.count));
+            one.compare(other)
+        });
+        endpoints.truncate(MAX_ENDPOINTS);
+        let endpoints = endpoints.into_iter().filter_map(|(endpoint, rollup)| timing(endpoint, &rollup));
+        Ok(Requests { all: summary(&all), endpoints: endpoints.collect() })
     }
 
     async fn request_series(&self, filter: &MetricFilter) -> Result<Vec<NamedSeries>, StoreError> {
@@ -350,6 +297,21 @@ fn database_share(rollup: &Rollup) -> Option<f64> {
     let (database, told) = (rollup.db_query_time_ms?, rollup.db_told_ms?);
     // Queries that ran at the same time may take longer together than their request.
     (told > 0.0).then(|| (database / told).min(1.0))
+}
+
+fn summary(all: &Rollup) -> RequestSummary {
+    RequestSummary {
+        count: all.count,
+        errors: all.errors,
+        mean_ms: all.mean_ms(),
+        p50_ms: all.quantile_ms(0.50),
+        p90_ms: all.quantile_ms(0.90),
+        p95_ms: all.quantile_ms(0.95),
+        p99_ms: all.quantile_ms(0.99),
+        p999_ms: all.quantile_ms(0.999),
+        max_ms: (all.count > 0).then_some(all.max_ms),
+        database_share: database_share(all),
+    }
 }
 
 fn timing(endpoint: Endpoint, rollup: &Rollup) -> Option<EndpointTiming> {

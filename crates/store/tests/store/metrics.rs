@@ -1,5 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::{Batch, DiskSample, HostSample, MetricFilter, RequestMetric, SpanKey, Store, Window};
+use dogwatch_store::{
+    Batch, DiskSample, HostSample, MetricFilter, RequestMetric, Requests, SpanKey, Store, Window,
+};
 
 use crate::{store, time};
 
@@ -61,20 +63,17 @@ async fn rates_and_percentiles_are_those_of_the_window() {
     assert!(store.roll_up().await.unwrap() > 0);
     let window = Window { since: at - TimeDelta::minutes(5), until: Some(at + TimeDelta::seconds(1)) };
     let all = MetricFilter::default();
-    let rates = store.error_rates(window, &all).await.unwrap();
-    let shop = rates.iter().find(|rate| rate.service == "shop").unwrap();
-    assert_eq!((rates.len(), shop.count, shop.errors), (2, 100, 10));
-    let timings = store.response_times(window, &all).await.unwrap();
-    assert_eq!((timings[0].service.as_str(), timings[0].count), ("shop", 100));
+    let Requests { all: summary, endpoints: timings } = store.requests(window, &all).await.unwrap();
+    assert_eq!((timings.len(), timings[0].service.as_str()), (2, "shop"));
+    assert_eq!((timings[0].count, timings[0].errors), (100, 10));
     assert!((timings[0].mean_ms - 50.5).abs() < 1e-9, "{timings:?}");
     assert!((timings[0].p95_ms - 95.05).abs() < 0.96, "{timings:?}");
     assert!((timings[0].stddev_ms - 29.0115).abs() < 1e-3, "{timings:?}");
-    let summary = store.request_summary(window, &all).await.unwrap();
     assert_eq!((summary.count, summary.errors, summary.max_ms), (101, 10, Some(100.0)));
     let others = MetricFilter { service: Some("other".to_owned()), ..MetricFilter::default() };
-    assert_eq!(store.request_summary(window, &others).await.unwrap().count, 1);
+    assert_eq!(store.requests(window, &others).await.unwrap().all.count, 1);
     let later = Window { since: at + TimeDelta::minutes(1), until: None };
-    let nothing = store.request_summary(later, &all).await.unwrap();
+    let nothing = store.requests(later, &all).await.unwrap().all;
     assert_eq!((nothing.count, nothing.p95_ms), (0, None));
 }
 

@@ -126,10 +126,8 @@ async fn percentiles_are_within_one_percent_of_the_exact_ones_over_any_window() 
             .map(|row| row.response_time_ms)
             .collect();
         exact.sort_by(f64::total_cmp);
-        let summary = store
-            .request_summary(Window { since, until: Some(until) }, &MetricFilter::default())
-            .await
-            .unwrap();
+        let window = Window { since, until: Some(until) };
+        let summary = store.requests(window, &MetricFilter::default()).await.unwrap().all;
         assert_eq!(usize::try_from(summary.count).unwrap(), exact.len());
         for (part, told) in
             [(0.5, summary.p50_ms), (0.9, summary.p90_ms), (0.95, summary.p95_ms), (0.99, summary.p99_ms)]
@@ -183,11 +181,11 @@ async fn a_crawler_makes_no_more_than_a_thousand_series_of_a_service() {
     assert!(database.number("SELECT count(*) FROM metric_series WHERE service = 'shop'").await <= 1003);
     let window = Window { since: time("09:00:00"), until: None };
     let shop = MetricFilter { service: Some("shop".to_owned()), ..MetricFilter::default() };
-    assert_eq!(store.request_summary(window, &shop).await.unwrap().count, 1500);
+    assert_eq!(store.requests(window, &shop).await.unwrap().all.count, 1500);
     let other = MetricFilter { endpoint: Some("(other)".to_owned()), ..shop };
-    assert_eq!(store.request_summary(window, &other).await.unwrap().count, 500);
+    assert_eq!(store.requests(window, &other).await.unwrap().all.count, 500);
     let blog = MetricFilter { service: Some("blog".to_owned()), ..MetricFilter::default() };
-    assert_eq!(store.response_times(window, &blog).await.unwrap()[0].endpoint, "/1");
+    assert_eq!(store.requests(window, &blog).await.unwrap().endpoints[0].endpoint, "/1");
 }
 
 #[tokio::test]
@@ -205,7 +203,7 @@ async fn a_history_is_the_window_step_by_step_at_whatever_step() {
         for (point, next) in history.points.iter().zip(&history.points[1..]) {
             assert_eq!((next.at - point.at).num_minutes(), step_minutes);
             let window = Window { since: point.at, until: Some(next.at) };
-            let summary = store.request_summary(window, &MetricFilter::default()).await.unwrap();
+            let summary = store.requests(window, &MetricFilter::default()).await.unwrap().all;
             assert_eq!((point.count, point.errors), (summary.count, summary.errors));
             assert_eq!(
                 (point.p50_ms, point.p99_ms, point.max_ms),
