@@ -1,7 +1,7 @@
 // How a job is shown, and what can be done with it.
 
 import { html } from "../vendor/htm-preact.js";
-import { post } from "../lib/api.js";
+import { del, post } from "../lib/api.js";
 import { ms, percent } from "../lib/format.js";
 import { useNow } from "../lib/live.js";
 import { Bar, StatusBadge, Time } from "../lib/ui.js";
@@ -23,6 +23,8 @@ export const canCancel = (job) => ["ready", "scheduled", "retrying", "running"].
 
 export const retry = (job, args) => post(`/jobs/${encodeURIComponent(job.id)}/retry`, args === undefined ? {} : { args });
 export const cancel = (job) => post(`/jobs/${encodeURIComponent(job.id)}/cancel`);
+/** Forgets a dead one. */
+export const discard = (job) => del(`/jobs/${encodeURIComponent(job.id)}`);
 
 /** Attempt 2 of 5; without a limit of its own the job's policy holds. */
 export const attempts = (job) => (job.max_attempts ? `${job.attempt} of ${job.max_attempts}` : String(job.attempt));

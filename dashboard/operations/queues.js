@@ -2,7 +2,7 @@
 
 import { html } from "../vendor/htm-preact.js";
 import { post } from "../lib/api.js";
-import { count, ms } from "../lib/format.js";
+import { count, ms, plural } from "../lib/format.js";
 import { Table } from "../lib/table.js";
 import { Button, Card, Empty, Loaded, StatusBadge, say } from "../lib/ui.js";
 import { href } from "../lib/url.js";
@@ -24,7 +24,7 @@ export function QueuesCard({ poll }) {
     { name: "state", label: "State", value: (queue) => String(queue.paused), cell: (queue) => html`<${StatusBadge} state=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warn" : "good"} />` },
     ...["ready", "running", "scheduled", "retrying", "dead"].map(number),
     { name: "oldest", label: "Oldest waits", title: "How long the first that is ready waits for a worker", numeric: true, value: (queue) => queue.oldest_ready_ms, cell: (queue) => html`<span class=${queue.oldest_ready_ms > LONG_WAIT_MS ? "tone-warn" : ""}>${ms(queue.oldest_ready_ms)}</span>` },
-    { name: "actions", label: "", numeric: true, cell: (queue) => html`<${PauseOrResume} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} />` },
+    { name: "actions", label: "", numeric: true, cell: (queue) => html`<div class="row-actions"><${Purge} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} /><${PauseOrResume} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} /></div>` },
   ];
   return html`
     <${Card} title="Queues" flush=${true}>
@@ -34,6 +34,22 @@ export function QueuesCard({ poll }) {
           : html`<${Table} caption="Queues" columns=${columns} rows=${items} rowKey=${(queue) => queue.name} param="queues" />`)}
       </${Loaded}>
     </${Card}>`;
+}
+
+/** Only where something waits. */
+function Purge({ queue, whyNot, refresh }) {
+  const waiting = queue.ready + queue.scheduled + queue.retrying;
+  if (waiting === 0) return null;
+  async function purge() {
+    const { jobs } = await post(`/queues/${encodeURIComponent(queue.name)}/purge`);
+    say(`${plural(jobs, "job")} cancelled.`);
+    refresh();
+  }
+  return html`
+    <${DialogButton} kind="small" why=${whyNot} aria-label="Purge ${queue.name}" dialog=${(close) => html`
+      <${ActionDialog} title="Purge the queue ${queue.name}?" submit="Cancel what waits" kind="danger" onSubmit=${purge} onClose=${close}>
+        <p>All that waits in it is cancelled: ${plural(waiting, "job")} now. What runs goes on.</p>
+      </${ActionDialog}>`}>Purge</${DialogButton}>`;
 }
 
 function PauseOrResume({ queue, whyNot, refresh }) {

@@ -6,9 +6,9 @@ import { usePoll } from "../lib/live.js";
 import { Page } from "../lib/page.js";
 import { Table } from "../lib/table.js";
 import { Button, Card, Copy, Empty, Loaded, Time, say } from "../lib/ui.js";
-import { href, useLocation } from "../lib/url.js";
+import { href, navigate, useLocation } from "../lib/url.js";
 import { ActionDialog, DialogButton, useWhyNot } from "../operations/actions.js";
-import { JobState, Progress, RunTime, attempts, canCancel, cancel, retry, retryLabel } from "../operations/job-parts.js";
+import { JobState, Progress, RunTime, attempts, canCancel, cancel, discard, retry, retryLabel } from "../operations/job-parts.js";
 import { Facts, Json } from "../operations/parts.js";
 
 const trail = () => html`<a href=${href("/jobs", { state: "all" })}>Jobs</a>`;
@@ -84,7 +84,17 @@ function Actions({ job, refresh }) {
     say(job.state === "running" ? "Its worker was told to stop it." : "Cancelled.");
     refresh();
   }
+  async function forget() {
+    await discard(job);
+    say("Discarded.");
+    navigate(href("/jobs", { state: "dead" }));
+  }
   return html`
+    ${job.state === "dead" && html`
+      <${DialogButton} why=${whyNot} dialog=${(close) => html`
+        <${ActionDialog} title="Discard this job?" submit="Discard the job" kind="danger" onSubmit=${forget} onClose=${close}>
+          <p>Dogwatch forgets it, its arguments and its errors. It cannot be replayed then.</p>
+        </${ActionDialog}>`}>Discard</${DialogButton}>`}
     ${canCancel(job) && html`
       <${DialogButton} why=${whyNot} dialog=${(close) => html`
         <${ActionDialog} title="Cancel this job?" submit="Cancel the job" kind="danger" onSubmit=${stop} onClose=${close}>

@@ -109,6 +109,10 @@ async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Prob
 }
 
 fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
+    // An array would be read as well, field by field.
+    if !value.is_object() {
+        return Err(Problem::at(base, "this is no object; send one such as {}"));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let parts = segments(error.path());
         let inner = parts.iter().fold(String::new(), |pointer, part| pointer + "/" + part);

@@ -244,7 +244,7 @@ async fn cancel(
     Ok((code, show(State(state), Path(id)).await?))
 }
 
-fn absent(id: &str) -> Problem {
+pub(super) fn absent(id: &str) -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         format!("no job has the id `{id}`; ended jobs are kept for a time only"),

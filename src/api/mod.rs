@@ -3,6 +3,7 @@
 mod alerts;
 mod body;
 mod dashboard;
+mod dead_letters;
 mod error;
 mod exposition;
 mod guard;
@@ -192,6 +193,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(trends::reading(), Read, All))
         .merge(group(jobs::reading(), Read, All))
         .merge(group(jobs::writing(), Write, All))
+        .merge(group(dead_letters::writing(), Write, All))
         .merge(group(queues::reading(), Read, All))
         .merge(group(queues::writing(), Write, All))
         .merge(group(schedules::reading(), Read, All))

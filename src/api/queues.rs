@@ -1,4 +1,4 @@
-//! `/api/v1/queues` and `/api/v1/workers`: what waits, who works; pause and resume.
+//! `/api/v1/queues` and `/api/v1/workers`: what waits, who works; pause, resume and purge.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
+use super::dead_letters::Many;
 use super::error::Problem;
 use super::parts::Path;
 use crate::metrics::Page;
@@ -17,7 +18,7 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
 }
 
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume))
+    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume)).routes(routes!(purge))
 }
 
 fn page<T>(items: Vec<T>) -> Json<Page<T>> {
@@ -52,6 +53,14 @@ async fn resume(
     known(&state, &name).await?;
     state.control.resume(&name).await?;
     show(&state, &name).await
+}
+
+/// Cancel everything in it that waits: ready, scheduled and retrying jobs
+#[utoipa::path(post, path = "/queues/{name}/purge", tag = "queues", params(("name" = String, Path)),
+    responses((status = 200, body = Many)))]
+async fn purge(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Many>, Problem> {
+    known(&state, &name).await?;
+    Ok(Json(Many { jobs: state.control.purge(&name).await? }))
 }
 
 async fn known(state: &ApiState, name: &str) -> Result<(), Problem> {

@@ -5,9 +5,17 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use dogwatch_queue::{Control, DeadFilter, Inspector, JobRecord, QueueError};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::remote::Remote;
 use super::{output, usage};
+
+/// How many jobs a Dogwatch elsewhere has done it to.
+#[derive(Deserialize)]
+pub(super) struct Many {
+    pub(super) jobs: usize,
+}
 
 /// Which dead letters are meant.
 #[derive(Debug, Args)]
@@ -65,6 +73,46 @@ impl Selection {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+impl Selection {
+    /// Runs them again, elsewhere.
+    pub(super) async fn replay_elsewhere(&self, remote: &Remote) -> anyhow::Result<()> {
+        if let Some(filter) = self.filter()? {
+            output::line(&format!("replayed: {}", many_elsewhere(remote, "replay", &filter).await?));
+            return Ok(());
+        }
+        for id in &self.ids {
+            retry_elsewhere(remote, id, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets them, elsewhere.
+    pub(super) async fn discard_elsewhere(&self, remote: &Remote) -> anyhow::Result<()> {
+        if let Some(filter) = self.filter()? {
+            output::line(&format!("discarded: {}", many_elsewhere(remote, "discard", &filter).await?));
+            return Ok(());
+        }
+        for id in &self.ids {
+            remote.delete(&["jobs", id]).await?;
+            output::line(&format!("discarded: {id}"));
+        }
+        Ok(())
+    }
+}
+
+async fn many_elsewhere(remote: &Remote, what: &str, filter: &DeadFilter) -> anyhow::Result<usize> {
+    let DeadFilter { queue, job, error } = filter;
+    let which = json!({ "queue": queue, "job": job, "error": error });
+    Ok(remote.post::<Many>(&["jobs", "dead", what], &which).await?.jobs)
+}
+
+/// Runs one job again or at once, elsewhere, with other arguments where some are given.
+pub(super) async fn retry_elsewhere(remote: &Remote, id: &str, args: Option<Value>) -> anyhow::Result<()> {
+    let job: JobRecord = remote.post(&["jobs", id, "retry"], &json!({ "args": args })).await?;
+    output::line(&format!("{}: {}", job.state, job.id));
+    Ok(())
 }
 
 /// Runs one job again or at once, with other arguments where some are given.

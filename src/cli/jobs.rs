@@ -7,7 +7,7 @@ use anstyle::AnsiColor;
 use anyhow::bail;
 use clap::Subcommand;
 use dogwatch_queue::{Cancelled, JobFilter, JobHistory, JobRecord, JobState};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::dead_letters::{self, Selection};
 use super::remote::Remote;
@@ -167,10 +167,7 @@ impl Jobs {
                 let job: JobRecord = remote.get(&["jobs", &id], &()).await?;
                 if json { output::json(&job)? } else { print(&job) }
             }
-            Self::Retry { id, args } => {
-                let job: JobRecord = remote.post(&["jobs", &id, "retry"], &json!({ "args": args })).await?;
-                output::line(&format!("{}: {}", job.state, job.id));
-            }
+            Self::Retry { id, args } => dead_letters::retry_elsewhere(remote, &id, args).await?,
             Self::Cancel { id } => {
                 let job: JobRecord = remote.post(&["jobs", &id, "cancel"], &()).await?;
                 output::line(&match job.state {
@@ -189,7 +186,8 @@ impl Jobs {
                 jobs.reverse();
                 dead_letters::print(&jobs, json)?;
             }
-            Self::Replay(_) | Self::Discard(_) => return Err(remote.does_not()),
+            Self::Replay(selection) => selection.replay_elsewhere(remote).await?,
+            Self::Discard(selection) => selection.discard_elsewhere(remote).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,6 +6,7 @@ use anstyle::AnsiColor;
 use clap::Subcommand;
 use dogwatch_queue::QueueCounts;
 
+use super::dead_letters::Many;
 use super::remote::Remote;
 use super::{Global, output, unknown, usage};
 use crate::metrics::Page;
@@ -72,12 +73,8 @@ impl Queues {
             }
             Self::Purge { name, yes } => {
                 known(&name).await?;
-                if !yes {
-                    return Err(usage(format!(
-                        "all that waits in `{name}` would be cancelled; add --yes to do it"
-                    )));
-                }
-                output::line(&format!("cancelled: {}", control.purge(&name).await?));
+                is_meant(&name, yes)?;
+                output::line(&cancelled(control.purge(&name).await?));
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -93,10 +90,25 @@ impl Queues {
             Self::List { json } => print(&remote.get::<Page<_>>(&["queues"], &()).await?.items, json)?,
             Self::Pause { name } => output::line(&paused(&change(&name, "pause").await?.name)),
             Self::Resume { name } => output::line(&resumed(&change(&name, "resume").await?.name)),
-            Self::Purge { .. } => return Err(remote.does_not()),
+            Self::Purge { name, yes } => {
+                is_meant(&name, yes)?;
+                output::line(&cancelled(remote.post::<Many>(&["queues", &name, "purge"], &()).await?.jobs));
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// It cannot be undone.
+fn is_meant(name: &str, yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    Err(usage(format!("all that waits in `{name}` would be cancelled; add --yes to do it")))
+}
+
+fn cancelled(jobs: usize) -> String {
+    format!("cancelled: {jobs}")
 }
 
 fn paused(name: &str) -> String {

@@ -3,7 +3,7 @@
 //   node dashboard.mjs BASE_URL API_KEY CHROMIUM_PATH SHOTS_FOLDER [SCENARIO…]
 //
 // API_KEY has the scope admin. SHOTS_FOLDER takes a picture of each page; `-` takes none. Without a SCENARIO all of them run.
-// `dead-job` needs the id of a dead job in the environment variable DEAD_JOB. Prints a line for each check; the exit code is 1
+// `dead-job` and `discard` need the id of a dead job in the environment variable DEAD_JOB. Prints a line for each check; the exit code is 1
 // when one fails.
 
 import { chromium } from "playwright-core";
@@ -17,10 +17,12 @@ const SCENARIOS = {
   "live-errors": scenarios.liveErrors,
   alert: scenarios.alert,
   "dead-job": scenarios.deadJob,
+  queue: scenarios.queue,
   schedule: scenarios.schedule,
   link: scenarios.link,
   pages: audit,
   weight: scenarios.weight,
+  discard: scenarios.discard,
   "sign-out": scenarios.signOut,
 };
 

@@ -153,6 +153,41 @@ export async function deadJob(world) {
   await context.close();
 }
 
+/** Last of all: the pages before want a dead job to show. */
+export async function discard(world) {
+  const { api, base, check } = world;
+  const id = process.env.DEAD_JOB;
+  const context = await world.signedIn();
+  const page = await context.newPage();
+  await check("discard: a dead job is forgotten", async () => {
+    await eventually("it has died again", async () => (await api.get(`/api/v1/jobs/${id}`)).state === "dead");
+    await page.goto(`${base}/job?id=${id}`);
+    await settled(page);
+    await page.getByRole("button", { name: "Discard" }).click();
+    await page.getByRole("button", { name: "Discard the job" }).click();
+    await page.waitForURL((url) => url.pathname === "/jobs");
+    const { items } = await api.get("/api/v1/jobs?state=dead");
+    equal(items.filter((job) => job.id === id).length, 0, "dead jobs of this id");
+  });
+  await context.close();
+}
+
+export async function queue(world) {
+  const { api, base, check, unique } = world;
+  const name = `purged-${unique}`;
+  const { id } = await api.post("/api/v1/jobs", { job: "check_service_health", queue: name, delay: "1h" });
+  const context = await world.signedIn();
+  const page = await context.newPage();
+  await check("queue: what waits in it is cancelled", async () => {
+    await page.goto(`${base}/jobs`);
+    await settled(page);
+    await page.getByRole("button", { name: `Purge ${name}` }).click();
+    await page.getByRole("button", { name: "Cancel what waits" }).click();
+    await eventually("the job is cancelled", async () => (await api.get(`/api/v1/jobs/${id}`)).state === "cancelled");
+  });
+  await context.close();
+}
+
 export async function schedule(world) {
   const { api, base, check } = world;
   const context = await world.signedIn();

@@ -1,8 +1,9 @@
 //! The command line asks a Dogwatch on another machine over HTTP, and shows the same as on that machine itself.
 
+use dogwatch_testing::eventually;
 use serde_json::json;
 
-use crate::support::{Place, Process};
+use crate::support::{LONG, Place, Process};
 
 /// What a command says: its code, and both outputs.
 fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
@@ -97,6 +98,36 @@ async fn a_command_shows_the_same_from_another_machine() {
 }
 
 #[tokio::test]
+async fn dead_letters_of_another_machine_are_replayed_and_discarded() {
+    let Machines { here, .. } = &Machines::new().await;
+    let die = || {
+        let arguments = r#"{"window_minutes": 5000}"#;
+        let enqueue = ["enqueue", "check_performance_thresholds", "--args", arguments, "--wait", "--json"];
+        let job = here.json(&enqueue);
+        assert_eq!(job["state"], "dead", "{job}");
+        job["id"].as_str().unwrap().to_owned()
+    };
+    let (one, _) = (die(), die());
+    let none = ["--all", "--error", "no such error"];
+    for what in ["replay", "discard"] {
+        let (code, told) = said(here, &[&["jobs", what][..], &none].concat());
+        assert_eq!((code, told.ends_with("ed: 0\n")), (Some(0), true), "{told}");
+        assert_eq!(said(here, &["jobs", what]).0, Some(2), "which?");
+    }
+    let (code, told) = said(here, &["jobs", "replay", "--all", "--job", "check_performance_thresholds"]);
+    assert_eq!((code, told.as_str()), (Some(0), "replayed: 2\n"));
+    let dead = async || here.json(&["jobs", "dead", "--json"])["items"].as_array().unwrap().len() == 2;
+    eventually(LONG, "they have died again", dead).await;
+    assert_eq!(said(here, &["jobs", "discard", &one]), (Some(0), format!("discarded: {one}\n")));
+    let (code, told) = said(here, &["jobs", "discard", &one]);
+    assert!(code == Some(1) && told.contains("no job has the id"), "{told}");
+    assert_eq!(said(here, &["jobs", "discard", "--all"]), (Some(0), "discarded: 1\n".to_owned()));
+    let job = here.json(&["enqueue", "check_service_health", "--wait", "--json"]);
+    let (code, told) = said(here, &["jobs", "discard", job["id"].as_str().unwrap()]);
+    assert!(code == Some(1) && told.contains("is succeeded and no dead letter"), "{told}");
+}
+
+#[tokio::test]
 async fn a_command_acts_on_another_machine_and_says_what_only_works_there() {
     let Machines { there, here, key, _processes } = Machines::new().await;
     let alerts = here.json(&["alerts", "list", "--json"]);
@@ -130,16 +161,13 @@ async fn a_command_acts_on_another_machine_and_says_what_only_works_there() {
     assert_eq!(said(&here, &["queues", "pause", "default"]).0, Some(0));
     assert_eq!(there.json(&["queues", "list", "--json"])["items"][0]["paused"], true);
     assert_eq!(said(&here, &["queues", "resume", "default"]).0, Some(0));
+    assert_eq!(said(&here, &["queues", "purge", "default", "--yes"]), (Some(0), "cancelled: 0\n".to_owned()));
+    assert_eq!(said(&here, &["queues", "purge", "default"]).0, Some(2));
 
     // What makes no sense is wrong usage, as here; what only works there says so.
     let (code, told) = said(&here, &["enqueue", "check_service_helth"]);
     assert!(code == Some(2) && told.contains("did you mean"), "{told}");
-    for arguments in [
-        &["migrate"][..],
-        &["jobs", "discard", "--all"],
-        &["queues", "purge", "default", "--yes"],
-        &["schedules", "validate"],
-    ] {
+    for arguments in [&["migrate"][..], &["schedules", "validate"]] {
         let (code, told) = said(&here, arguments);
         assert!(
             code == Some(2) && told.contains("this command works on the machine itself"),
