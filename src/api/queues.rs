@@ -3,12 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dogwatch_queue::{QueueCounts, WorkerInfo};
+use dogwatch_queue::{JobCount, QueueCounts, WorkerInfo};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
-use super::dead_letters::Many;
 use super::error::Problem;
 use super::parts::Path;
 use crate::metrics::Page;
@@ -57,10 +56,10 @@ async fn resume(
 
 /// Cancel everything in it that waits: ready, scheduled and retrying jobs
 #[utoipa::path(post, path = "/queues/{name}/purge", tag = "queues", params(("name" = String, Path)),
-    responses((status = 200, body = Many)))]
-async fn purge(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Many>, Problem> {
+    responses((status = 200, body = JobCount)))]
+async fn purge(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<JobCount>, Problem> {
     known(&state, &name).await?;
-    Ok(Json(Many { jobs: state.control.purge(&name).await? }))
+    Ok(Json(JobCount { jobs: state.control.purge(&name).await? }))
 }
 
 async fn known(state: &ApiState, name: &str) -> Result<(), Problem> {

@@ -4,18 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use dogwatch_queue::{Control, DeadFilter, Inspector, JobRecord, QueueError};
-use serde::Deserialize;
+use dogwatch_queue::{Control, DeadFilter, Inspector, JobCount, JobRecord, QueueError};
 use serde_json::{Value, json};
 
 use super::remote::Remote;
 use super::{output, usage};
-
-/// How many jobs a Dogwatch elsewhere has done it to.
-#[derive(Deserialize)]
-pub(super) struct Many {
-    pub(super) jobs: usize,
-}
 
 /// Which dead letters are meant.
 #[derive(Debug, Args)]
@@ -103,9 +96,7 @@ impl Selection {
 }
 
 async fn many_elsewhere(remote: &Remote, what: &str, filter: &DeadFilter) -> anyhow::Result<usize> {
-    let DeadFilter { queue, job, error } = filter;
-    let which = json!({ "queue": queue, "job": job, "error": error });
-    Ok(remote.post::<Many>(&["jobs", "dead", what], &which).await?.jobs)
+    Ok(remote.post::<JobCount>(&["jobs", "dead", what], filter).await?.jobs)
 }
 
 /// Runs one job again or at once, elsewhere, with other arguments where some are given.

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use clap::Subcommand;
-use dogwatch_queue::QueueCounts;
+use dogwatch_queue::{JobCount, QueueCounts};
 
-use super::dead_letters::Many;
 use super::remote::Remote;
 use super::{Global, output, unknown, usage};
 use crate::metrics::Page;
@@ -92,7 +91,9 @@ impl Queues {
             Self::Resume { name } => output::line(&resumed(&change(&name, "resume").await?.name)),
             Self::Purge { name, yes } => {
                 is_meant(&name, yes)?;
-                output::line(&cancelled(remote.post::<Many>(&["queues", &name, "purge"], &()).await?.jobs));
+                output::line(&cancelled(
+                    remote.post::<JobCount>(&["queues", &name, "purge"], &()).await?.jobs,
+                ));
             }
         }
         Ok(ExitCode::SUCCESS)

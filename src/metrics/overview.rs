@@ -1,5 +1,5 @@
-//! All requests of a window, together and by endpoint, each beside the window before. Both are read at once: to read the rollups is
-//! what takes long.
+//! All requests of a window, together and by endpoint, each beside the window before. One read of the rollups, which is what
+//! takes long, is enough for both.
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::Store;
@@ -24,14 +24,13 @@ pub async fn overview(
     question: &Question,
 ) -> Result<Overview, MetricsError> {
     let (pinned, filter, limit) = (question.pinned(now)?, question.filter()?, question.limit()?);
-    let (here, past) = tokio::try_join!(
-        store.requests(pinned.window, &filter),
-        store.requests(pinned.window_before(), &filter)
-    )?;
+    let before = pinned.window_before();
+    let (here, past) =
+        tokio::try_join!(store.requests(pinned.window, &filter), store.requests(before, &filter))?;
     let order = question.sort.unwrap_or_default();
     Ok(Overview {
         summary: Summary::of(pinned.since, pinned.until, here.all),
-        before: Summary::of(pinned.window_before().since, pinned.since, past.all),
+        before: Summary::of(before.since, pinned.since, past.all),
         endpoints: page(here.endpoints, &past.endpoints, &pinned, order, limit),
     })
 }

@@ -2,8 +2,9 @@
 //!
 //! Every order is a fact in Redis, not a message: it holds for workers that start later, and survives them all.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::client::Client;
 use crate::error::QueueError;
@@ -35,8 +36,9 @@ pub enum Cancelled {
     Ended,
 }
 
-/// Which dead letters are meant.
-#[derive(Clone, Debug, Default)]
+/// Which dead letters are meant: those that fit all that is told, so that `{}` means every one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct DeadFilter {
     /// Only of this queue.
     pub queue: Option<String>,
@@ -44,6 +46,13 @@ pub struct DeadFilter {
     pub job: Option<String>,
     /// Only those whose last error contains this text.
     pub error: Option<String>,
+}
+
+/// How many jobs an order was carried out on.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct JobCount {
+    /// How many.
+    pub jobs: usize,
 }
 
 impl Control {

@@ -46,7 +46,7 @@ pub use self::celery::{Settings as CelerySettings, Task as CeleryTask};
 pub use self::client::{Client, probe};
 pub use self::clock::Clock;
 pub use self::context::Run;
-pub use self::control::{Cancelled, Control, DeadFilter};
+pub use self::control::{Cancelled, Control, DeadFilter, JobCount};
 pub use self::error::QueueError;
 pub use self::history::{HISTORY, JobHistory};
 pub use self::inspector::{Inspector, JobFilter, QueueCounts};

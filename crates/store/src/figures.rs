@@ -8,7 +8,7 @@ use dogwatch_alerting::{Dimension, Scope};
 use crate::Store;
 use crate::error::StoreError;
 use crate::request_metrics::OPERATION;
-use crate::rollups::Rollup;
+use crate::rollup::Rollup;
 use crate::series::Subject;
 use crate::windows::Window;
 

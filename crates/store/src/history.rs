@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use crate::Store;
 use crate::error::StoreError;
 use crate::request_metrics::OPERATION;
-use crate::rollups::{Resolution, Rollup, Row};
+use crate::rollup::{Rollup, Row};
+use crate::rollups::Resolution;
 use crate::series::Subject;
 use crate::windows::MetricFilter;
 

@@ -29,6 +29,7 @@ mod recovery_attempts;
 mod reports;
 mod request_metrics;
 mod retention;
+mod rollup;
 mod rollups;
 mod rule_evaluations;
 mod series;

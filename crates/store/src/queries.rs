@@ -10,7 +10,7 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::groups::GroupCursor;
 use crate::query_statistics::ServerStatistics;
-use crate::rollups::Rollup;
+use crate::rollup::Rollup;
 use crate::series::Subject;
 use crate::windows::{MetricFilter, Window};
 

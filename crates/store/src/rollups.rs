@@ -9,8 +9,8 @@ use sqlx::{Postgres, Transaction};
 use crate::Store;
 use crate::error::StoreError;
 use crate::partitions::{DATABASE_SPANS, HOURS, MINUTES, REQUESTS};
+use crate::rollup::Rollup;
 use crate::series::Subject;
-use crate::sketch::Sketch;
 
 /// Buckets that one call makes of a resolution. More remain for the next.
 const MAX_PER_CALL: i64 = 5_000;
@@ -52,100 +52,11 @@ impl Resolution {
     }
 }
 
-/// What happened, in one bucket or in many.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rollup {
-    pub(crate) count: i64,
-    pub(crate) errors: i64,
-    pub(crate) sum_ms: f64,
-    pub(crate) sum_squares_ms: f64,
-    pub(crate) min_ms: f64,
-    pub(crate) max_ms: f64,
-    pub(crate) db_query_count: Option<i64>,
-    pub(crate) db_query_time_ms: Option<f64>,
-    pub(crate) db_told_ms: Option<f64>,
-    pub(crate) cache_hits: Option<i64>,
-    pub(crate) cache_misses: Option<i64>,
-    pub(crate) sketch: Sketch,
-}
-
-/// Rows of `rollups` of a series added up, or the same made from raw rows.
-pub(crate) struct Row {
-    pub(crate) series_id: i32,
-    pub(crate) count: i64,
-    pub(crate) errors: i64,
-    pub(crate) sum_ms: f64,
-    pub(crate) sum_squares_ms: f64,
-    pub(crate) min_ms: f64,
-    pub(crate) max_ms: f64,
-    pub(crate) db_query_count: Option<i64>,
-    pub(crate) db_query_time_ms: Option<f64>,
-    pub(crate) db_told_ms: Option<f64>,
-    pub(crate) cache_hits: Option<i64>,
-    pub(crate) cache_misses: Option<i64>,
-    /// Absent: all of them are of one bucket of the sketch.
-    pub(crate) sketches: Option<Vec<Vec<u8>>>,
-    pub(crate) sketch_bucket: Option<i32>,
-}
-
-impl Rollup {
-    pub(crate) fn add(&mut self, row: &Row) {
-        let is_first = self.count == 0;
-        self.min_ms = if is_first { row.min_ms } else { self.min_ms.min(row.min_ms) };
-        self.max_ms = self.max_ms.max(row.max_ms);
-        self.count += row.count;
-        self.errors += row.errors;
-        self.sum_ms += row.sum_ms;
-        self.sum_squares_ms += row.sum_squares_ms;
-        self.db_query_count = sum(self.db_query_count, row.db_query_count);
-        self.db_query_time_ms = sum(self.db_query_time_ms, row.db_query_time_ms);
-        self.db_told_ms = sum(self.db_told_ms, row.db_told_ms);
-        self.cache_hits = sum(self.cache_hits, row.cache_hits);
-        self.cache_misses = sum(self.cache_misses, row.cache_misses);
-        if let Some(bucket) = row.sketch_bucket {
-            self.sketch.add(bucket, row.count.unsigned_abs());
-        }
-        let mut sketches = row.sketches.iter().flatten();
-        if !sketches.all(|bytes| self.sketch.merge(bytes)) {
-            tracing::warn!(
-                series = row.series_id,
-                "a rollup has a sketch that cannot be read; `rollups rebuild` mends it"
-            );
-        }
-    }
-
-    /// Mean; `None` without a value.
-    pub(crate) fn mean_ms(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum_ms / self.count as f64)
-    }
-
-    /// Standard deviation of the sample; 0 with one value.
-    pub(crate) fn stddev_ms(&self) -> f64 {
-        let count = self.count as f64;
-        if self.count < 2 {
-            return 0.0;
-        }
-        ((self.sum_squares_ms - self.sum_ms * self.sum_ms / count) / (count - 1.0)).max(0.0).sqrt()
-    }
-
-    /// The value below which this part lies, with a relative error below 1 %; `None` without a value.
-    pub(crate) fn quantile_ms(&self, part: f64) -> Option<f64> {
-        Some(self.sketch.quantile(part)?.clamp(self.min_ms, self.max_ms))
-    }
-}
-
-fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one + other),
-        (one, other) => one.or(other),
-    }
-}
-
 /// Requests in `[since, until)` of these series (all: none), counted by series and bucket of the sketch.
 macro_rules! raw_requests {
     ($since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
-            $crate::rollups::Row,
+            $crate::rollup::Row,
             r#"
             SELECT series_id AS "series_id!",
                    ceil(ln(least(greatest(response_time_ms, $4), $5)) * $6)::integer AS sketch_bucket,
@@ -180,7 +91,7 @@ macro_rules! raw_requests {
 macro_rules! raw_queries {
     ($since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
-            $crate::rollups::Row,
+            $crate::rollup::Row,
             r#"
             SELECT series_id AS "series_id!",
                    ceil(ln(least(greatest(duration_ms, $4), $5)) * $6)::integer AS sketch_bucket,
@@ -215,7 +126,7 @@ macro_rules! raw_queries {
 macro_rules! rollups {
     ($resolution:expr, $subject:expr, $since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
-            $crate::rollups::Row,
+            $crate::rollup::Row,
             r#"
             SELECT series_id, sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!", sum(sum_ms) AS "sum_ms!",
                    sum(sum_squares_ms) AS "sum_squares_ms!", min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!",

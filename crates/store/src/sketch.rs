@@ -56,6 +56,17 @@ impl Sketch {
         true
     }
 
+    /// Adds another one.
+    pub(crate) fn merge_counts(&mut self, other: &Self) {
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
+        }
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.total += other.total;
+    }
+
     /// For storing: from the smallest on, the distance to the bucket before and the count, as LEB128 each.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -159,6 +170,9 @@ mod tests {
             let mut merged = Sketch::default();
             prop_assert!(merged.merge(&sketch(&one).to_bytes()) && merged.merge(&sketch(&other).to_bytes()));
             prop_assert_eq!(merged.to_bytes(), all.to_bytes());
+            let mut added = sketch(&one);
+            added.merge_counts(&sketch(&other));
+            prop_assert_eq!((added.to_bytes(), added.total), (all.to_bytes(), all.total));
         }
 
         #[test]

@@ -14,7 +14,8 @@ use crate::Store;
 use crate::error::StoreError;
 use crate::groups::GroupCursor;
 use crate::request_metrics::OPERATION;
-use crate::rollups::{Resolution, Rollup, Row, raw_queries, raw_requests, rollups};
+use crate::rollup::{Rollup, Row};
+use crate::rollups::{Resolution, raw_queries, raw_requests, rollups};
 use crate::series::Subject;
 
 /// Endpoints that one look returns: the busiest.
@@ -192,7 +193,6 @@ impl Store {
     /// What was asked in a window, and how long it took.
     pub async fn requests(&self, window: Window, filter: &MetricFilter) -> Result<Requests, StoreError> {
         let series = self.request_series(filter).await?;
-        let mut all = Rollup::default();
         let mut endpoints: Vec<(Endpoint, Rollup)> = Vec::new();
         let mut places: HashMap<Endpoint, usize> = HashMap::new();
         let mut place_of_series: HashMap<i32, usize> = HashMap::with_capacity(series.len());
@@ -206,15 +206,13 @@ impl Store {
             });
             place_of_series.insert(*id, place);
         }
-        let take = |id, row: &Row| {
-            let (endpoint, rollup) = &mut endpoints[place_of_series[&id]];
-            rollup.add(row);
-            if endpoint.method != OPERATION {
-                all.add(row);
-            }
-        };
+        let take = |id, row: &Row| endpoints[place_of_series[&id]].1.add(row);
         self.read_rollups(window, Subject::Request, &ids(&series), take).await?;
         endpoints.retain(|(_, rollup)| rollup.count > 0);
+        let mut all = Rollup::default();
+        for (_, rollup) in endpoints.iter().filter(|(endpoint, _)| endpoint.method != OPERATION) {
+            all.merge(rollup);
+        }
         endpoints.sort_by(|(one, few), (other, many)| {
             let (one, other) = (one.place(few.count), other.place(many.count));
             one.compare(other)
