@@ -1,70 +1,54 @@
--- Asks for a place under a limit for a job that was claimed. ARGV: id, token, limit, most at once (0: any number),
--- permits per period (0: any number), period in ms.
+-- Asks for a place and a permit under a limit for a job that was claimed. ARGV: id, token, limit, most at once (0: any
+-- number), permits per period (0: any number), period in ms.
 -- Returns 1 when it may run; 0 when it may not yet, and was put where it waits without using an attempt; -1 when the
--- lease is not this claim's any more; 2 when somebody has cancelled it. A permit is a time that is reserved, so that a
--- job waits for its own time and is not asked again; a place is handed over by whoever ends (free_place). Workers may
--- differ in the limit, while it is changed. Cost: O(places) when all seem taken, or when the limit was raised.
+-- lease is not this claim's any more; 2 when the job was cancelled.
+-- A job that waits is called when its turn has come (call_waiters): by priority, then in order. A permit is used when a
+-- job is called or admitted, never before, so that a job that is cancelled while it waits costs none. Workers may differ
+-- in the limit while it is changed: the last one that asked decides for those that wait.
+-- Cost: O(log n), and O(places) when all seem taken.
 local id, token, limit = ARGV[1], ARGV[2], ARGV[3]
 local most, permits, period = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+if not (most and permits and period and most >= 0 and permits >= 0 and (permits == 0 or period >= 1)) then
+  error({ err = 'ERR limit `' .. limit .. '` is out of range' })
+end
 local state, attempts, theirs = parse(call('HGET', RUN, id))
 if theirs ~= token or state ~= 'running' then return -1 end
 if call('HEXISTS', Q .. ':cancel', id) == 1 then return 2 end
--- The limit had another name before, or was none for each value.
-local before = call('HGET', Q .. ':place', id)
-if before and before ~= limit then free_place(id, before) end
 
-local function put_back(where, due)
+local holders, waiters = Q .. ':holders:' .. limit, Q .. ':waiters:' .. limit
+local function note_limit()
+  call('HSET', Q .. ':limits', limit, int(most) .. '\t' .. int(permits) .. '\t' .. int(period))
+end
+local function wait(in_front)
   call('ZREM', LEASES, id)
-  call('HSET', RUN, id, record(where, ('%d'):format(attempts - 1), '', '', '', '', due))
-end
-
-if permits > 0 and call('HEXISTS', Q .. ':permit', id) == 0 then
-  local key, at = Q .. ':rate:' .. limit, now
-  if call('LLEN', key) >= permits then at = math.max(now, tonumber(call('LINDEX', key, -permits)) + period) end
-  call('RPUSH', key, int(at))
-  call('LTRIM', key, -permits, -1)
-  call('PEXPIRE', key, int(at - now + period))
-  call('HSET', Q .. ':permit', id, int(at))
-  if at > now then
-    put_back('scheduled', int(at))
-    schedule(id, at)
-    return 0
-  end
-end
-
-local holders = Q .. ':holders:' .. limit
-local function places() return most - call('ZCARD', holders) end
-local function wait(push)
-  put_back('ready')
-  call('HSET', Q .. ':parked', id, limit)
-  call(push, Q .. ':waiting:' .. limit, id)
+  call('HSET', RUN, id, record('ready', ('%d'):format(attempts - 1)))
+  note_limit()
+  park(id, limit, in_front)
+  call_waiters(limit)
   return 0
 end
--- Those that wait come first; more than one may go on when the limit was raised.
-local function fill()
-  repeat until places() <= 0 or not hand_over(limit)
-end
 
-if most == 0 then return 1 end
-if call('ZSCORE', holders, id) then
-  -- The place was handed over to it. The limit may have been lowered since.
-  if places() < 0 then
-    call('ZREM', holders, id)
-    call('HDEL', Q .. ':place', id)
-    return wait('LPUSH')
-  end
-  fill()
-  return 1
+-- The limit had another name before, or was none for each value.
+local before = call('HGET', Q .. ':place', id)
+if before and before ~= limit then free_limits(id) end
+local has_place, has_permit = call('ZSCORE', holders, id), call('HEXISTS', Q .. ':permit', id) == 1
+local was_called = has_place or has_permit
+local others_wait = call('EXISTS', waiters) == 1
+
+-- The limit may have been lowered since the job was called.
+local is_over = has_place and most > 0 and call('ZCARD', holders) > most
+local no_place = most > 0 and not has_place and not has_free_place(limit, most)
+local no_permit = not has_permit and next_permit(limit, permits, period) > now
+if is_over or no_place or no_permit or (others_wait and not was_called) then
+  drop_limits(id)
+  return wait(was_called)
 end
-if places() <= 0 then
-  -- A place outlives no lease, whatever went wrong.
-  for _, holder in ipairs(call('ZRANGE', holders, 0, -1)) do
-    local has = call('HGET', Q .. ':place', holder) == limit and parse(call('HGET', RUN, holder))
-    if has ~= 'running' and has ~= 'ready' then call('ZREM', holders, holder) end
-  end
+if most > 0 and not has_place then take_place(id, limit) end
+if permits > 0 and not has_permit then use_permit(limit, permits, period) end
+call('HDEL', Q .. ':permit', id)
+-- The limit may have been raised.
+if others_wait then
+  note_limit()
+  call_waiters(limit)
 end
-fill()
-if places() <= 0 then return wait('RPUSH') end
-call('ZADD', holders, now_text, id)
-call('HSET', Q .. ':place', id, limit)
 return 1

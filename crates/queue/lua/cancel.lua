@@ -1,7 +1,7 @@
--- Calls a job off. ARGV: id, whether also when it runs (1|0).
+-- Cancels a job. ARGV: id, whether also when it runs (1|0).
 -- Returns '' when there is none, its state when it has ended before, 'cancelled' when it will not run, or 'running'
--- when its worker was told: it learns it with the next renewal. A job in a list keeps its place, and is dropped when
--- it is popped, since to look for it there would cost O(n). Cost: O(log n).
+-- when its worker is notified by the next renewal. A job in a list keeps its place, and is dropped when it is popped,
+-- since a search in the list would cost O(n). Cost: O(log n).
 local id = ARGV[1]
 if call('HEXISTS', DATA, id) == 0 then return '' end
 local state, attempts = parse(call('HGET', RUN, id))
@@ -11,7 +11,7 @@ if state == 'running' then
   return 'running'
 end
 if has_ended(state) then return state end
-if unschedule(id) == 1 or call('ZREM', Q .. ':prioritized', id) == 1 then
+if unschedule(id) == 1 or call('ZREM', Q .. ':prioritized', id) == 1 or unpark(id) == 1 then
   finish(id, 'cancelled')
 else
   call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))

@@ -2,9 +2,10 @@
 -- ARGV: 1 worker  2 nonce of this claim  3 ms that a lease lasts  4 how many at most  5 bound for the housekeeping
 --       6 whether lapsed leases are taken over (not right after an outage: their owners need a moment to renew)
 --       7 whether the nonce was sent before and its answer got lost: then the same jobs are returned again
--- Before, at most `bound` due jobs become ready, and at most as many whose lease has ended.
+-- Before, at most `bound` due jobs become ready, and at most as many whose lease has ended; and jobs are called that wait
+-- under at most ten limits with a free permit.
 -- An attempt is counted here, not at the end, so that a crash counts as one. A claim's fencing token is nonce:n.
--- Returns {ms until a job is due or a lease ends or -1, jobs taken over, paused, Redis's time in ms, job, …};
+-- Returns {ms until a job is due, a permit is free or a lease ends, or -1, jobs taken over, paused, Redis's time in ms, job, …};
 -- a job is {id, payload or false, token, attempt}.
 -- Cost: O(log n) a job. Invariant: a job that leaves `active` is leased, ended, or never was one.
 local worker, nonce, lease_ms, count, bound = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -33,7 +34,11 @@ local function first_end()
   return tonumber(call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2] or math.huge)
 end
 
-local due, ends = first_due(), first_end()
+local function first_alarm()
+  return tonumber(call('ZRANGE', Q .. ':alarms', 0, 0, 'WITHSCORES')[2] or math.huge)
+end
+
+local due, ends, alarm = first_due(), first_end(), first_alarm()
 if due <= now then
   for _, id in ipairs(call('ZRANGEBYSCORE', SCHEDULED, '-inf', ('%.3f'):format(now / 1000), 'LIMIT', 0, bound)) do
     local state, attempts = parse(call('HGET', RUN, id))
@@ -56,17 +61,22 @@ if ends <= now and ARGV[6] == '1' then
         finish(id, 'cancelled')
       else
         call('HSET', RUN, id, record('ready', attempts))
-        local limit = call('HGET', Q .. ':place', id)
-        if limit then free_place(id, limit) end
         ready(id, options_of(id).priority, true)
+        free_limits(id)
       end
     end
   end
   claimed[2] = #lapsed
   ends = first_end()
 end
--- Who may not take over need not come back for it either.
-local next = ARGV[6] == '1' and math.min(due, ends) or due
+if alarm <= now then
+  for _, limit in ipairs(call('ZRANGEBYSCORE', Q .. ':alarms', '-inf', now_text, 'LIMIT', 0, 10)) do
+    call_waiters(limit)
+  end
+  alarm = first_alarm()
+end
+-- A worker that may not take over need not come back for it either.
+local next = math.min(due, alarm, ARGV[6] == '1' and ends or math.huge)
 if next < math.huge then claimed[1] = math.max(0, next - now) end
 
 local ids, prioritized, woken = {}, Q .. ':prioritized', false

@@ -6,17 +6,25 @@
 --   scheduled    ZSET  id by time due, in SECONDS as apalis-redis has them, with our milliseconds behind the point
 --   retrying     SET   those of scheduled that wait for another attempt
 --   leases       ZSET  id by time the lease ends, in ms
---   parked       HASH  id -> the limit that it waits for
+--   parked       HASH  id -> the limit under which it waits
 --   done         LIST  ids that succeeded, were cancelled or have expired, in the order of their ends
 --   dead         ZSET  id by time it died, in ms
 --   run          HASH  id -> what became of it: see `record`. Absent: it is ready and was never claimed
---   errors, progress, cancel, place, permit   HASH  id -> the same of a job
---   control      HASH  paused; order (counter for prioritized)
+--   errors, progress, cancel   HASH  id -> the same of a job
+--   unknown      HASH  id -> since when no worker knew the job's name, in ms, and how often it was put back
+--   place        HASH  id -> the limit under which it has a place
+--   permit       HASH  id -> time and limit of a permit that it has not used yet
+--   control      HASH  paused; order (counter for prioritized and waiters)
 --   slots        HASH  what the scheduler enqueued last
 --   relayed      HASH  source -> last position of its outbox
 --   unique:KEY   STRING  id of the job that holds the key
---   holders:L    ZSET  jobs that have a place under limit L        waiting:L  LIST of those that wait for one
+--   holders:L    ZSET  jobs that have a place under limit L
+--   waiters:L    ZSET  jobs that wait under limit L, by priority, then by order
 --   rate:L       LIST  times of the last permits of L, in ms
+--   limits       HASH  L -> places, permits, period in ms; only while jobs wait under L
+--   alarms       ZSET  L by the time when a job that waits under it may be called, in ms
+--   stray        HASH  id -> when it was found in no collection, in ms, and its `run` at that time
+--   reconciler   STRING  the worker that looks for such jobs
 --   claim:W      STRING  the last claim of worker W: its nonce and ids
 --   stats:M      HASH  what ended in minute M       totals  HASH  the same, ever
 --   revoked:ID   STRING  a job that was revoked before it was here
@@ -73,11 +81,15 @@ local function wake()
   if call('LLEN', ACTIVE) == 0 then call('RPUSH', ACTIVE, '') end
 end
 
+-- A priority as it holds: what other producers wrote may be NaN, infinity or no number at all.
+local function priority_of(priority)
+  priority = tonumber(priority) or 5
+  return priority >= 0 and priority <= 9 and priority or 5
+end
+
 -- Makes a job ready; in front, when it had its turn before.
 local function ready(id, priority, in_front)
-  priority = tonumber(priority) or 5
-  -- Also not a number, and infinity.
-  if not (priority >= 0 and priority <= 9) then priority = 5 end
+  priority = priority_of(priority)
   if priority == 5 then
     call(in_front and 'LPUSH' or 'RPUSH', ACTIVE, id)
   else
@@ -92,24 +104,129 @@ local function free_key(id, key)
   if type(key) == 'string' and call('GET', Q .. ':unique:' .. key) == id then call('DEL', Q .. ':unique:' .. key) end
 end
 
--- Gives a free place under a limit to the job that waits longest. False when none waits.
-local function hand_over(limit)
-  local next
-  repeat
-    next = call('LPOP', Q .. ':waiting:' .. limit)
-  until not next or call('HDEL', Q .. ':parked', next) == 1
-  if not next then return false end
-  call('ZADD', Q .. ':holders:' .. limit, now_text, next)
-  call('HSET', Q .. ':place', next, limit)
-  ready(next, options_of(next).priority, true)
-  return true
+-- Order of jobs that wait under a limit, as in `prioritized`: by priority, then by arrival; in front of its priority
+-- when it had its turn before.
+local function wait_score(id, in_front)
+  local priority = priority_of(options_of(id).priority)
+  local order = in_front and 0 or call('HINCRBY', Q .. ':control', 'order', 1)
+  return int(priority * 2 ^ 44 + order)
 end
 
--- Gives the place under a limit back; the next that waits takes it over at once, so that no newcomer gets in between.
-local function free_place(id, limit)
-  call('HDEL', Q .. ':place', id)
-  -- Somebody else may have taken a place that was left behind.
-  if call('ZREM', Q .. ':holders:' .. limit, id) == 1 then hand_over(limit) end
+-- Lets a ready job that is in no collection wait under a limit.
+local function park(id, limit, in_front)
+  call('HSET', Q .. ':parked', id, limit)
+  call('ZADD', Q .. ':waiters:' .. limit, wait_score(id, in_front), id)
+end
+
+-- Takes a job out from under its limit. Returns 1, or 0 when it did not wait there.
+local function unpark(id)
+  local limit = call('HGET', Q .. ':parked', id)
+  if not limit then return 0 end
+  call('HDEL', Q .. ':parked', id)
+  call('ZREM', Q .. ':waiters:' .. limit, id)
+  return 1
+end
+
+-- When the next permit of a limit is free, in ms; now or earlier when one is.
+local function next_permit(limit, permits, period)
+  local rate = Q .. ':rate:' .. limit
+  if permits == 0 or call('LLEN', rate) < permits then return now end
+  return tonumber(call('LINDEX', rate, -permits)) + period
+end
+
+-- Uses a permit now.
+local function use_permit(limit, permits, period)
+  local rate = Q .. ':rate:' .. limit
+  call('RPUSH', rate, now_text)
+  call('LTRIM', rate, -permits, -1)
+  call('PEXPIRE', rate, int(period))
+end
+
+local function take_place(id, limit)
+  call('ZADD', Q .. ':holders:' .. limit, now_text, id)
+  call('HSET', Q .. ':place', id, limit)
+end
+
+-- Whether a limit of `most` jobs at once has a free place. A place outlives no lease, whatever went wrong: when all
+-- seem to be taken, those of jobs that neither run nor were called are free. Cost then: O(places).
+local function has_free_place(limit, most)
+  local holders = Q .. ':holders:' .. limit
+  if most == 0 or call('ZCARD', holders) < most then return true end
+  for _, holder in ipairs(call('ZRANGE', holders, 0, -1)) do
+    local state = call('HGET', Q .. ':place', holder) == limit and parse(call('HGET', RUN, holder))
+    if state ~= 'running' and state ~= 'ready' then call('ZREM', holders, holder) end
+  end
+  return call('ZCARD', holders) < most
+end
+
+-- Jobs that wait under a limit and are called in one step, at most.
+local CALLED_AT_ONCE = 50
+-- A place that was lost without an event is found after so many ms.
+local RECHECK_MS = 10000
+
+-- Calls the jobs that wait under a limit while it has places and permits: each gets its place and its permit at once,
+-- so that no newcomer comes between, and becomes ready in front. Sets the alarm for those that go on waiting.
+-- Cost: O(log n) a job.
+local function call_waiters(limit)
+  local waiters, called = Q .. ':waiters:' .. limit, {}
+  -- The version before keeps them in a list.
+  for _, id in ipairs(call('LPOP', Q .. ':waiting:' .. limit, CALLED_AT_ONCE) or {}) do
+    if call('HEXISTS', Q .. ':parked', id) == 1 then call('ZADD', waiters, wait_score(id), id) end
+  end
+  local most, permits, period = (call('HGET', Q .. ':limits', limit) or ''):match('^(%d+)\t(%d+)\t(%d+)$')
+  most, permits, period = tonumber(most or 0), tonumber(permits or 0), tonumber(period or 0)
+  local alarm = now + RECHECK_MS
+  for n = 1, CALLED_AT_ONCE do
+    if not has_free_place(limit, most) then break end
+    local free_at = next_permit(limit, permits, period)
+    if free_at > now then
+      alarm = free_at
+      break
+    end
+    local id = call('ZPOPMIN', waiters)[1]
+    if not id then break end
+    if n == CALLED_AT_ONCE then alarm = now end
+    call('HDEL', Q .. ':parked', id)
+    local state = parse(call('HGET', RUN, id))
+    if state == 'ready' and most > 0 then take_place(id, limit) end
+    if state == 'ready' and permits > 0 then
+      use_permit(limit, permits, period)
+      call('HSET', Q .. ':permit', id, now_text .. '\t' .. limit)
+    end
+    -- A claim ends one that the version before has cancelled here.
+    if state == 'ready' or state == 'cancelled' then called[#called + 1] = id end
+  end
+  -- The last one first, since each goes in front.
+  for n = #called, 1, -1 do ready(called[n], options_of(called[n]).priority, true) end
+  if call('EXISTS', waiters) == 1 then
+    call('ZADD', Q .. ':alarms', int(alarm), limit)
+  else
+    call('ZREM', Q .. ':alarms', limit)
+    call('HDEL', Q .. ':limits', limit)
+  end
+end
+
+-- Takes back what a job has under limits: its place, and a permit that it has not used. Returns the limits.
+local function drop_limits(id)
+  local limits = {}
+  local place = call('HGET', Q .. ':place', id)
+  if place then
+    call('HDEL', Q .. ':place', id)
+    -- Another job may have taken a place that was left behind.
+    if call('ZREM', Q .. ':holders:' .. place, id) == 1 then limits[1] = place end
+  end
+  local permit = call('HGET', Q .. ':permit', id)
+  if permit then
+    call('HDEL', Q .. ':permit', id)
+    local at, limit = permit:match('^(%d+)\t(.*)$')
+    if at and call('LREM', Q .. ':rate:' .. limit, 1, at) == 1 and limit ~= place then limits[#limits + 1] = limit end
+  end
+  return limits
+end
+
+-- The same, and calls those that wait for it at once.
+local function free_limits(id)
+  for _, limit in ipairs(drop_limits(id)) do call_waiters(limit) end
 end
 
 -- Tells Celery clients that wait; {key, value} each. What cannot be told, such as for want of rights, stops nothing.
@@ -142,14 +259,14 @@ local function finish(id, state)
   call('HSET', RUN, id, record(state, attempts, '', worker, started, now_text))
   call('RPUSH', Q .. ':done', id)
   if job.unique_until ~= 'window' then free_key(id, job.unique_key) end
-  local limit = call('HGET', Q .. ':place', id)
-  if limit then free_place(id, limit) end
+  free_limits(id)
   tell_revoked(job.celery, state == 'expired' and 'expired' or 'revoked')
 end
 
 -- Adds to a job's history of failed attempts and keeps the last ten.
 local function remember(id, attempt, failure)
-  local errors = cjson.decode(call('HGET', Q .. ':errors', id) or '[]')
+  local ok, errors = pcall(cjson.decode, call('HGET', Q .. ':errors', id) or '[]')
+  if not ok or type(errors) ~= 'table' then errors = {} end
   errors[#errors + 1] = { attempt = tonumber(attempt), at = now, error = failure }
   while #errors > 10 do table.remove(errors, 1) end
   call('HSET', Q .. ':errors', id, cjson.encode(errors))
@@ -160,5 +277,5 @@ local function forget(ids)
   if #ids == 0 then return end
   call('HDEL', DATA, unpack(ids))
   call('HDEL', RUN, unpack(ids))
-  for _, family in ipairs({ ':errors', ':progress', ':cancel', ':permit' }) do call('HDEL', Q .. family, unpack(ids)) end
+  for _, family in ipairs({ ':errors', ':progress', ':cancel', ':unknown', ':stray' }) do call('HDEL', Q .. family, unpack(ids)) end
 end

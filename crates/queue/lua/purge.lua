@@ -17,11 +17,9 @@ for _, id in ipairs(ids) do
     finish(id, 'cancelled')
   end
 end
--- Those that wait under a limit keep their place in its list, as with cancel.lua.
 for _, id in ipairs(call('HSCAN', Q .. ':parked', 0, 'COUNT', bound)[2]) do
-  local state, attempts = parse(call('HGET', RUN, id))
-  if state == 'ready' and call('HEXISTS', Q .. ':parked', id) == 1 then
-    call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))
+  if unpark(id) == 1 and parse(call('HGET', RUN, id)) == 'ready' then
+    finish(id, 'cancelled')
     cancelled = cancelled + 1
   end
 end

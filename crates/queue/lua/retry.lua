@@ -21,7 +21,7 @@ for i = 1, #ARGV, 2 do
   if again or (not has_ended(state) and unschedule(id) == 1) then
     if again then
       attempts = '0'
-      for _, family in ipairs({ ':cancel', ':permit', ':progress' }) do call('HDEL', Q .. family, id) end
+      for _, family in ipairs({ ':cancel', ':unknown', ':progress' }) do call('HDEL', Q .. family, id) end
     end
     call('HSET', RUN, id, record('ready', attempts))
     if payload ~= '' then call('HSET', DATA, id, payload) end

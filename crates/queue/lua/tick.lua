@@ -10,12 +10,11 @@
 -- {'deposed'} alone when a leader with a later epoch was here. Cost: O(1) a tick.
 local epoch, slots = tonumber(ARGV[1]), Q .. ':slots'
 if epoch < tonumber(call('HGET', slots, ':epoch') or '0') then return { 'deposed' } end
-call('HSET', slots, ':epoch', ARGV[1])
 local batch = {}
 -- Of ticks that were due: how many, how late together, how many were passed over.
 local enqueued, late_ms, skipped = 0, 0, 0
 
-local function tick(name, slot, definition, mode, overlap, id, payload, delay, at, options)
+local function tick(name, slot, definition, mode, overlap, job)
   local slot_field, definition_field, job_field = name .. ':slot', name .. ':definition', name .. ':job'
   local last_slot, last_definition, last_job = unpack(call('HMGET', slots, slot_field, definition_field, job_field))
   local same = last_definition == definition
@@ -34,16 +33,18 @@ local function tick(name, slot, definition, mode, overlap, id, payload, delay, a
       return { 'overlapping', slot, definition }
     end
   end
-  call('HSET', slots, job_field, id, name .. ':enqueued', slot)
+  call('HSET', slots, job_field, job.id, name .. ':enqueued', slot)
   if mode == 'next' then enqueued, late_ms = enqueued + 1, late_ms + now - tonumber(slot) end
-  enqueue(id, payload, tonumber(delay), tonumber(at), options, batch)
+  enqueue(job, batch)
   return { 'enqueued', slot, definition }
 end
 
-local answers = {}
-for i = 2, #ARGV, 10 do
-  answers[#answers + 1] = tick(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6],
-    ARGV[i + 7], ARGV[i + 8], ARGV[i + 9])
+local jobs, answers = {}, {}
+for i = 2, #ARGV, 10 do jobs[#jobs + 1] = new_job(i + 5) end
+call('HSET', slots, ':epoch', ARGV[1])
+for n, job in ipairs(jobs) do
+  local i = 2 + (n - 1) * 10
+  answers[n] = tick(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], job)
 end
 push(batch)
 for field, n in pairs({ enqueued = enqueued, late_ms = late_ms, skipped = skipped }) do

@@ -17,6 +17,7 @@ use crate::outage::Outage;
 use crate::pulse::Pulse;
 use crate::script::Step;
 use crate::settings::{Settings, WeightedQueue};
+use crate::unknown::UnknownJobs;
 use crate::wake::Watchers;
 
 /// Jobs claimed in one step, so that a busy worker asks Redis seldom.
@@ -54,6 +55,7 @@ pub(crate) struct Claimer {
     pub(crate) leases: Leases,
     pub(crate) claimed: mpsc::Sender<Claimed>,
     pub(crate) pulse: Pulse,
+    pub(crate) unknown: UnknownJobs,
 }
 
 /// A job as the script returns it.
@@ -110,6 +112,9 @@ impl Claimer {
         let (mut wait, mut empty, mut failed) = (self.settings.poll, Vec::new(), None);
         for index in in_weighted_order(queues) {
             let queue = &queues[index].name;
+            if self.unknown.leaves_alone(queue) {
+                continue;
+            }
             // Not under `stop`: a claim that was sent is ours, so its answer is waited for.
             match self.claim(queue, slots.len(), stop).await {
                 Ok(answer) => {
@@ -133,7 +138,11 @@ impl Claimer {
         if let Some(error) = failed {
             return Err(error);
         }
-        stop.run_until_cancelled(watchers.wait(&empty, wait)).await;
+        stop.run_until_cancelled(async {
+            watchers.wait(&empty, wait).await;
+            self.unknown.let_others_first().await;
+        })
+        .await;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::history::{self, HISTORY, JobHistory};
 use crate::presence::{self, WorkerInfo};
+use crate::reconcile::Reconciler;
 use crate::record::{JobRecord, JobState, Payload, Raw};
 use crate::scheduler::{self, LastTick};
 use crate::totals::{self, JobTotals, TickTotals};
@@ -205,6 +206,12 @@ impl Inspector {
             .await
             .map_err(QueueError::redis("read jobs"))?;
         Ok(data.into_iter().map(|data| Payload::parse(&data?).ok()).collect())
+    }
+
+    /// How many jobs of a queue are stored and in no collection, at most 10,000; jobs that are just being enqueued or moved
+    /// may be among them. Reads the whole queue, in pages.
+    pub async fn missing(&self, queue: &str) -> Result<usize, QueueError> {
+        Ok(Reconciler::new(self.client.clone(), queue.into()).missing().await?.ids.len())
     }
 
     /// What ended in the last time, by queue and job; at most 24 hours back.

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Run;
 
+/// The longest time that is accepted anywhere: ten years. A longer one is a mistake, and may be more than Redis can count.
+pub(crate) const LONGEST: Duration = Duration::from_hours(87_600);
+
 /// Work that can be enqueued. The type's fields are the arguments, its JSON form is what stands in Redis.
 ///
 /// A job runs at least once: it may run again after a crash or an error, so it has to bear that.
@@ -87,9 +90,10 @@ impl Pause {
     /// part of the whole, which spreads the retries of jobs that failed together best
     /// (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
     pub fn after(self, attempt: u32) -> Duration {
+        let longest = self.longest_after(attempt).min(LONGEST);
         match self {
-            Self::Fixed(pause) => pause,
-            Self::Exponential { .. } => self.longest_after(attempt).mul_f64(rand::random::<f64>()),
+            Self::Fixed(_) => longest,
+            Self::Exponential { .. } => longest.mul_f64(rand::random::<f64>()),
         }
     }
 
@@ -143,7 +147,13 @@ impl FromStr for Pause {
     fn from_str(text: &str) -> Result<Self, String> {
         let time = |text: &str| {
             let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
-            parsed.map_err(|_| format!("`{text}` is no duration; write a number and its unit, such as 10s"))
+            let time = parsed
+                .map_err(|_| format!("`{text}` is no duration; write a number and its unit, such as 10s"))?;
+            if time > LONGEST {
+                Err(format!("`{text}` is longer than 87600h, which is ten years"))
+            } else {
+                Ok(time)
+            }
         };
         match *text.split(':').collect::<Vec<_>>() {
             ["fixed", pause] => Ok(Self::Fixed(time(pause)?)),

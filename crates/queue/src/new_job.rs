@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::celery::Origin;
 use crate::error::QueueError;
-use crate::job::Pause;
+use crate::job::{LONGEST, Pause};
 use crate::keys::check_name;
 use crate::record::{Options, Payload};
 use crate::registry::Catalog;
@@ -17,9 +17,9 @@ use crate::trace::TraceContext;
 
 /// Redis is no place for big things; put them elsewhere and enqueue where they are.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+/// Attempts that a job may have.
+pub(crate) const MAX_ATTEMPTS: u32 = 1000;
 pub(crate) const MAX_ID_BYTES: usize = 200;
-/// A longer time is a mistake, and may be more than Redis can count.
-const LONGEST: Duration = Duration::from_hours(87_600);
 /// The priority of a job that has none.
 pub(crate) const NORMAL_PRIORITY: u8 = 5;
 
@@ -122,7 +122,7 @@ impl NewJob {
         if let Err(reason) = check_name(&self.queue) {
             return wrong("queue", self.queue.clone(), reason);
         }
-        if let Some(n) = self.max_attempts.filter(|n| *n == 0 || *n > 1000) {
+        if let Some(n) = self.max_attempts.filter(|n| *n == 0 || *n > MAX_ATTEMPTS) {
             return wrong("max_attempts", n.to_string(), "write a number from 1 to 1000");
         }
         if self.priority > 9 {
@@ -135,16 +135,21 @@ impl NewJob {
             UniqueUntil::Window(window) => Some(window),
             UniqueUntil::Started | UniqueUntil::Done => None,
         });
-        let backoff = self.backoff.map(Pause::longest);
-        for (field, time) in [
-            ("delay", Some(self.delay)),
-            ("unique_until", window),
-            ("expires", self.expires),
-            ("backoff", backoff),
-            ("max_age", self.max_age),
-            ("timeout", self.timeout),
+        // Redis counts milliseconds.
+        let shortest = Duration::from_millis(1);
+        for (field, least, time) in [
+            ("delay", Duration::ZERO, Some(self.delay)),
+            ("unique_until", shortest, window),
+            ("expires", Duration::ZERO, self.expires),
+            ("backoff", Duration::ZERO, self.backoff.map(Pause::longest)),
+            ("max_age", shortest, self.max_age),
+            ("timeout", shortest, self.timeout),
         ] {
-            if let Some(time) = time.filter(|time| *time > LONGEST) {
+            let Some(time) = time else { continue };
+            if time < least {
+                return wrong(field, format!("{time:?}"), "a time is at least 1ms");
+            }
+            if time > LONGEST {
                 return wrong(field, format!("{time:?}"), "a time is at most 87600h, which is ten years");
             }
         }
@@ -209,6 +214,11 @@ impl Encoded {
     /// Checks everything that Redis would not.
     pub(crate) fn new(job: NewJob, catalog: &Catalog, now_ms: i64) -> Result<Self, QueueError> {
         catalog.check(&job.job, &job.args)?;
+        // A Celery message may have expired in its list; a new job that has expired already is a mistake.
+        if job.expires.is_some_and(|time| time < Duration::from_millis(1)) {
+            let (field, reason) = ("expires", "a time is at least 1ms");
+            return Err(QueueError::Value { field, value: format!("{:?}", Duration::ZERO), reason });
+        }
         Self::unchecked(job, now_ms, None)
     }
 
@@ -219,6 +229,13 @@ impl Encoded {
         celery: Option<Origin>,
     ) -> Result<Self, QueueError> {
         job.check()?;
+        let longest_ms = i64::try_from(LONGEST.as_millis()).unwrap_or(i64::MAX);
+        if let Some(time) =
+            job.run_at.filter(|time| time.timestamp_millis() > now_ms.saturating_add(longest_ms))
+        {
+            let reason = "a job can be enqueued for the next ten years";
+            return Err(QueueError::Value { field: "run_at", value: time.to_rfc3339(), reason });
+        }
         let options = Options { celery, ..job.options(now_ms) };
         let id_is_ours = job.id.is_none();
         let id = job.id.take().unwrap_or_else(new_id);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::celery::Ending;
+use crate::celery::{Ending, Exception};
 use crate::claim::Claimed;
-use crate::job::{JobError, NextStep, Pause};
-use crate::record::Options;
+use crate::job::{JobError, LONGEST, NextStep, Pause};
+use crate::record::{Options, ResultError};
 use crate::registry::JobInfo;
 use crate::settle::Verdict;
 use crate::trace::TraceId;
@@ -32,6 +32,10 @@ pub(crate) enum Outcome {
     /// It was not run in its time.
     Expired,
     Snoozed(Duration),
+    /// This worker does not know the job's name: put back, or dead when no worker has known it for too long.
+    Unknown {
+        error: String,
+    },
     Released,
     /// It waits for its turn under a limit, and was put there already.
     Waits,
@@ -63,10 +67,10 @@ impl Policy {
         let text = error.to_string();
         let dead = |error| Outcome::Dead { error, max_attempts: None };
         let pause = match error.next() {
-            NextStep::Snooze(pause) => return Outcome::Snoozed(pause),
+            NextStep::Snooze(pause) => return Outcome::Snoozed(pause.min(LONGEST)),
             NextStep::Discard => return dead(text),
             _ if attempt >= self.max_attempts => return dead(text),
-            NextStep::RetryAfter(pause) => pause,
+            NextStep::RetryAfter(pause) => pause.min(LONGEST),
             NextStep::Retry => self.pause.after(attempt),
         };
         if let Some(max_age) = self.max_age.filter(|max_age| age.saturating_add(pause) > *max_age) {
@@ -77,16 +81,22 @@ impl Policy {
 }
 
 impl Outcome {
-    pub(crate) fn result(&self) -> Option<&Value> {
-        if let Self::Succeeded(result) = self { Some(result) } else { None }
+    /// Why the result is not kept, when it is too large.
+    pub(crate) fn too_large(&self) -> Option<ResultError> {
+        let Self::Succeeded(result) = self else { return None };
+        let bytes = result.to_string().len();
+        (bytes > MAX_RESULT_BYTES).then_some(ResultError::TooLarge { bytes, limit: MAX_RESULT_BYTES })
     }
 
-    /// What a Celery client hears of it; of a success, the result.
-    pub(crate) fn ending<'a>(&'a self, result: Option<&'a Value>) -> Ending<'a> {
+    /// What a Celery client is told; `too_large` says why it cannot have the result.
+    pub(crate) fn ending<'a>(&'a self, too_large: Option<&'a str>) -> Ending<'a> {
         match self {
-            Self::Succeeded(_) => Ending::Succeeded(result.unwrap_or(&Value::Null)),
+            Self::Succeeded(result) => too_large
+                .map_or(Ending::Succeeded(result), |reason| Ending::Failed(Exception::encode(reason))),
             Self::Retry { error, .. } => Ending::Retried(error),
             Self::Dead { error, .. } => Ending::failed(error),
+            // Sent when it is dead.
+            Self::Unknown { error } => Ending::Failed(Exception::not_registered(error)),
             Self::Cancelled => Ending::Revoked("terminated"),
             Self::Expired => Ending::Revoked("expired"),
             Self::Snoozed(_) | Self::Released | Self::Waits | Self::Lost => Ending::Silent,
@@ -131,6 +141,13 @@ pub(crate) fn tell(
         (Verdict::Accepted, Outcome::Succeeded(result)) => {
             say!(info, "accepted", result = %result, "`{name}` succeeded");
         }
+        (Verdict::AcceptedAsDead, Outcome::Unknown { error }) => {
+            say!(error, "accepted", error, "a job is dead: {error}");
+        }
+        // Logged by name, once a minute.
+        (Verdict::AcceptedAsDead, _) | (Verdict::Accepted, Outcome::Unknown { .. }) => {
+            say!(debug, "accepted", snooze_ms = 0_u64, "put back for a worker that knows the job");
+        }
         (Verdict::Accepted, Outcome::Retry { error, pause }) => {
             let retry_in_ms = pause.as_millis();
             say!(warn, "accepted", error, retry_in_ms, "`{name}` failed and will be tried again");
@@ -149,13 +166,13 @@ pub(crate) fn tell(
     }
 }
 
-/// The result as it is kept: a larger one is replaced by a sentence that says so.
-pub(crate) fn bounded(result: &Value) -> String {
+/// The result as it is kept in the job's record: JSON, or `!` and the error when it is too large.
+pub(crate) fn stored_result(result: &Value) -> String {
     let text = result.to_string();
     if text.len() <= MAX_RESULT_BYTES {
         return text;
     }
-    Value::String(format!("a result of {} bytes, which is too large to be kept", text.len())).to_string()
+    ResultError::TooLarge { bytes: text.len(), limit: MAX_RESULT_BYTES }.stored()
 }
 
 pub(crate) fn beginning(error: &str) -> String {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::job::Pause;
+use crate::job::{LONGEST, Pause};
+use crate::new_job::MAX_ATTEMPTS;
 use crate::trace::TraceContext;
 
 /// Where a job stands.
@@ -110,6 +111,9 @@ pub struct JobRecord {
     pub progress: Option<Value>,
     /// What it returned.
     pub result: Option<Value>,
+    /// Why there is no result, although the job has succeeded.
+    #[serde(default)]
+    pub result_error: Option<ResultError>,
     /// Why the last attempt failed.
     pub error: Option<String>,
     /// The failed attempts, the last ten.
@@ -121,6 +125,28 @@ pub struct JobRecord {
     /// The trace it belongs to, as it stands in the log.
     #[serde(default)]
     pub trace_id: String,
+}
+
+/// Why a result is not kept. The job has succeeded, and is not run again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResultError {
+    /// It is larger than a result may be.
+    #[error("the result has {bytes} bytes; at most {limit} are kept")]
+    TooLarge {
+        /// Its size as JSON.
+        bytes: usize,
+        /// The largest that is kept.
+        limit: usize,
+    },
+}
+
+impl ResultError {
+    /// As it stands in the job's record in place of the result: no JSON begins with `!`.
+    pub(crate) fn stored(&self) -> String {
+        format!("!{}", serde_json::to_string(self).unwrap_or_default())
+    }
 }
 
 /// One failed attempt.
@@ -177,6 +203,21 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Checks the bounds that hold for every job: other producers write these documents.
+    fn check(&self) -> Result<(), String> {
+        let most_ms = u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX);
+        for (field, value, most) in [
+            ("timeout_ms", self.timeout_ms, most_ms),
+            ("max_age_ms", self.max_age_ms, most_ms),
+            ("max_attempts", self.max_attempts.map(u64::from), MAX_ATTEMPTS.into()),
+        ] {
+            if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
+                return Err(format!("{field} `{value}` is not between 1 and {most}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The trace of the job with this id.
     pub(crate) fn trace(&self, id: &str) -> TraceContext {
         let handed = self.traceparent.as_deref().and_then(|text| text.parse().ok());
@@ -191,8 +232,10 @@ fn no_args() -> Value {
 impl Payload {
     /// Reads a payload; the error is for people.
     pub(crate) fn parse(data: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(data)
-            .map_err(|error| format!("payload is not {{\"job\": NAME, \"args\": {{…}}}}: {error}"))
+        let payload: Self = serde_json::from_slice(data)
+            .map_err(|error| format!("payload is not {{\"job\": NAME, \"args\": {{…}}}}: {error}"))?;
+        payload.options.check()?;
+        Ok(payload)
     }
 }
 
@@ -222,6 +265,7 @@ impl JobRecord {
         let (state, attempt, _token, worker) = (next(), next(), next(), next());
         let time = |text: Option<&str>| text?.parse().ok().and_then(DateTime::from_timestamp_millis);
         let (started_at, finished_at, run_at) = (time(next()), time(next()), time(next()));
+        let result = next();
         let json = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok());
         let errors: Vec<RawFailure> =
             raw.errors.as_deref().and_then(|errors| serde_json::from_str(errors).ok()).unwrap_or_default();
@@ -244,7 +288,8 @@ impl JobRecord {
             finished_at,
             worker: worker.map(str::to_owned),
             progress: json(raw.progress.as_deref()),
-            result: json(next()),
+            result_error: result.and_then(|text| serde_json::from_str(text.strip_prefix('!')?).ok()),
+            result: json(result),
             error: errors.last().filter(|_| state != JobState::Succeeded).map(|failed| failed.error.clone()),
             errors,
             unique_key: options.unique_key,

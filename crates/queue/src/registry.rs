@@ -61,7 +61,8 @@ impl<C: Send + Sync + 'static> Registry<C> {
         };
         let run: Run<C> = Arc::new(|args, context: context::Run<C>| {
             Box::pin(async move {
-                let job: J = parse(&args).map_err(JobError::discard)?;
+                // A failed attempt: a worker of another version may accept them.
+                let job: J = parse(&args)?;
                 let outcome = job.run(&context).await?;
                 serde_json::to_value(outcome).map_err(JobError::discard)
             })

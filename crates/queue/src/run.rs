@@ -22,12 +22,13 @@ use crate::context::{About, Run};
 use crate::error::QueueError;
 use crate::job::JobError;
 use crate::outage::Outage;
-use crate::outcome::{Outcome, Policy, beginning, bounded, tell};
+use crate::outcome::{Outcome, Policy, beginning, stored_result, tell};
 use crate::record::{Options, Payload};
 use crate::registry::{JobInfo, Registry};
 use crate::script::Step;
 use crate::settings::{Limit, Settings};
 use crate::settle::{Settlement, Verdict};
+use crate::unknown::UnknownJobs;
 
 /// How long a job that was called off may go on before it is left behind; its time limit may come first.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
@@ -42,6 +43,7 @@ pub(crate) struct Runner<C> {
     pub(crate) settings: Settings,
     pub(crate) worker: Arc<str>,
     pub(crate) clock: Clock,
+    pub(crate) unknown: UnknownJobs,
     /// By queue: who stores outcomes.
     pub(crate) outcomes: HashMap<Arc<str>, mpsc::Sender<Settlement>>,
     /// No new attempt begins.
@@ -88,16 +90,24 @@ impl<C: Send + Sync + 'static> Runner<C> {
         options: Options,
     ) -> (String, Options, Outcome) {
         let Some((info, run)) = self.registry.get(&job) else {
-            let error = self.registry.catalog().get(&job).err().map(|error| error.to_string());
-            return (
-                "?".to_owned(),
-                options,
-                Outcome::Dead { error: error.unwrap_or_default(), max_attempts: None },
-            );
+            let outcome = self.without_a_handler(claimed, &job, &options);
+            return ("?".to_owned(), options, outcome);
         };
         let _ = claimed.lease.signals.job.set(job.clone());
         let outcome = self.attempt(claimed, &info, run, args, &options).await;
         (job, options, outcome)
+    }
+
+    /// Another worker may know the job.
+    fn without_a_handler(&self, claimed: &Claimed, name: &str, options: &Options) -> Outcome {
+        if options.expires_at.is_some_and(|at| at <= claimed.now_ms) {
+            return Outcome::Expired;
+        }
+        if self.drain.is_cancelled() {
+            return Outcome::Released;
+        }
+        self.unknown.count(&claimed.queue, name);
+        Outcome::Unknown { error: format!("no worker that has claimed it so far knows job `{name}`") }
     }
 
     async fn attempt(
@@ -216,12 +226,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
     ) -> Verdict {
         let ms = |pause: &Duration| Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         let (word, detail, number) = match outcome {
-            Outcome::Succeeded(result) => ("succeeded", bounded(result), None),
+            Outcome::Succeeded(result) => ("succeeded", stored_result(result), None),
             Outcome::Retry { error, pause } => ("retry", beginning(error), ms(pause)),
             Outcome::Dead { error, max_attempts } => ("dead", beginning(error), max_attempts.map(u64::from)),
             Outcome::Cancelled => ("cancelled", String::new(), None),
             Outcome::Expired => ("expired", String::new(), None),
             Outcome::Snoozed(pause) => ("snoozed", String::new(), ms(pause)),
+            Outcome::Unknown { error } => ("unknown", beginning(error), ms(&self.settings.unknown_for)),
             Outcome::Released | Outcome::Waits | Outcome::Lost => ("released", String::new(), None),
         };
         let (verdict, answer) = oneshot::channel();
@@ -232,7 +243,8 @@ impl<C: Send + Sync + 'static> Runner<C> {
             detail,
             number,
             job: name.to_owned(),
-            run: (!matches!(outcome, Outcome::Released | Outcome::Expired)).then_some(took),
+            run: (!matches!(outcome, Outcome::Released | Outcome::Expired | Outcome::Unknown { .. }))
+                .then_some(took),
             more: self.more(options, outcome),
             verdict,
         };
@@ -251,10 +263,8 @@ impl<C: Send + Sync + 'static> Runner<C> {
             more.insert("unique_key".to_owned(), Value::String(key.clone()));
         }
         if let Some(origin) = &options.celery {
-            // As it is kept: a result that is too large is a sentence that says so.
-            let kept =
-                outcome.result().map(|result| serde_json::from_str(&bounded(result)).unwrap_or_default());
-            more.extend(origin.news(outcome.ending(kept.as_ref()), self.clock.now()));
+            let too_large = outcome.too_large().map(|error| error.to_string());
+            more.extend(origin.news(outcome.ending(too_large.as_deref()), self.clock.now()));
         }
         if more.is_empty() { String::new() } else { Value::Object(more).to_string() }
     }

@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Retry,
     Discard,
     Purge,
+    Scan,
+    Reconcile,
     Elect,
     Resign,
 }
@@ -35,10 +37,12 @@ const INTAKE: &str = "#!lua\n";
 const OUTLET: &str = "#!lua flags=allow-oom\n";
 const NOTHING: &str = "";
 const LIB: &str = include_str!("../lua/lib.lua");
+const LIB_AND_COLLECTIONS: &str =
+    concat!(include_str!("../lua/lib.lua"), include_str!("../lua/collections.lua"));
 const LIB_AND_NEW: &str = concat!(include_str!("../lua/lib.lua"), include_str!("../lua/new.lua"));
 
 /// Name, flags, what stands before it, and text; in the order of [`Step`].
-const SOURCES: [(&str, &str, &str, &str); 16] = [
+const SOURCES: [(&str, &str, &str, &str); 18] = [
     ("push", INTAKE, NOTHING, include_str!("../lua/push.lua")),
     ("enqueue", INTAKE, LIB_AND_NEW, include_str!("../lua/enqueue.lua")),
     ("relay", INTAKE, LIB_AND_NEW, include_str!("../lua/relay.lua")),
@@ -53,6 +57,8 @@ const SOURCES: [(&str, &str, &str, &str); 16] = [
     ("retry", OUTLET, LIB_AND_NEW, include_str!("../lua/retry.lua")),
     ("discard", OUTLET, LIB, include_str!("../lua/discard.lua")),
     ("purge", OUTLET, LIB, include_str!("../lua/purge.lua")),
+    ("scan", OUTLET, LIB_AND_COLLECTIONS, include_str!("../lua/scan.lua")),
+    ("reconcile", OUTLET, LIB_AND_COLLECTIONS, include_str!("../lua/reconcile.lua")),
     ("elect", OUTLET, NOTHING, include_str!("../lua/elect.lua")),
     ("resign", OUTLET, NOTHING, include_str!("../lua/resign.lua")),
 ];

@@ -10,6 +10,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::job::LONGEST;
+
+/// Places of one limit: a script may have to check them all.
+const MOST_PLACES: u32 = 10_000;
+
 /// How the queue behaves. The defaults and the reason for each stand in dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,12 +46,24 @@ pub struct Settings {
     pub keep_dead: Duration,
     /// How many dead jobs are kept at most, per queue.
     pub keep_dead_count: u32,
+    /// How long a job whose name no worker knows is put back, for a worker that does; then it is dead.
+    #[serde(with = "duration")]
+    pub unknown_for: Duration,
     /// By name of job: how much of it may run at once or in a time, over all workers together.
     #[serde(default)]
     pub limits: BTreeMap<String, Limit>,
+    /// How often a worker looks for jobs that are in no collection; one is put back when it is found twice. Shorter in
+    /// tests.
+    #[serde(skip, default = "reconcile_every")]
+    #[doc(hidden)]
+    pub reconcile_every: Duration,
     /// The section `[celery]`.
     #[serde(skip)]
     pub celery: crate::celery::Settings,
+}
+
+fn reconcile_every() -> Duration {
+    Duration::from_mins(1)
 }
 
 /// A queue that a worker serves.
@@ -85,7 +102,9 @@ impl TryFrom<String> for Rate {
         let (permits, period) = text.split_once('/').ok_or_else(wrong)?;
         let permits = permits.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong)?;
         let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(period.trim());
-        let period = parsed.ok().filter(|period| !period.is_zero()).ok_or_else(wrong)?;
+        // Redis counts milliseconds.
+        let fits = |period: &Duration| (Duration::from_millis(1)..=LONGEST).contains(period);
+        let period = parsed.ok().filter(fits).ok_or_else(wrong)?;
         Ok(Self { permits, period })
     }
 }
@@ -122,7 +141,9 @@ impl Settings {
             keep_succeeded_count: 1000,
             keep_dead: mins(10),
             keep_dead_count: 1000,
+            unknown_for: mins(60),
             limits: BTreeMap::new(),
+            reconcile_every: reconcile_every(),
             celery: crate::celery::Settings::default(),
         }
     }
@@ -132,11 +153,25 @@ impl Settings {
         if self.concurrency == 0 || self.concurrency > 4096 {
             return Err(("concurrency", format!("`{}` is not between 1 and 4096", self.concurrency)));
         }
+        if self.lease > Duration::from_hours(24) {
+            let reason = "is longer than 24h, and after a crash a job would wait for so long";
+            return Err(("lease", format!("`{:?}` {reason}", self.lease)));
+        }
         if self.lease < Duration::from_secs(2) {
             return Err((
                 "lease",
                 format!("`{:?}` is shorter than 2s, the least that survives a pause", self.lease),
             ));
+        }
+        for (key, time) in [
+            ("drain", self.drain),
+            ("keep_succeeded", self.keep_succeeded),
+            ("keep_dead", self.keep_dead),
+            ("unknown_for", self.unknown_for),
+        ] {
+            if time > LONGEST {
+                return Err((key, format!("`{time:?}` is longer than 87600h, which is ten years")));
+            }
         }
         if self.poll < Duration::from_millis(10) || self.poll > Duration::from_secs(10) {
             return Err(("poll", format!("`{:?}` is not between 10ms and 10s", self.poll)));
@@ -161,6 +196,13 @@ impl Settings {
         {
             let reason = "a concurrency of 0 would let it wait for ever; pause its queue, or leave it out";
             return Err(("limits", format!("`{job}`: {reason}")));
+        }
+        let too_many = |limit: &Limit| limit.concurrency.is_some_and(|most| most > MOST_PLACES);
+        if let Some((job, _)) = self.limits.iter().find(|(_, limit)| too_many(limit)) {
+            return Err((
+                "limits",
+                format!("`{job}`: a concurrency above {MOST_PLACES} limits nothing; leave it out"),
+            ));
         }
         crate::keys::check_name(&self.namespace)
             .map_err(|reason| ("namespace", format!("`{}`: {reason}", self.namespace)))

@@ -46,6 +46,8 @@ pub(crate) struct Settlement {
 pub(crate) enum Verdict {
     /// It is the job's outcome.
     Accepted,
+    /// No worker has known the job for too long: it is dead.
+    AcceptedAsDead,
     /// The lease was lost; another claim decides.
     Refused,
     /// Redis was away until the worker had to end; the lease lapses and the job runs again.
@@ -94,6 +96,7 @@ impl Settler {
         };
         let verdict = |answer: Option<i64>| match answer {
             Some(1) => Verdict::Accepted,
+            Some(2) => Verdict::AcceptedAsDead,
             Some(_) => Verdict::Refused,
             None => Verdict::Unsent,
         };

@@ -17,11 +17,13 @@ use crate::feed::Feed;
 use crate::lease::Leases;
 use crate::presence::Presence;
 use crate::pulse::Pulse;
+use crate::reconcile::Reconciler;
 use crate::registry::Registry;
 use crate::run::Runner;
 use crate::settings::Settings;
 use crate::settle::Settler;
 use crate::sweep;
+use crate::unknown::UnknownJobs;
 
 /// How a process is told to stop: first to drain, then to end at once.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +78,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
             Presence::new(client.clone(), &identity, &host, &settings, leases.clone(), stop.drain.clone());
         duties.spawn(presence.keep(end.clone()));
         for queue in settings.weighted_queues() {
+            let reconciler = Reconciler::new(client.clone(), queue.name.clone());
+            duties.spawn(reconciler.run(identity.clone(), settings.reconcile_every, end.clone()));
             duties.spawn(sweep::run(client.clone(), queue.name, settings.clone(), end.clone()));
         }
         for intake in Intake::all(&client, &registry.catalog(), &settings) {
@@ -94,8 +98,10 @@ impl<C: Send + Sync + 'static> Worker<C> {
             };
             settlers.spawn(settler.run(receiver));
         }
+        let unknown = UnknownJobs::default();
         let claimer = Claimer {
             client: client.clone(),
+            unknown: unknown.clone(),
             worker: identity.clone(),
             settings: settings.clone(),
             slots,
@@ -114,6 +120,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             settings,
             worker: identity.clone(),
             clock: Clock::system(),
+            unknown,
             outcomes,
             drain: stop.drain.clone(),
             give_back: give_back.clone(),

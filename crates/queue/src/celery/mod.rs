@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use self::follow_up::{FollowUp, Outgoing};
 pub(crate) use self::intake::Intake;
-use self::reply::{Exception, ReplyFields};
+pub(crate) use self::reply::Exception;
+use self::reply::ReplyFields;
 
 /// The `[celery]` section of dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]

@@ -45,6 +45,11 @@ impl<'a> Exception<'a> {
         Self { exc_type: "TypeError", exc_module: "builtins", message }
     }
 
+    /// A result that cannot be returned.
+    pub(crate) fn encode(reason: &'a str) -> Self {
+        Self { exc_type: "EncodeError", exc_module: "kombu.exceptions", message: reason }
+    }
+
     /// A job that took too long.
     pub(crate) fn time_limit(message: &'a str) -> Self {
         Self { exc_type: "TimeLimitExceeded", exc_module: "billiard.exceptions", message }

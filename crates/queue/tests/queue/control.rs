@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use dogwatch_queue::{Cancelled, DeadFilter, JobState, NewJob, Pause, Unique, UniqueUntil};
 use dogwatch_testing::eventually;
 use redis::AsyncCommands;
@@ -183,7 +184,13 @@ async fn a_cancelled_job_has_no_other_attempt_when_it_fails_or_its_worker_dies()
 #[tokio::test]
 async fn an_expired_job_is_not_run_and_its_time_begins_anew_when_it_is_replayed() {
     let queue = Queue::new().await;
-    let id = queue.enqueue(NewJob { expires: Some(Duration::ZERO), ..note("late") }).await;
+    let id = queue
+        .enqueue(NewJob {
+            expires: Some(Duration::from_millis(1)),
+            delay: Duration::from_millis(5),
+            ..note("late")
+        })
+        .await;
     let worker = queue.work();
     assert_eq!((queue.end_of(&id).await.state, queue.ledger.count()), (JobState::Expired, 0));
     assert_eq!(queue.control().retry(&id, None).await.unwrap(), Some(true));
@@ -252,6 +259,10 @@ async fn absurd_times_are_refused_and_cost_no_worker() {
             "unique_until",
         ),
         (NewJob { delay: absurd, ..note("c") }, "delay"),
+        (NewJob { run_at: Some(DateTime::<Utc>::MAX_UTC), ..note("d") }, "run_at"),
+        (NewJob { timeout: Some(Duration::ZERO), ..note("e") }, "timeout"),
+        (NewJob { max_age: Some(Duration::from_micros(400)), ..note("f") }, "max_age"),
+        (NewJob { expires: Some(Duration::ZERO), ..note("g") }, "expires"),
     ] {
         let error = queue.producer.enqueue(job).await.unwrap_err().to_string();
         assert!(error.starts_with(field), "{error}");

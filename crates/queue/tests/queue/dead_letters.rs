@@ -23,12 +23,17 @@ async fn what_cannot_be_read_is_dead_with_the_reason_and_the_raw_payload() {
     let _: () = redis.sadd(format!("{}:queues", queue.namespace), "default").await.unwrap();
     let payloads = [
         ("garbage", Some("\u{fffd}not json"), "payload is not {\"job\": NAME"),
-        ("unknown", Some(r#"{"job": "nope", "args": {}}"#), "job `nope` does not exist"),
         (
-            "bad-args",
-            Some(r#"{"job": "note", "args": {"text": 7}}"#),
-            "argument /text: invalid type: integer `7`",
+            "no-time",
+            Some(r#"{"job": "note", "args": {"text": "a"}, "timeout_ms": 0}"#),
+            "timeout_ms `0` is not between 1 and",
         ),
+        (
+            "no-attempts",
+            Some(r#"{"job": "note", "max_attempts": 0}"#),
+            "max_attempts `0` is not between 1 and 1000",
+        ),
+        ("no-age", Some(r#"{"job": "note", "max_age_ms": 0}"#), "max_age_ms `0` is not between 1 and"),
         ("no-payload", None, "it has no payload"),
     ];
     for (id, payload, _) in payloads {
@@ -47,7 +52,27 @@ async fn what_cannot_be_read_is_dead_with_the_reason_and_the_raw_payload() {
     }
     assert_eq!(queue.job("garbage").await.args, json!("\u{fffd}not json"));
     let filter = JobFilter { state: Some(JobState::Dead), limit: 10, ..JobFilter::default() };
-    assert_eq!(queue.inspector.jobs(&filter).await.unwrap().len(), 4);
+    assert_eq!(queue.inspector.jobs(&filter).await.unwrap().len(), payloads.len());
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_fit_are_a_failed_attempt() {
+    let queue = Queue::new().await;
+    let mut redis = queue.redis().await;
+    let _: () = redis.sadd(format!("{}:queues", queue.namespace), "default").await.unwrap();
+    let _: () =
+        redis.hset(queue.key("data"), "bad", r#"{"job": "note", "args": {"text": 7}}"#).await.unwrap();
+    let _: () = redis.rpush(queue.key("active"), "bad").await.unwrap();
+    let worker = queue.work();
+    let job = queue.end_of("bad").await;
+    // The job's own policy: a worker of another version may accept them.
+    assert_eq!((job.state, job.attempt), (JobState::Dead, 3));
+    assert!(
+        job.error.as_ref().unwrap().contains("argument /text: invalid type: integer `7`"),
+        "{:?}",
+        job.error
+    );
     worker.drain().await;
 }
 

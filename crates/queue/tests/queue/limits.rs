@@ -106,6 +106,101 @@ async fn a_rate_is_never_exceeded_in_any_period() {
 }
 
 #[tokio::test]
+async fn jobs_that_are_purged_cancelled_or_expired_while_they_wait_use_no_permit() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(None, Some("1/2s"), None));
+    let worker = queue.work();
+    let first = queue.enqueue(sleep(1)).await;
+    queue.end_of(&first).await;
+    let many: Vec<NewJob> = (0..40).map(|_| sleep(1)).collect();
+    let expiring = NewJob { expires: Some(Duration::from_millis(1)), ..sleep(1) };
+    let jobs = queue.producer.enqueue_all(many).await.unwrap();
+    queue.enqueue(expiring).await;
+    let waits = async || queue.inspector.counts().await.unwrap()[0].running == 0;
+    eventually(LONG, "all wait for a permit", waits).await;
+    for job in &jobs[..20] {
+        queue.control().cancel(&job.id).await.unwrap();
+    }
+    queue.control().purge("default").await.unwrap();
+    for job in &jobs {
+        let state = queue.end_of(&job.id).await.state;
+        assert!(matches!(state, JobState::Cancelled | JobState::Succeeded), "{state}");
+    }
+    let ran = || queue.ledger.count() / 2;
+    let before = ran();
+    let next = queue.enqueue(sleep(1)).await;
+    let next = queue.end_of(&next).await;
+    // With a permit for each of the forty it would begin after eighty seconds.
+    let waited = next.started_at.unwrap() - next.enqueued_at.unwrap();
+    assert_eq!((next.state, ran()), (JobState::Succeeded, before + 1));
+    assert!(waited.num_seconds() < 20, "it has waited for {waited}");
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+/// The order in which jobs of these priorities run under a limit of one at a time, enqueued while one runs.
+async fn order_under(limit: Limit, priorities: &[u8]) -> Vec<u8> {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("note".to_owned(), limit);
+    let note = |text: String, priority| NewJob { priority, ..NewJob::new("note", json!({ "text": text })) };
+    queue.control().pause("default").await.unwrap();
+    // The first uses the permit, the second to last ones wait for theirs.
+    queue.enqueue(note("first".to_owned(), 0)).await;
+    let worker = queue.work();
+    queue.control().resume("default").await.unwrap();
+    let parked = async |count: usize| {
+        let mut redis = queue.redis().await;
+        redis::AsyncCommands::hlen::<_, usize>(&mut redis, queue.key("parked")).await.unwrap() == count
+    };
+    let mut ids = Vec::new();
+    for (n, priority) in priorities.iter().enumerate() {
+        ids.push(queue.enqueue(note(priority.to_string(), *priority)).await);
+        if n < 4 {
+            eventually(LONG, "it waits under the limit", async || parked(n + 1).await).await;
+        }
+    }
+    for id in &ids {
+        queue.end_of(id).await;
+    }
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+    let runs = queue.ledger.runs.lock().unwrap();
+    runs.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn priorities_hold_among_jobs_that_wait_for_a_permit() {
+    let order = order_under(limit(None, Some("1/700ms"), None), &[9, 9, 5, 0]).await;
+    assert_eq!(order, [0, 5, 9, 9]);
+}
+
+#[tokio::test]
+async fn priorities_hold_among_jobs_that_wait_for_a_place() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, None));
+    let worker = queue.work();
+    let running = queue.enqueue(sleep(2000)).await;
+    eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
+    let mut ids = Vec::new();
+    for (n, priority) in [9, 9, 5, 0].into_iter().enumerate() {
+        ids.push(queue.enqueue(NewJob { priority, ..sleep(1) }).await);
+        let parked = async || {
+            let mut redis = queue.redis().await;
+            redis::AsyncCommands::hlen::<_, usize>(&mut redis, queue.key("parked")).await.unwrap() == n + 1
+        };
+        eventually(LONG, "it waits for a place", parked).await;
+    }
+    queue.end_of(&running).await;
+    let mut started = Vec::new();
+    for id in &ids {
+        started.push(queue.end_of(id).await.started_at.unwrap());
+    }
+    assert!(started[3] < started[2] && started[2] < started[0] && started[0] <= started[1], "{started:?}");
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn the_place_of_a_lost_worker_is_free_again() {
     let mut queue = Queue::new().await;
     queue.settings.limits.insert("sleep".to_owned(), limit(Some(1), None, None));

@@ -196,9 +196,23 @@ impl Queue {
     pub(crate) async fn left_over(&self) -> Vec<String> {
         let mut redis = self.redis().await;
         let mut left = Vec::new();
-        for family in
-            ["active", "prioritized", "scheduled", "retrying", "leases", "parked", "holders:*", "waiting:*"]
-        {
+        for family in [
+            "active",
+            "prioritized",
+            "scheduled",
+            "retrying",
+            "leases",
+            "parked",
+            "place",
+            "permit",
+            "holders:*",
+            "waiters:*",
+            "waiting:*",
+            "alarms",
+            "limits",
+            "stray",
+            "unknown",
+        ] {
             let keys: Vec<String> =
                 redis::cmd("KEYS").arg(glob(&self.key(family))).query_async(&mut redis).await.unwrap();
             left.extend(keys);
@@ -213,9 +227,14 @@ impl Queue {
 
     /// Starts a worker.
     pub(crate) fn work(&self) -> Running {
+        self.work_with(registry())
+    }
+
+    /// Starts a worker that knows these jobs.
+    pub(crate) fn work_with(&self, registry: Registry<Arc<Ledger>>) -> Running {
         let stop = Stop::default();
         let (client, settings) = (self.client.clone(), self.settings.clone());
-        let worker = Worker::new(client, registry(), self.ledger.clone(), settings, "test");
+        let worker = Worker::new(client, registry, self.ledger.clone(), settings, "test");
         let identity = worker.identity().to_owned();
         let task = tokio::spawn(worker.run(stop.clone()));
         Running { stop, task, identity }
