@@ -3,7 +3,7 @@
 //! A pure function. It knows nothing of how the queue works but its promises: the length of a lease, and how often a
 //! lease is renewed. What it is told of faults comes from those who made them.
 //!
-//! Eight promises are checked; `PROMISES` names them. With `appendfsync everysec` a Redis that is killed may lose or
+//! Nine promises are checked; `PROMISES` names them. With `appendfsync everysec` a Redis that is killed may lose or
 //! undo what happened in the last two seconds, which is Redis's contract: what is wrong with such jobs is excused,
 //! counted and printed. With `always` nothing is excused.
 
@@ -14,6 +14,7 @@ mod faults;
 mod memory;
 mod outcomes;
 mod overlaps;
+mod places;
 mod remains;
 mod slots;
 
@@ -26,7 +27,7 @@ use self::facts::Facts;
 pub(crate) use self::faults::REDIS;
 
 /// What is checked, in the order of the counts.
-pub(crate) const PROMISES: [&str; 8] = [
+pub(crate) const PROMISES: [&str; 9] = [
     "every acknowledged job came to one end",
     "no acknowledged job was lost",
     "no claim and no job has two accepted outcomes",
@@ -35,13 +36,14 @@ pub(crate) const PROMISES: [&str; 8] = [
     "no job was tried more often than it may",
     "nothing is left in Redis but what is kept",
     "memory does not grow",
+    "every stored job is in one collection",
 ];
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// One for each of [`PROMISES`].
-    pub(crate) counts: [Count; 8],
+    pub(crate) counts: [Count; 9],
     /// Processes that ended by themselves, or did not stop as they were told to.
     pub(crate) died: Vec<String>,
     pub(crate) totals: Totals,
@@ -96,7 +98,7 @@ impl Count {
 pub(crate) fn check(events: &[Event]) -> Report {
     let facts = Facts::of(events);
     let mut report = Report { died: facts.died.clone(), totals: facts.totals(), ..Report::default() };
-    let [ends, lost, outcomes, overlaps, slots, attempts, remains, memory] = &mut report.counts;
+    let [ends, lost, outcomes, overlaps, slots, attempts, remains, memory, places] = &mut report.counts;
     ends::check(&facts, ends, lost);
     outcomes::check(&facts, outcomes);
     (report.totals.overlaps, report.totals.overlaps_by_redis) = overlaps::check(&facts, overlaps);
@@ -104,5 +106,6 @@ pub(crate) fn check(events: &[Event]) -> Report {
     attempts::check(&facts, attempts);
     remains::check(&facts, remains);
     memory::check(&facts, memory);
+    places::check(&facts, places);
     report
 }

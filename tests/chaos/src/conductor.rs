@@ -19,7 +19,7 @@ use crate::process::LEASE;
 use crate::proxy::Mode;
 use crate::sabotage::Sabotage;
 use crate::world::{SWEEPER, World};
-use crate::{ledger, plan, remains, report, stall};
+use crate::{census, ledger, plan, remains, report, stall};
 
 /// What runs, in the order in which it is started.
 const KINDS: [&str; 4] = ["program", "worker", "scheduler", "producer"];
@@ -110,6 +110,7 @@ async fn conduct(args: &RunArgs, seed: u64, fsync: Fsync, folder: &Path) -> Resu
     let harvest = tokio::spawn(Harvest::new(world.clone()).run(stop.clone()));
     let watch = tokio::spawn(watch(world.clone(), stop.clone()));
     let weigh = tokio::spawn(harvest::weigh(world.clone(), stop.clone()));
+    let census = tokio::spawn(census::run(world.clone(), stop.clone()));
     let probe = tokio::spawn(harvest::probe(world.clone(), stop.clone()));
 
     for kind in KINDS {
@@ -156,6 +157,7 @@ async fn conduct(args: &RunArgs, seed: u64, fsync: Fsync, folder: &Path) -> Resu
     stop.cancel();
     harvest.await?.finish().await?;
     watch.await?;
+    census.await?;
     weigh.await??;
     probe.await??;
     if args.sabotage.is_none() {

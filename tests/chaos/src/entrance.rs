@@ -43,8 +43,7 @@ impl Entrance {
         let sent = async {
             match way {
                 Way::Native | Way::Group => self.native(way, jobs).await,
-                Way::Plain => self.plain(jobs, false).await,
-                Way::Garbage => self.plain(jobs, true).await,
+                Way::Plain | Way::Half | Way::Garbage => self.plain(jobs, way).await,
                 Way::Apalis => self.apalis(jobs).await,
                 Way::Celery => self.celery(jobs).await,
                 Way::Http => self.doors()?.http(&jobs[0]).await.map(|stored| vec![stored]),
@@ -74,19 +73,23 @@ impl Entrance {
     }
 
     /// As the documentation tells those who have no library; in one transaction, so that no half of it stays.
-    async fn plain(&mut self, jobs: &[NewJob], garbage: bool) -> Result<Vec<bool>> {
+    async fn plain(&mut self, jobs: &[NewJob], way: Way) -> Result<Vec<bool>> {
         let mut connection = self.connection().await?;
         for job in jobs {
             let (prefix, id) =
                 (format!("{NAMESPACE}:{{{}}}", job.queue), job.id.as_deref().unwrap_or_default());
-            let payload = if garbage { "{neither this".to_owned() } else { payload(job).to_string() };
-            redis::pipe()
-                .atomic()
-                .sadd(format!("{NAMESPACE}:queues"), &job.queue)
-                .hset(format!("{prefix}:data"), id, payload)
-                .rpush(format!("{prefix}:active"), id)
-                .query_async::<()>(&mut connection)
-                .await?;
+            let payload =
+                if way == Way::Garbage { "{neither this".to_owned() } else { payload(job).to_string() };
+            let mut pipe = redis::pipe();
+            pipe.atomic().sadd(format!("{NAMESPACE}:queues"), &job.queue).hset(
+                format!("{prefix}:data"),
+                id,
+                payload,
+            );
+            if way != Way::Half {
+                pipe.rpush(format!("{prefix}:active"), id);
+            }
+            pipe.query_async::<()>(&mut connection).await?;
         }
         Ok(vec![true; jobs.len()])
     }

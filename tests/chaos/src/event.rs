@@ -64,6 +64,10 @@ pub(crate) enum What {
         schedule: Option<String>,
         slot_ms: Option<i64>,
     },
+    /// Jobs of a queue that were stored when it was looked whether each is in one collection.
+    Census { queue: String, jobs: u64 },
+    /// A stored job that was in no collection, or in several.
+    Misplaced { queue: String, id: String, places: Vec<String> },
     /// What is left in a family of keys when all was over, and how much may be.
     Family { name: String, size: u64, most: u64 },
     /// How much memory a process uses; Redis tells it of its data.

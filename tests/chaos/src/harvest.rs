@@ -144,6 +144,14 @@ pub(crate) async fn unfinished(port: u16) -> Result<u64> {
     let mut redis = server::connect(port).await?;
     let mut sum: u64 = redis::cmd("LLEN").arg(CELERY_LIST).query_async(&mut redis).await?;
     for (queue, _) in QUEUES {
+        let (stored, done, dead): (u64, u64, u64) = redis::pipe()
+            .hlen(key(queue, "data"))
+            .llen(key(queue, "done"))
+            .zcard(key(queue, "dead"))
+            .query_async(&mut redis)
+            .await?;
+        // Also what is in no collection.
+        sum += stored.saturating_sub(done + dead);
         let (active, prioritized, scheduled, leases, parked): (Vec<String>, u64, u64, u64, u64) =
             redis::pipe()
                 .lrange(key(queue, "active"), 0, -1)

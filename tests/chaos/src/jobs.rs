@@ -100,6 +100,11 @@ pub(crate) fn registry() -> Registry<Arc<Ledger>> {
     Registry::new().with::<Act>().with::<Limited>().with::<ThroughADoor>()
 }
 
+/// Of the version before `limited` was there.
+pub(crate) fn old_registry() -> Registry<Arc<Ledger>> {
+    Registry::new().with::<Act>().with::<ThroughADoor>()
+}
+
 /// Writes the end of a run down, in whatever way it comes.
 struct Observed<'a> {
     cx: &'a Run<Arc<Ledger>>,

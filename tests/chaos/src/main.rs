@@ -11,6 +11,7 @@
 //!
 //! That the checker would notice is shown by runs in which a protection of the queue is switched off (`sabotage.rs`).
 
+mod census;
 mod checker;
 mod conductor;
 mod doors;
@@ -66,6 +67,9 @@ enum Command {
         keep_little: bool,
         #[arg(long, default_value_t = 8)]
         concurrency: u32,
+        /// Of an older version: it does not know all jobs
+        #[arg(long)]
+        old: bool,
     },
     /// A scheduler of a run
     #[command(hide = true)]
@@ -105,9 +109,9 @@ fn main() -> Result<ExitCode> {
             let clean = conductor::check(&folder)?.is_clean();
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Command::Worker { common, keep_little, concurrency } => {
+        Command::Worker { common, keep_little, concurrency, old } => {
             let keep = if keep_little { KEEP_LITTLE } else { KEEP };
-            runtime.block_on(process::worker(&common, keep, concurrency))?;
+            runtime.block_on(process::worker(&common, keep, concurrency, old))?;
         }
         Command::Scheduler { common, schedules } => {
             runtime.block_on(process::scheduler(&common, &schedules))?;

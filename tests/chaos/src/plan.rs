@@ -187,7 +187,7 @@ fn provoke(sabotage: Sabotage, duration: Duration) -> Vec<Planned> {
         Sabotage::Fence => (PauseWorker, "worker", 2800, 400),
         Sabotage::Claim => (KillWorker, "worker", 300, 1200),
         Sabotage::Slot => (KillScheduler, "scheduler", 300, 700),
-        Sabotage::Heartbeat => return Vec::new(),
+        Sabotage::Heartbeat | Sabotage::WriteFirst => return Vec::new(),
     };
     let lasts = Duration::from_millis(lasts);
     let (mut all, mut at) = (Vec::new(), Duration::from_millis(1500));

@@ -26,6 +26,9 @@ pub(crate) const NAMESPACE: &str = "chaos";
 /// A lease, short, so that many lapse.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
+/// How often a worker looks for jobs in no collection: soon, so that they end within the run.
+const RECONCILE_EVERY: Duration = Duration::from_secs(2);
+
 /// What every process is told.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
@@ -92,6 +95,7 @@ fn settings(keep: Keep, concurrency: u32) -> Result<Settings> {
     let limit = toml::Table::from_iter([("concurrency".to_owned(), jobs::LIMIT.into())]);
     set("limits", toml::Table::from_iter([("limited".to_owned(), limit.into())]).into());
     let mut settings: Settings = toml::Value::Table(queue).try_into()?;
+    settings.reconcile_every = RECONCILE_EVERY;
     settings.celery.queues = vec![CELERY_LIST.to_owned()];
     settings.validate().map_err(|(key, reason)| anyhow::anyhow!("{key}: {reason}"))?;
     Ok(settings)
@@ -111,9 +115,10 @@ fn stop_on_sigterm() -> Result<Stop> {
     Ok(stop)
 }
 
-pub(crate) async fn worker(common: &Common, keep: Keep, concurrency: u32) -> Result<()> {
+pub(crate) async fn worker(common: &Common, keep: Keep, concurrency: u32, old: bool) -> Result<()> {
     let (client, ledger) = common.start()?;
-    let worker = Worker::new(client, jobs::registry(), ledger, settings(keep, concurrency)?, "chaos");
+    let registry = if old { jobs::old_registry() } else { jobs::registry() };
+    let worker = Worker::new(client, registry, ledger, settings(keep, concurrency)?, "chaos");
     worker.run(stop_on_sigterm()?).await;
     Ok(())
 }

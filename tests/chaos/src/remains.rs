@@ -16,7 +16,7 @@ use crate::world::World;
 
 /// Keys of which there is one for each of something: counted by their number.
 const BY_KEY: [&str; 9] =
-    ["meta", "unique", "holders", "waiting", "rate", "claim", "stats", "revoked", "{workers}:seen"];
+    ["meta", "unique", "holders", "waiters", "rate", "claim", "stats", "revoked", "{workers}:seen"];
 /// Workers that were there shortly before the end, all starts counted.
 const WORKERS_SEEN: u64 = 12;
 
@@ -31,7 +31,8 @@ fn most(family: &str, minutes: u64) -> u64 {
     let kept = u64::from(KEEP_LITTLE.count);
     match family {
         "done" | "dead" => kept,
-        "data" | "run" | "errors" | "progress" | "cancel" | "permit" => 2 * kept,
+        "data" | "run" | "errors" | "progress" | "cancel" => 2 * kept,
+        "reconciler" | "{idle}:reconciler" => 1,
         // A counter, and whether it is paused.
         "control" => 2,
         "slots" => World::slot_fields(),

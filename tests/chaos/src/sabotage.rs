@@ -15,6 +15,8 @@ pub(crate) enum Sabotage {
     Slot,
     /// Leases are not renewed.
     Heartbeat,
+    /// Jobs are stored before all that may fail was tried.
+    WriteFirst,
 }
 
 impl Sabotage {
@@ -28,6 +30,11 @@ impl Sabotage {
                 ("tick", "slot_field, slot, definition_field", "slot_field, int(slot - 1), definition_field")
             }
             Self::Heartbeat => ("renew", "call('ZADD', LEASES, 'XX', unpack(leases))", ""),
+            Self::WriteFirst => (
+                "enqueue",
+                "jobs[#jobs + 1] = new_job(i) end",
+                "call('HSET', DATA, ARGV[i], ARGV[i + 1]) error('something that may fail') end",
+            ),
         }
     }
 
@@ -43,6 +50,7 @@ impl Sabotage {
             Self::Claim => "claim",
             Self::Slot => "slot",
             Self::Heartbeat => "heartbeat",
+            Self::WriteFirst => "write-first",
         }
     }
 }

@@ -14,7 +14,9 @@ pub(crate) enum Way {
     Group,
     /// Two commands of plain Redis.
     Plain,
-    /// The same, with a payload that nobody can read.
+    /// The first of them alone: the producer is killed before the second.
+    Half,
+    /// Both, with a payload that nobody can read.
     Garbage,
     /// `RedisStorage::push_task` of stock apalis-redis.
     Apalis,
@@ -30,10 +32,11 @@ pub(crate) enum Way {
 
 impl Way {
     /// All of them, each with how many jobs of a hundred come by it.
-    pub(crate) const SHARES: [(Self, u32); 9] = [
+    pub(crate) const SHARES: [(Self, u32); 10] = [
         (Self::Native, 30),
         (Self::Group, 25),
-        (Self::Plain, 9),
+        (Self::Plain, 8),
+        (Self::Half, 1),
         (Self::Garbage, 1),
         (Self::Apalis, 8),
         (Self::Celery, 8),
@@ -47,6 +50,7 @@ impl Way {
             Self::Native => "native",
             Self::Group => "group",
             Self::Plain => "plain",
+            Self::Half => "half",
             Self::Garbage => "garbage",
             Self::Apalis => "apalis",
             Self::Celery => "celery",
@@ -70,7 +74,7 @@ impl Way {
         match self {
             Self::Native | Self::Group | Self::Http | Self::CommandLine => 1,
             // A transaction that may have committed would have its jobs forgotten and run again after a long outage.
-            Self::Outbox | Self::Plain | Self::Garbage | Self::Apalis | Self::Celery => 0,
+            Self::Outbox | Self::Plain | Self::Half | Self::Garbage | Self::Apalis | Self::Celery => 0,
         }
     }
 
@@ -95,7 +99,7 @@ impl Way {
             Self::Native | Self::Group | Self::Http | Self::CommandLine | Self::Outbox => {
                 job.max_attempts.unwrap_or(ATTEMPTS)
             }
-            Self::Plain | Self::Apalis | Self::Celery => ATTEMPTS,
+            Self::Plain | Self::Half | Self::Apalis | Self::Celery => ATTEMPTS,
             // It is not tried at all, so that a worker that is killed with it in its hands counts and nothing else.
             Self::Garbage => 1000,
         }

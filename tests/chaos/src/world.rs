@@ -23,6 +23,8 @@ use crate::server::Server;
 
 /// Runs at the end to remove what is old.
 pub(crate) const SWEEPER: &str = "sweeper-1";
+/// Does not know all jobs.
+const OLD_WORKER: &str = "worker-2";
 /// Where distributions put libfaketime, by which the clock of one worker is stepped.
 const FAKETIME: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
@@ -134,6 +136,10 @@ impl World {
                     sabotage.into_iter().flat_map(|it| ["--sabotage".to_owned(), it.name().to_owned()]),
                 );
                 let place = format!("{kind}-{number}");
+                // A deployment is under way all the time.
+                if place == OLD_WORKER && sabotage.is_none() {
+                    arguments.push("--old".to_owned());
+                }
                 let mut port = world.port;
                 // The first of each kind reaches Redis without a detour.
                 if number > 1 {

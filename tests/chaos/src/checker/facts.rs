@@ -23,6 +23,10 @@ pub(super) struct Facts<'a> {
     /// By what uses it: when, and how many bytes.
     pub(super) memory: BTreeMap<&'a str, Vec<(u64, u64)>>,
     pub(super) died: Vec<String>,
+    /// Stored jobs that were looked at in all censuses.
+    pub(super) counted: u64,
+    /// When, of which queue, which job, and where it was.
+    pub(super) misplaced: Vec<(u64, &'a str, &'a str, &'a [String])>,
     first: u64,
     /// The wall clock, in µs, when the monotonic one was zero.
     epoch: i64,
@@ -39,6 +43,8 @@ pub(super) struct Job<'a> {
     /// Its transaction was rolled back.
     pub(super) withdrawn: bool,
     pub(super) max_attempts: Option<u32>,
+    /// When it was asked for, by a producer that died before it pushed the id.
+    pub(super) unfinished_since: Option<u64>,
     /// When somebody who called it off was told that it will not run any more.
     pub(super) called_off: Option<u64>,
     /// When somebody who called it off was told that it runs and will not run again.
@@ -102,6 +108,8 @@ impl<'a> Facts<'a> {
             families: Vec::new(),
             memory: BTreeMap::new(),
             died: Vec::new(),
+            counted: 0,
+            misplaced: Vec::new(),
             first,
             epoch: events.first().map_or(0, |event| event.wall - event.at.cast_signed()),
             gone: BTreeMap::new(),
@@ -128,8 +136,10 @@ impl<'a> Facts<'a> {
     fn note(&mut self, event: &'a Event) {
         let at = event.at;
         match &event.what {
-            What::Asked { id, max_attempts, .. } => {
-                self.job(id, at).max_attempts = Some(*max_attempts);
+            What::Asked { id, max_attempts, way, .. } => {
+                let job = self.job(id, at);
+                job.max_attempts = Some(*max_attempts);
+                job.unfinished_since = (way == "half").then_some(at);
             }
             What::Acknowledged { id, stored: true } => {
                 self.job(id, at).acknowledged.get_or_insert(at);
@@ -165,6 +175,8 @@ impl<'a> Facts<'a> {
             What::SchedulersStop => self.schedulers_stop_ms = Some(event.wall / 1000),
             What::Process { process, pid, change } => self.process(process, *pid, *change, at),
             What::Family { name, size, most } => self.families.push((name, *size, *most)),
+            What::Census { jobs, .. } => self.counted += jobs,
+            What::Misplaced { queue, id, places } => self.misplaced.push((at, queue, id, places)),
             What::Memory { of, bytes } => self.memory.entry(of).or_default().push((at, *bytes)),
             What::Acknowledged { .. }
             | What::Refused { .. }

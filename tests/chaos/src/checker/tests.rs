@@ -374,3 +374,31 @@ fn a_process_that_ends_by_itself_is_reported() {
     assert!(!report.is_clean());
     assert_eq!(report.died, ["worker-1.1 (pid 7) at 0.050 s"]);
 }
+
+#[test]
+fn every_stored_job_is_in_one_collection() {
+    let census = |way: &str, ms: u64, places: &[&str]| {
+        let mut history = History::new(Fsync::Always);
+        let (queue, job) = ("default".to_owned(), "act".to_owned());
+        let asked = What::Asked {
+            id: "a".to_owned(),
+            queue: queue.clone(),
+            way: way.to_owned(),
+            job,
+            max_attempts: 3,
+        };
+        history.add(10, "producer-1.1", asked);
+        history.add(ms, "conductor", What::Census { queue: queue.clone(), jobs: 1 });
+        if places.len() != 1 {
+            let places = places.iter().map(|place| (*place).to_owned()).collect();
+            history.add(ms, "conductor", What::Misplaced { queue, id: "a".to_owned(), places });
+        }
+        history
+    };
+    census("native", 20, &["active"]).keeps(9);
+    census("native", 20, &[]).breaks(9, "job a of queue `default` was in no collection");
+    census("native", 20, &["active", "leases"]).breaks(9, "was in active and leases");
+    // Its producer died before the push.
+    census("half", 20, &[]).keeps(9);
+    census("half", 60_000, &[]).breaks(9, "was in no collection");
+}
