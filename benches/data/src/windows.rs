@@ -1,36 +1,41 @@
 //! What a day's window costs over a million requests and over ten million, beside plain SQL over the raw rows; and how far
 //! quantiles are from the exact ones.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use sqlx::{PgPool, Row};
 
-use crate::{Api, PROGRAM, connect};
+use crate::{Api, Bench};
 
 const ENDPOINTS: i32 = 200;
 const ASKS: usize = 200;
+/// Over which the requests are spread. Each minute is a bucket to be made.
+const HOURS: f64 = 24.0;
+const QUICK_HOURS: f64 = 1.0;
 const RAW_ASKS: usize = 3;
 /// Rows of one INSERT.
 const CHUNK: i64 = 250_000;
+const REBUILD: [&str; 4] = ["rollups", "rebuild", "--from", "2000-01-01"];
 
-pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
-    let most = most();
-    let pool = empty(database).await?;
+pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
+    let api = Api::start(bench).await?;
+    let (most, hours) = (most(bench), bench.size(HOURS, QUICK_HOURS));
+    let pool = bench.connect().await?;
+    create_series(&pool).await?;
     let mut p99 = Vec::new();
     for (from, to) in [(0, most / 10), (most / 10, most)] {
         let begun = Instant::now();
-        fill(&pool, from, to).await?;
+        fill(&pool, hours, from, to).await?;
         println!(
-            "\n{to} requests of 24 h on {ENDPOINTS} endpoints ({:.0} s to store them)",
+            "\n{to} requests of {hours} h on {ENDPOINTS} endpoints ({:.0} s to store them)",
             begun.elapsed().as_secs_f64()
         );
         let begun = Instant::now();
-        rebuild(database)?;
+        bench.run(&REBUILD)?;
         println!("all rollups made anew in {:.1} s", begun.elapsed().as_secs_f64());
         sqlx::query("VACUUM ANALYZE performance_metrics, rollups").execute(&pool).await?;
-        p99.push([ask(api, "summary").await?, ask(api, "endpoints?limit=500").await?]);
+        let asks = bench.size(ASKS, 5);
+        p99.push([ask(&api, "summary", asks).await?, ask(&api, "endpoints?limit=500", asks).await?]);
     }
     let [before, after] = [&p99[0], &p99[1]];
     for (name, index) in [("summary", 0), ("endpoints", 1)] {
@@ -41,31 +46,32 @@ pub async fn measure(api: &Api, database: &str) -> anyhow::Result<()> {
             ms(many[many.len() / 2]) / ms(few[few.len() / 2])
         );
     }
-    beside_raw_rows(&pool, &after[0], &after[1]).await?;
-    quantiles(api, &pool).await
+    beside_raw_rows(&pool, &after[0], &after[1], bench.size(RAW_ASKS, 1)).await?;
+    quantiles(&api, &pool).await
 }
 
 /// As many as the last part of the above has, rolled up.
-pub async fn stored(database: &str) -> anyhow::Result<()> {
-    let pool = empty(database).await?;
-    fill(&pool, 0, most()).await?;
-    rebuild(database)?;
+pub async fn stored(bench: &Bench) -> anyhow::Result<()> {
+    let pool = bench.connect().await?;
+    create_series(&pool).await?;
+    fill(&pool, bench.size(HOURS, QUICK_HOURS), 0, most(bench)).await?;
+    bench.run(&REBUILD)?;
     sqlx::query("VACUUM ANALYZE performance_metrics, rollups").execute(&pool).await?;
     Ok(())
 }
 
-fn most() -> i64 {
-    std::env::var("REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000)
+fn most(bench: &Bench) -> i64 {
+    let usual = bench.size(10_000_000, 10_000);
+    std::env::var("REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-async fn empty(database: &str) -> anyhow::Result<PgPool> {
-    let pool = connect(database).await?;
-    sqlx::query("TRUNCATE performance_metrics, rollups, rollup_backlog").execute(&pool).await?;
+/// The series of the requests: one of each endpoint of the service `shop`.
+pub async fn create_series(pool: &PgPool) -> anyhow::Result<()> {
     sqlx::query("SELECT metric_series_id('request', 'shop', NULL, 'GET', '/' || n, NULL, 1000) FROM generate_series(1, $1) AS n")
         .bind(ENDPOINTS)
-        .fetch_all(&pool)
+        .fetch_all(pool)
         .await?;
-    Ok(pool)
+    Ok(())
 }
 
 fn ms(time: Duration) -> f64 {
@@ -73,10 +79,11 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// In the order of time, as requests come: log-normal, bimodal and heavy-tailed endpoints in turns.
-async fn fill(pool: &PgPool, from: i64, to: i64) -> anyhow::Result<()> {
+async fn fill(pool: &PgPool, hours: f64, from: i64, to: i64) -> anyhow::Result<()> {
+    // Tomorrow's as well: it may begin meanwhile.
     sqlx::query(
         "SELECT create_day_partition(name, (now() - interval '1 day' * n)::date)
-         FROM generate_series(0, 1) AS n, unnest(ARRAY['performance_metrics', 'rollups_minute']) AS name",
+         FROM generate_series(-1, 1) AS n, unnest(ARRAY['performance_metrics', 'rollups_minute']) AS name",
     )
     .fetch_all(pool)
     .await?;
@@ -89,8 +96,8 @@ async fn fill(pool: &PgPool, from: i64, to: i64) -> anyhow::Result<()> {
         )
         INSERT INTO performance_metrics
             (occurred_at, span_key, series_id, service, endpoint, method, status_code, is_error, response_time_ms, trace_id)
-        SELECT date_trunc('minute', now()) - interval '24 hours'
-                   + interval '24 hours' * (part / $3 + ($1 - $5)::float8 / ($6 - $5)),
+        SELECT date_trunc('minute', now()) - interval '1 hour' * $7
+                   + interval '1 hour' * $7 * (part / $3 + ($1 - $5)::float8 / ($6 - $5)),
                hashint8extended(n, 0), ids[endpoint + 1], 'shop', '/' || endpoint + 1, 'GET', 200, false,
                CASE endpoint % 3
                    WHEN 0 THEN exp(3.5 + 0.9 * normal)
@@ -110,6 +117,7 @@ async fn fill(pool: &PgPool, from: i64, to: i64) -> anyhow::Result<()> {
             .bind(i64::from(ENDPOINTS))
             .bind(from)
             .bind(to)
+            .bind(hours)
             .execute(pool)
             .await?;
         first = last;
@@ -117,20 +125,12 @@ async fn fill(pool: &PgPool, from: i64, to: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rebuild(database: &str) -> anyhow::Result<()> {
-    let mut command = Command::new(PROGRAM);
-    command.args(["rollups", "rebuild", "--from", "2000-01-01"]).env("DATABASE_URL", database);
-    let done = command.env("REDIS_URL", "redis://127.0.0.1:1").output().context(PROGRAM)?;
-    anyhow::ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    Ok(())
-}
-
 /// How long each answer took, in order.
-async fn ask(api: &Api, path: &str) -> anyhow::Result<Vec<Duration>> {
+async fn ask(api: &Api, path: &str, asks: usize) -> anyhow::Result<Vec<Duration>> {
     let client = reqwest::Client::builder().build()?;
     let url = format!("{}/api/v1/performance/metrics/{path}", api.url);
     let mut times = Vec::new();
-    for _ in 0..ASKS {
+    for _ in 0..asks {
         let begun = Instant::now();
         let answer = client.get(&url).send().await?.error_for_status()?;
         answer.bytes().await?;
@@ -143,7 +143,12 @@ async fn ask(api: &Api, path: &str) -> anyhow::Result<Vec<Duration>> {
 }
 
 /// The same answers from the raw rows.
-async fn beside_raw_rows(pool: &PgPool, summary: &[Duration], endpoints: &[Duration]) -> anyhow::Result<()> {
+async fn beside_raw_rows(
+    pool: &PgPool,
+    summary: &[Duration],
+    endpoints: &[Duration],
+    asks: usize,
+) -> anyhow::Result<()> {
     let columns = "count(*), count(*) FILTER (WHERE is_error), avg(response_time_ms), max(response_time_ms),
          percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)";
     let since = "occurred_at >= now() - interval '24 hours'";
@@ -158,13 +163,13 @@ async fn beside_raw_rows(pool: &PgPool, summary: &[Duration], endpoints: &[Durat
         ),
     ] {
         let mut raw = Vec::new();
-        for _ in 0..RAW_ASKS {
+        for _ in 0..asks {
             let begun = Instant::now();
             sqlx::query(sqlx::AssertSqlSafe(statement.clone())).fetch_all(pool).await?;
             raw.push(begun.elapsed());
         }
         raw.sort();
-        let (raw, ours) = (raw[RAW_ASKS / 2], times[times.len() / 2]);
+        let (raw, ours) = (raw[asks / 2], times[times.len() / 2]);
         println!(
             "{name} with percentile_cont over the raw rows: {:.0} ms, {:.0} times as long (goal: 200)",
             ms(raw),

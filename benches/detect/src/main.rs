@@ -1,8 +1,8 @@
 //! Generates series of a latency with shifts of known size, and prints what is found in them: by this, and by PELT and binary
 //! segmentation of PyPI's `ruptures`.
 //!
-//! `cargo run --release [SERIES [FIRST]]`: SERIES series of each size, numbered from FIRST; 20 of them take five minutes. The folder
-//! `target/series` has them afterwards: `series/NAME.csv` (at, value, count), `truth.csv`, and of each method `offline-METHOD.csv`
+//! `cargo run --release -- [SERIES [FIRST]]`: SERIES series of each size, numbered from FIRST; 20 of them take five minutes. The
+//! folder `target/bench/series` of the repository has them afterwards: `series/NAME.csv` (at, value, count), `truth.csv`, and of each method `offline-METHOD.csv`
 //! (changes of whole series), `online-METHOD.csv` (how long after its shift a growing prefix told of it) and `alarms-METHOD.csv`
 //! (what growing prefixes of series without a shift told).
 
@@ -10,12 +10,14 @@ mod generator;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
-use std::{env, fs, io};
+use std::{fs, io};
 
 use anyhow::Context;
+use clap::Parser;
+use dogwatch_bench_support as support;
 use dogwatch_detect::{ChangePoint, ChangeSettings, Point, Scale, change_points, time_until, trend};
 
 use self::generator::{STEP, Series, series};
@@ -23,6 +25,8 @@ use self::generator::{STEP, Series, series};
 const SETTINGS: ChangeSettings = ChangeSettings { scale: Scale::Log, min_percent: 10.0, min_absolute: 0.0 };
 /// Sizes of shifts in percent.
 const PERCENTS: [u32; 4] = [0, 10, 25, 50];
+/// Of PyPI, for the scripts of `peers`.
+const PACKAGES: [&str; 3] = ["ruptures==1.1.10", "scipy==1.17.1", "pymannkendall==1.4.3"];
 /// Points before the first growing prefix: a day.
 const FIRST_PREFIX: usize = 288;
 /// Growing prefixes after a shift in which it has to be told: two days.
@@ -30,12 +34,25 @@ const LAST_PREFIX: usize = 576;
 /// How far from the shift a change may be placed and still be the same, in seconds.
 const TOLERANCE: i64 = 3 * 3600;
 
+/// What is found in series with known shifts.
+#[derive(Parser)]
+struct Cli {
+    /// Series of each size
+    #[arg(default_value_t = 20)]
+    series: u64,
+    /// The number of the first of them
+    #[arg(default_value_t = 0)]
+    first: u64,
+    /// Shows in seconds that everything runs: two series of each size at most; the figures mean nothing
+    #[arg(long)]
+    quick: bool,
+}
+
 fn main() -> anyhow::Result<()> {
-    let mut arguments = env::args().skip(1);
-    let mut number = |usual| arguments.next().map_or(Ok(usual), |text| text.parse());
-    let (count, first): (u64, u64) = (number(20)?, number(0)?);
+    let Cli { series: count, first, quick } = Cli::parse();
+    let count = if quick { count.min(2) } else { count };
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = here.join("target/series");
+    let folder = support::folder("series");
     // What an earlier run has found is not of these.
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -51,23 +68,16 @@ fn main() -> anyhow::Result<()> {
     write_offline(&folder, &all, "dogwatch min 5 %", ChangeSettings { min_percent: 5.0, ..SETTINGS })?;
     write_online(&folder, &all)?;
     write_alarms(&folder, &all)?;
-    let python = python(here)?;
+    let python = support::python("detect", &PACKAGES)?;
     for script in ["ruptures_peer.py", "table.py"] {
         run(Command::new(&python).arg(here.join("peers").join(script)).arg(&folder))?;
     }
-    Ok(())
-}
-
-/// A Python that has `ruptures`.
-fn python(here: &Path) -> anyhow::Result<PathBuf> {
-    let venv = here.join("target/venv");
-    let python = venv.join("bin/python");
-    if !venv.join("installed").exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "ruptures>=1.1.10,<2"]))?;
-        fs::write(venv.join("installed"), "")?;
+    if quick {
+        // It prints the constants of tests; run, so that it still does.
+        run(Command::new(&python).arg(here.join("peers/oracles.py")).stdout(Stdio::null()))?;
     }
-    Ok(python)
+    support::note(quick);
+    Ok(())
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
@@ -144,6 +154,9 @@ fn print_times(all: &[Series]) {
         let newest = |series: &Series| series.points.len().checked_sub(length);
         let windows: Vec<&[Point]> =
             all.iter().filter_map(|series| newest(series).map(|start| &series.points[start..])).collect();
+        if windows.is_empty() {
+            continue;
+        }
         let changes = milliseconds(&windows, |points| change_points(points, &SETTINGS));
         let trends = milliseconds(&windows, trend);
         let forecasts = milliseconds(&windows, |points| time_until(points, 1e4));

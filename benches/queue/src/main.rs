@@ -21,7 +21,7 @@ struct Cli {
     /// Only these: dogwatch, celery, bullmq, apalis, river
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Smaller numbers: a minute or two instead of ten
+    /// Shows in a minute or two that everything runs; the figures mean nothing
     #[arg(long)]
     quick: bool,
     /// Write the figures here too
@@ -35,7 +35,15 @@ struct Cli {
 enum Child {
     /// One measurement, in a process of its own
     #[command(hide = true)]
-    Child { peer: String, role: String, url: String, count: usize },
+    Child {
+        peer: String,
+        role: String,
+        url: String,
+        count: usize,
+        /// Of schedules: how many slots are observed
+        #[arg(default_value_t = 0)]
+        slots: usize,
+    },
 }
 
 #[tokio::main]
@@ -50,12 +58,12 @@ async fn main() -> anyhow::Result<()> {
 
 impl Child {
     async fn run(self) -> anyhow::Result<()> {
-        let Self::Child { peer, role, url, count } = self;
+        let Self::Child { peer, role, url, count, slots } = self;
         match peer.as_str() {
             "dogwatch" => dogwatch_peer::child(&role, &url, count).await,
             "apalis" => apalis_peer::child(&role, &url, count).await,
             "river" => river_peer::child(&role, &url, count).await,
-            "schedules" => schedules::child(&role, &url, count).await,
+            "schedules" => schedules::child(&role, &url, count, slots).await,
             "spin" => loop {
                 std::hint::spin_loop();
             },

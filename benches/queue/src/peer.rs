@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use dogwatch_bench_support as support;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -23,8 +24,10 @@ pub struct Peer {
 
 enum Kind {
     Child,
-    Python,
-    Node,
+    /// These packages of PyPI.
+    Python(&'static [&'static str]),
+    /// These packages of npm.
+    Node(&'static [&'static str]),
 }
 
 pub const PEERS: [Peer; 5] = [
@@ -37,37 +40,33 @@ pub const PEERS: [Peer; 5] = [
     },
     Peer {
         name: "celery",
-        shown: "Celery 5",
+        shown: "Celery 5.7",
         setup: "prefork, 2 processes, results ignored, acknowledged early (its defaults)",
         most: usize::MAX,
-        kind: Kind::Python,
+        kind: Kind::Python(&["celery[redis]==5.7.0"]),
     },
     Peer {
         name: "bullmq",
-        shown: "BullMQ",
+        shown: "BullMQ 6",
         setup: "concurrency 50, 5 attempts, keeps 10,000 ended jobs",
         most: usize::MAX,
-        kind: Kind::Node,
+        kind: Kind::Node(&["bullmq@6.7.0", "ioredis@6.0.0"]),
     },
     Peer {
         name: "apalis",
-        shown: "apalis-redis 1.0.0",
-        setup: "concurrency 256, batches of 256; stops for good at 8,000 due jobs",
+        shown: "apalis-redis 1.0",
+        setup: "concurrency 256, batches of 256; stops permanently at 8,000 due jobs",
         most: 5_000,
         kind: Kind::Child,
     },
     Peer {
         name: "river",
-        shown: "riverqueue 0.1",
+        shown: "riverqueue 0.5",
         setup: "concurrency 1000, 2 ms between fetches, on Postgres",
         most: usize::MAX,
         kind: Kind::Child,
     },
 ];
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers")
-}
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
@@ -75,25 +74,13 @@ fn script(name: &str) -> PathBuf {
 
 impl Peer {
     /// Installs it into a folder that git ignores, once.
-    pub async fn install(&self) -> anyhow::Result<()> {
-        let folder = folder();
+    pub fn install(&self) -> anyhow::Result<()> {
         match self.kind {
-            Kind::Child => Ok(()),
-            Kind::Python if folder.join("venv/installed").exists() => Ok(()),
-            Kind::Python => {
-                let venv = folder.join("venv");
-                run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).await?;
-                let pip = ["-m", "pip", "install", "--quiet", "celery[redis]>=5.6,<6"];
-                run(Command::new(venv.join("bin/python")).args(pip)).await?;
-                Ok(std::fs::write(venv.join("installed"), "")?)
-            }
-            Kind::Node if folder.join("node_modules/ioredis").exists() => Ok(()),
-            Kind::Node => {
-                std::fs::create_dir_all(&folder)?;
-                let npm = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
-                run(Command::new("npm").args(npm).arg(&folder).args(["bullmq", "ioredis"])).await
-            }
+            Kind::Child => {}
+            Kind::Python(packages) => drop(support::python(self.name, packages)?),
+            Kind::Node(packages) => drop(support::node(self.name, packages)?),
         }
+        Ok(())
     }
 
     /// The address that it wants: River has none in Redis.
@@ -109,16 +96,17 @@ impl Peer {
                 command.args(["child", self.name]);
                 command
             }
-            Kind::Python => {
-                let mut command = Command::new(folder().join("venv/bin/python"));
+            Kind::Python(packages) => {
+                let mut command = Command::new(support::python(self.name, packages)?);
                 command.arg(script("celery_peer.py"));
                 command
             }
-            Kind::Node => {
-                // Modules are looked for beside the script.
-                let copy = folder().join("bullmq_peer.mjs");
+            Kind::Node(packages) => {
+                let (node, folder) = support::node(self.name, packages)?;
+                // Node searches for modules beside the script.
+                let copy = folder.join("bullmq_peer.mjs");
                 std::fs::copy(script("bullmq_peer.mjs"), &copy)?;
-                let mut command = Command::new("node");
+                let mut command = Command::new(node);
                 command.arg(copy);
                 command
             }
@@ -134,7 +122,7 @@ impl Peer {
     }
 }
 
-/// What a process prints in its last line.
+/// What a process prints in its last line; null if it prints no figures and succeeds.
 pub async fn figures(child: Child) -> anyhow::Result<Value> {
     let output =
         tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("it did not end")??;
@@ -143,18 +131,7 @@ pub async fn figures(child: Child) -> anyhow::Result<Value> {
         return Ok(serde_json::from_str(line)?);
     }
     if !output.status.success() {
-        bail!(
-            "it failed: {}",
-            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("without a word")
-        );
+        bail!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(Value::Null)
-}
-
-async fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output().await?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }

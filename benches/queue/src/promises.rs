@@ -9,7 +9,7 @@ enum Goal {
     AtMost(f64),
 }
 
-pub fn print(all: &Figures) {
+pub fn print(all: &Figures, quick: bool) {
     let of = |peer: &str, figure: &str| all.get(peer).and_then(|figures| figures.get(figure)).copied();
     let own = |figure: &str| of("dogwatch", figure);
     let over = |figure: &str, peer: &str| Some(own(figure)? / of(peer, figure)?);
@@ -19,7 +19,7 @@ pub fn print(all: &Figures) {
         ("run/s, times apalis-redis's", over("run_per_second", "apalis"), Goal::AtLeast(1.5)),
         ("run/s, times riverqueue's", over("run_per_second", "river"), Goal::AtLeast(1.0)),
         (
-            "run/s of a million, times that of a hundred thousand",
+            "run/s of a large backlog, times that of a small one",
             own("large_backlog_per_second").zip(own("small_backlog_per_second")).map(|(a, b)| a / b),
             Goal::AtLeast(0.9),
         ),
@@ -38,8 +38,8 @@ pub fn print(all: &Figures) {
         ("interrupted jobs run again after s (lease 30 s)", own("rerun_s"), Goal::AtMost(31.0)),
         ("interrupted jobs run again after s (lease 2 s)", own("rerun_short_s"), Goal::AtMost(3.0)),
         (
-            "10,000 schedules due at once: all enqueued after ms",
-            own("ten_thousand_late_ms"),
+            "many schedules due at once: all enqueued after ms",
+            own("many_schedules_late_ms"),
             Goal::AtMost(500.0),
         ),
         ("a lone schedule: late by ms, p99", own("lone_late_ms"), Goal::AtMost(10.0)),
@@ -50,6 +50,11 @@ pub fn print(all: &Figures) {
             Goal::AtLeast(least) => (value >= least, format!("at least {least}")),
             Goal::AtMost(most) => (value <= most, format!("at most {most}")),
         };
-        println!("{} {what}: {value:.2} ({goal})", if holds { "kept  " } else { "BROKEN" });
+        let verdict = match holds {
+            _ if quick => "quick ",
+            true => "kept  ",
+            false => "BROKEN",
+        };
+        println!("{verdict} {what}: {value:.2} ({goal})");
     }
 }

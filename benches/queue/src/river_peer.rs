@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use riverqueue::migrate::PostgresMigrator;
 use riverqueue::sqlx::postgres::PgPoolOptions;
-use riverqueue::{BoxError, Client, Job, JobArgs, QueueConfig, WorkContext, WorkOutcome, WorkerRegistry};
+use riverqueue::{BoxError, Client, Job, JobArgs, QueueConfig, WorkContext, WorkOutcome, Workers};
 use serde::{Deserialize, Serialize};
 
 use crate::meter::{self, Payload};
@@ -30,8 +30,8 @@ fn job(sent_us: u64) -> Noop {
 pub async fn child(role: &str, url: &str, count: usize) -> anyhow::Result<()> {
     let pool = PgPoolOptions::new().max_connections(20).connect(url).await?;
     PostgresMigrator::new(pool.clone()).migrate_up().await?;
-    let mut workers = WorkerRegistry::new();
-    workers.register_fn(noop)?;
+    let mut workers = Workers::new();
+    workers.add_fn(noop)?;
     // As in River's own benchmark: its default pause of 100 ms between fetches would be all that is measured.
     let queue = QueueConfig::new(CONCURRENCY);
     let pause = Duration::from_millis(2);

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use comfy_table::{Table, presets};
+use dogwatch_bench_support as support;
 use dogwatch_embedded::{Postgres, PostgresOptions, Redis, RedisOptions};
 use serde_json::{Value, json};
 
@@ -21,7 +23,20 @@ struct Size {
     large_backlog: usize,
     one: usize,
     pickups: usize,
+    /// How long a worker has to start, and how long it is then observed doing nothing.
+    settle: Duration,
     idle: Duration,
+    repeats: u32,
+    large_repeats: u32,
+    /// Whether to wait for a lease of 30 s to lapse as well.
+    long_lease: bool,
+    /// How many schedules are due at once, and how often.
+    schedules: usize,
+    schedules_every: &'static str,
+    /// How many slots of a lone schedule are observed.
+    slots: usize,
+    /// How long a peer may take for everything.
+    limit: Duration,
 }
 
 const FULL: Size = Size {
@@ -29,13 +44,33 @@ const FULL: Size = Size {
     large_backlog: 1_000_000,
     one: 20_000,
     pickups: 500,
+    settle: Duration::from_secs(5),
     idle: Duration::from_secs(20),
+    repeats: 5,
+    large_repeats: 3,
+    long_lease: true,
+    schedules: 10_000,
+    schedules_every: "10s",
+    slots: 60,
+    limit: Duration::from_secs(3600),
 };
-const QUICK: Size =
-    Size { backlog: 10_000, large_backlog: 50_000, one: 3_000, pickups: 100, idle: Duration::from_secs(5) };
+/// Enough for every process to have something to do.
+const QUICK: Size = Size {
+    backlog: 1_000,
+    large_backlog: 3_000,
+    one: 300,
+    pickups: 30,
+    settle: Duration::from_secs(2),
+    idle: Duration::from_secs(2),
+    repeats: 1,
+    large_repeats: 1,
+    long_lease: false,
+    schedules: 500,
+    schedules_every: "2s",
+    slots: 3,
+    limit: Duration::from_secs(180),
+};
 
-const REPEATS: u32 = 5;
-const LARGE_REPEATS: u32 = 3;
 const REPEAT_FOR: Duration = Duration::from_secs(25);
 
 /// The servers that all share.
@@ -56,31 +91,39 @@ pub async fn all(only: &[String], quick: bool, json_file: Option<&Path>) -> anyh
     let servers = Servers { redis, postgres, redis_url: format!("redis://127.0.0.1:{port}/0") };
     let mut all = Figures::new();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    let mut failed = Vec::new();
     for peer in PEERS.iter().filter(|peer| wanted(peer.name)) {
         eprintln!("{}: {}", peer.shown, peer.setup);
-        let measured = async {
-            peer.install().await?;
-            measure(peer, &servers, &size).await
-        };
-        match measured.await {
+        let measured = tokio::time::timeout(size.limit, measure_all(peer, &servers, &size)).await;
+        match measured.unwrap_or_else(|_| Err(anyhow::anyhow!("not done within {:?}", size.limit))) {
             Ok(figures) => drop(all.insert(peer.name.to_owned(), figures)),
-            Err(error) => eprintln!("{}: not measured: {error:#}", peer.shown),
+            Err(error) => {
+                eprintln!("{}: not measured: {error:#}", peer.shown);
+                failed.push(peer.shown);
+            }
         }
-    }
-    if wanted("dogwatch") {
-        let own = all.entry("dogwatch".to_owned()).or_default();
-        own.extend(ours_alone(&servers, &size).await?);
     }
     let version = info(&servers, "redis_version").await?;
     eprintln!("ChasquiMQ: not measured: it needs Redis 8.6, and this is {version}");
     print(&all);
-    promises::print(&all);
+    promises::print(&all, quick);
+    support::note(quick);
     if let Some(file) = json_file {
         std::fs::write(file, serde_json::to_string_pretty(&all)?)?;
     }
     servers.redis.stop().await;
     servers.postgres.stop().await;
+    anyhow::ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
+}
+
+async fn measure_all(peer: &Peer, servers: &Servers, size: &Size) -> anyhow::Result<BTreeMap<String, f64>> {
+    peer.install()?;
+    let mut figures = measure(peer, servers, size).await?;
+    if peer.name == "dogwatch" {
+        figures.extend(ours_alone(servers, size).await?);
+    }
+    Ok(figures)
 }
 
 async fn redis(servers: &Servers) -> anyhow::Result<redis::aio::MultiplexedConnection> {
@@ -98,19 +141,20 @@ async fn empty(servers: &Servers) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn number(figures: &Value, name: &str) -> Option<f64> {
-    figures[name].as_f64()
+fn number(figures: &Value, name: &str) -> anyhow::Result<f64> {
+    figures[name].as_f64().with_context(|| format!("no `{name}` in {figures}"))
 }
 
 /// The best of what comes within some time, since whatever else a machine does makes figures worse and never better:
-/// five of what is quick, one of what is slow.
-async fn best(mut measured: impl AsyncFnMut() -> anyhow::Result<Option<f64>>) -> anyhow::Result<Option<f64>> {
-    let (began, mut best) = (Instant::now(), None);
-    for _ in 0..REPEATS {
-        best = best.max_of(measured().await?);
+/// all of what is quick, one of what is slow.
+async fn best(repeats: u32, mut measured: impl AsyncFnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let mut best = measured().await?;
+    for _ in 1..repeats {
         if began.elapsed() > REPEAT_FOR {
             break;
         }
+        best = best.max(measured().await?);
     }
     Ok(best)
 }
@@ -130,30 +174,28 @@ async fn measure(peer: &Peer, servers: &Servers, size: &Size) -> anyhow::Result<
     let postgres = servers.postgres.url();
     let url = peer.url(&servers.redis_url, &postgres).to_owned();
     let mut all = BTreeMap::new();
-    let mut keep = |name: &str, value: Option<f64>| {
-        if let Some(value) = value {
-            all.insert(name.to_owned(), value);
-        }
+    let mut keep = |name: &str, value: f64| {
+        all.insert(name.to_owned(), value);
     };
     let least = |count: usize| count.min(peer.most);
     for (name, awake) in [("one_per_second", false), ("one_awake_per_second", true)] {
-        let one = best(async || {
+        let one = best(size.repeats, async || {
             empty(servers).await?;
             let awake = if awake { keep_awake()? } else { Vec::new() };
             let enqueued = peer.measure("one", &url, least(size.one)).await?;
             drop(awake);
             // What was enqueued is run, so that the next begins with nothing.
             peer.measure("work", &url, least(size.one)).await?;
-            Ok(number(&enqueued, "per_second"))
+            number(&enqueued, "per_second")
         });
         keep(name, one.await?);
     }
-    let mut bulk = None;
-    let run = best(async || {
+    let mut bulk = f64::MIN;
+    let run = best(size.repeats, async || {
         empty(servers).await?;
         let count = least(size.backlog);
-        bulk = bulk.max_of(number(&peer.measure("bulk", &url, count).await?, "per_second"));
-        Ok(number(&peer.measure("work", &url, count).await?, "per_second"))
+        bulk = bulk.max(number(&peer.measure("bulk", &url, count).await?, "per_second")?);
+        number(&peer.measure("work", &url, count).await?, "per_second")
     })
     .await?;
     keep("bulk_per_second", bulk);
@@ -161,17 +203,22 @@ async fn measure(peer: &Peer, servers: &Servers, size: &Size) -> anyhow::Result<
 
     empty(servers).await?;
     let worker = peer.start("work", &url, size.pickups)?;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(size.settle).await;
     peer.measure("pace", &url, size.pickups).await?;
     let pickup = figures(worker).await?;
-    keep("pickup_p50_ms", number(&pickup, "p50_us").map(|us| us / 1000.0));
-    keep("pickup_p99_ms", number(&pickup, "p99_us").map(|us| us / 1000.0));
+    keep("pickup_p50_ms", number(&pickup, "p50_us")? / 1000.0);
+    keep("pickup_p99_ms", number(&pickup, "p99_us")? / 1000.0);
 
-    let worker = peer.start("work", &url, usize::MAX >> 1)?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut worker = peer.start("work", &url, usize::MAX >> 1)?;
+    tokio::time::sleep(size.settle).await;
     let idle = idle(servers, worker.id().unwrap_or_default(), size.idle).await?;
+    // The figures of a process that has ended would be those of a very modest worker.
+    if worker.try_wait()?.is_some() {
+        figures(worker).await?;
+        anyhow::bail!("the idle worker has ended");
+    }
     for (name, value) in idle {
-        keep(name, Some(value));
+        keep(name, value);
     }
     Ok(all)
 }
@@ -225,19 +272,20 @@ async fn ours_alone(servers: &Servers, size: &Size) -> anyhow::Result<BTreeMap<S
     let (own, url) = (&PEERS[0], servers.redis_url.as_str());
     let mut all = BTreeMap::new();
     // In turns, so that both meet the machine in the same mood.
-    for _ in 0..LARGE_REPEATS {
+    for _ in 0..size.large_repeats {
         for (name, count) in
             [("large_backlog_per_second", size.large_backlog), ("small_backlog_per_second", size.backlog)]
         {
             empty(servers).await?;
             own.measure("bulk", url, count).await?;
-            let run = number(&own.measure("work", url, count).await?, "per_second");
-            let best = all.get(name).copied().max_of(run).unwrap_or_default();
-            all.insert(name.to_owned(), best);
+            let run = number(&own.measure("work", url, count).await?, "per_second")?;
+            let best = all.entry(name.to_owned()).or_insert(run);
+            *best = best.max(run);
         }
     }
 
-    for (name, role) in [("rerun_s", "work"), ("rerun_short_s", "short-lease")] {
+    let leases = [("rerun_short_s", "short-lease"), ("rerun_s", "work")];
+    for (name, role) in leases.into_iter().take(if size.long_lease { 2 } else { 1 }) {
         empty(servers).await?;
         let mut lost = own.start(role, url, usize::MAX >> 1)?;
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -249,26 +297,19 @@ async fn ours_alone(servers: &Servers, size: &Size) -> anyhow::Result<BTreeMap<S
         all.insert(name.to_owned(), killed.elapsed().as_secs_f64());
     }
 
-    for (name, count, interval) in [("ten_thousand_late_ms", 10_000, "10s"), ("lone_late_ms", 1, "1s")] {
+    for (name, count, interval, slots) in [
+        ("many_schedules_late_ms", size.schedules, size.schedules_every, 3.min(size.slots)),
+        ("lone_late_ms", 1, "1s", size.slots),
+    ] {
         empty(servers).await?;
         let exe = std::env::current_exe()?;
         let mut child = tokio::process::Command::new(exe);
-        child.args(["child", "schedules", interval, url, &count.to_string()]);
+        child.args(["child", "schedules", interval, url, &count.to_string(), &slots.to_string()]);
         child.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let late = figures(child.spawn()?).await?;
-        all.insert(name.to_owned(), number(&late, "late_ms").unwrap_or(f64::NAN));
+        all.insert(name.to_owned(), number(&late, "late_ms")?);
     }
     Ok(all)
-}
-
-trait MaxOf {
-    fn max_of(self, other: Option<f64>) -> Option<f64>;
-}
-
-impl MaxOf for Option<f64> {
-    fn max_of(self, other: Option<f64>) -> Option<f64> {
-        [self, other].into_iter().flatten().reduce(f64::max)
-    }
 }
 
 fn print(all: &Figures) {

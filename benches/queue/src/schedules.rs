@@ -26,7 +26,7 @@ impl Job for Tick {
 
 /// `role` is the interval, such as 10s; `count` the number of schedules. Watches the list of ready jobs from outside,
 /// since only that shows when a tick can be taken.
-pub async fn child(role: &str, url: &str, count: usize) -> anyhow::Result<()> {
+pub async fn child(role: &str, url: &str, count: usize, rounds: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("schedules.toml");
     let one = |n| format!("[schedules.s{n}]\njob = \"tick\"\nevery = \"{role}\"\noverlap = \"allow\"\n");
@@ -36,10 +36,9 @@ pub async fn child(role: &str, url: &str, count: usize) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let task = tokio::spawn(scheduler.run(stop.clone()));
     let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    // The very first start enqueues all once; what comes then are ticks.
+    // The first slot is not counted: the very first start may enqueue everything at once.
     let active = format!("{NAMESPACE}:{{default}}:active");
     let mut latest: HashMap<i64, (usize, f64)> = HashMap::new();
-    let rounds = if count > 1 { 3 } else { 60 };
     let mut seen = 0;
     while latest.values().filter(|(ticks, _)| *ticks >= count).count() <= rounds {
         let ids: Vec<String> =

@@ -1,4 +1,4 @@
-//! `cargo run --release` measures what it costs a request to be told of: the same axum router bare, with dogwatch-tower,
+//! `cargo run --release` measures what instrumentation costs a request: the same axum router bare, with dogwatch-tower,
 //! and with the stock OpenTelemetry of Rust (axum-tracing-opentelemetry, batch exporter, OTLP over HTTP), in turns, in one
 //! run. Both send to the same server, in this process.
 
@@ -9,6 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::routing::{get, post};
 use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
+use clap::Parser;
+use dogwatch_bench_support as support;
 use dogwatch_tower::Dogwatch;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{WithExportConfig, WithHttpConfig};
@@ -44,15 +46,15 @@ fn router() -> Router {
 }
 
 /// Nanoseconds per request.
-async fn burst(app: &Router, path: &str) -> anyhow::Result<f64> {
+async fn burst(app: &Router, path: &str, requests: u32) -> anyhow::Result<f64> {
     let mut service = app.clone().into_service::<Body>();
     let begun = Instant::now();
-    for _ in 0..REQUESTS {
+    for _ in 0..requests {
         let request = Request::get(path).body(Body::empty())?;
         let answer = service.ready().await?.call(request).await?;
         to_bytes(answer.into_body(), 1_000).await?;
     }
-    Ok(begun.elapsed().as_nanos() as f64 / f64::from(REQUESTS))
+    Ok(begun.elapsed().as_nanos() as f64 / f64::from(requests))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -78,7 +80,17 @@ struct Variant {
     took: Vec<f64>,
 }
 
+/// What a request costs with dogwatch-tower, and with the stock OpenTelemetry.
+#[derive(Parser)]
+struct Cli {
+    /// Shows in seconds that everything runs; the figures mean nothing
+    #[arg(long)]
+    quick: bool,
+}
+
 fn main() -> anyhow::Result<()> {
+    let quick = Cli::parse().quick;
+    let (rounds, requests) = if quick { (3, 100) } else { (ROUNDS, REQUESTS) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let url = runtime.block_on(sink())?;
     let entered = runtime.enter();
@@ -93,7 +105,9 @@ fn main() -> anyhow::Result<()> {
     let tracer = provider.tracer("bench");
     let none = Dispatch::new(tracing_subscriber::registry());
     let ours = Dispatch::new(tracing_subscriber::registry().with(dogwatch.sqlx_layer("postgresql")));
-    let stock = Dispatch::new(tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer)));
+    let stock = Dispatch::new(
+        tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer)),
+    );
     let watched = router().layer(dogwatch.layer());
     let traced = router().layer(OtelAxumLayer::default());
     let variant = |name, app: &Router, path, hears: &Dispatch| Variant {
@@ -111,10 +125,10 @@ fn main() -> anyhow::Result<()> {
         variant("dogwatch-tower, 5 queries", &watched, "/queries", &ours),
         variant("OpenTelemetry, 5 queries as events", &traced, "/queries", &stock),
     ];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for variant in &mut variants {
             let _hears = tracing::dispatcher::set_default(&variant.hears);
-            variant.took.push(runtime.block_on(burst(&variant.app, variant.path))?);
+            variant.took.push(runtime.block_on(burst(&variant.app, variant.path, requests))?);
             std::thread::sleep(PAUSE);
         }
     }
@@ -125,8 +139,13 @@ fn main() -> anyhow::Result<()> {
         println!("{:<36} {:>9.2} µs {:>9.2} µs", variant.name, medians[index] / 1e3, more / 1e3);
     }
     let cost = |index: usize| medians[index] - medians[index / 3 * 3];
-    println!("cost of dogwatch-tower: {:.2} of OpenTelemetry's; dropped: {}", cost(1) / cost(2), dogwatch.dropped());
+    println!(
+        "cost of dogwatch-tower: {:.2} of OpenTelemetry's; dropped: {}",
+        cost(1) / cost(2),
+        dogwatch.dropped()
+    );
     runtime.block_on(dogwatch.shutdown());
-    let _ = provider.shutdown();
+    provider.shutdown()?;
+    support::note(quick);
     Ok(())
 }
