@@ -3,7 +3,7 @@ SHELL := /bin/sh
 # Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
 WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
 
-.PHONY: help up test soak bench lint deny prepare check-queries bundle install-servers
+.PHONY: help up test soak bench lint check-locks deny prepare check-queries bundle install-servers
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ lint: ## Check formatting, lints and documentation
 	cargo fmt --manifest-path benches/Cargo.toml --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+check-locks: ## Check that every Cargo.lock is up to date
+	@sh dev/check-locks.sh
 
 deny: ## Check licences, sources and advisories of all dependencies
 	@sh dev/deny.sh
