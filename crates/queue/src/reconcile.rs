@@ -32,10 +32,10 @@ const BATCH: usize = 100;
 const LIST_PAGE: usize = 500;
 /// Jobs of `data` in one script call, at first. Payloads may be large, so the number follows the time that a page takes.
 const FIRST_PAGE: usize = 100;
-const LARGEST_PAGE: usize = 400;
+const LARGEST_PAGE: usize = 200;
 const SMALLEST_PAGE: usize = 5;
-const SLOW_PAGE: Duration = Duration::from_millis(4);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const SLOW_PAGE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
 /// The lists in which a job cannot be searched by its id.
 const LISTS: [&str; 2] = ["active", "done"];
@@ -262,5 +262,5 @@ impl Reconciler {
 
 /// Leaves most of Redis's time to others.
 async fn pause(took: Duration) {
-    tokio::time::sleep((took * 10).min(LONGEST_PAUSE)).await;
+    tokio::time::sleep((took * 5).min(LONGEST_PAUSE)).await;
 }
