@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_runtime::duration;
 use dogwatch_store::{ServiceHealth, Store, StoreError};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::process::Command;
@@ -30,13 +30,13 @@ pub struct RecoverySettings {
     #[serde(default = "three")]
     pub budget: u32,
     /// … within this time.
-    #[serde(default = "an_hour", with = "duration")]
+    #[serde(default = "an_hour", with = "duration::required")]
     pub budget_per: Duration,
     /// How long the service has after each.
-    #[serde(default = "two_minutes", with = "duration")]
+    #[serde(default = "two_minutes", with = "duration::required")]
     pub cool_down: Duration,
     /// How long an attempt may take.
-    #[serde(default = "a_minute", with = "duration")]
+    #[serde(default = "a_minute", with = "duration::required")]
     pub timeout: Duration,
     /// Told what would be done, and not done.
     #[serde(default)]

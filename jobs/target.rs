@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
@@ -24,10 +24,10 @@ pub struct ServiceTarget {
     /// `heartbeat:`: then the service has to call us. May hold a password.
     pub url: SecretString,
     /// How often it is checked; of a heartbeat, how often it has to be heard.
-    #[serde(default = "half_a_minute", with = "duration")]
+    #[serde(default = "half_a_minute", with = "duration::required")]
     pub interval: Duration,
     /// How long the service may take.
-    #[serde(default = "five_seconds", with = "duration")]
+    #[serde(default = "five_seconds", with = "duration::required")]
     pub timeout: Duration,
     /// Attempts that follow a failure at once, before it counts.
     #[serde(default)]

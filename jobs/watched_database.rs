@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ pub struct WatchedDatabase {
     /// `postgres://…`; may hold a password. A user with the role `pg_read_all_stats` is enough.
     pub url: SecretString,
     /// How long it may take.
-    #[serde(default = "five_seconds", with = "duration")]
+    #[serde(default = "five_seconds", with = "duration::required")]
     pub timeout: Duration,
 }
 

@@ -120,17 +120,6 @@ fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
     })
 }
 
-/// A duration such as `"10m"`.
-pub(super) fn duration<'de, D: serde::Deserializer<'de>>(
-    value: D,
-) -> Result<Option<std::time::Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(value)? else { return Ok(None) };
-    let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(&text);
-    parsed
-        .map(Some)
-        .map_err(|_| serde::de::Error::custom(format!("`{text}` is no duration; write one such as \"10m\"")))
-}
-
 /// A word that its type can read.
 pub(super) fn text<'de, D: serde::Deserializer<'de>, T: FromStr<Err = String>>(
     value: D,

@@ -11,6 +11,7 @@ use dogwatch_queue::{
     Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobState, NewJob, Pause, TraceContext,
     Unique, UniqueUntil,
 };
+use dogwatch_runtime::duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
-use super::body::{OneOrMany, OneOrManyOf, Optional, duration, pointer, text};
+use super::body::{OneOrMany, OneOrManyOf, Optional, pointer, text};
 use super::error::Problem;
 use super::parts::{Path, Query};
 use crate::metrics::Page;
@@ -51,7 +52,7 @@ struct JobRequest {
     /// Not before.
     run_at: Option<DateTime<Utc>>,
     /// Not before so long from now, such as `10m`.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, with = "duration::optional")]
     #[schema(value_type = Option<String>)]
     delay: Option<Duration>,
     /// 0 goes before 9.
@@ -63,7 +64,7 @@ struct JobRequest {
     #[schema(value_type = Option<String>)]
     unique_until: Option<UniqueUntil>,
     /// It is not begun after so long.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, with = "duration::optional")]
     #[schema(value_type = Option<String>)]
     expires: Option<Duration>,
     /// Attempts in all.
@@ -72,11 +73,11 @@ struct JobRequest {
     #[schema(value_type = Option<String>)]
     backoff: Option<Pause>,
     /// It is not tried again after so long.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, with = "duration::optional")]
     #[schema(value_type = Option<String>)]
     max_age: Option<Duration>,
     /// An attempt takes no longer.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, with = "duration::optional")]
     #[schema(value_type = Option<String>)]
     timeout: Option<Duration>,
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Matcher;
 use dogwatch_jobs::its_like;
+use dogwatch_runtime::duration;
 use dogwatch_store::StoredSilence;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::ApiState;
 use super::alerts::{TENANT, alert};
-use super::body::{self, OneOrMany, OneOrManyOf, Optional};
+use super::body::{OneOrMany, OneOrManyOf, Optional};
 use super::error::Problem;
 use super::parts::Path;
 use crate::access::Caller;
@@ -44,7 +45,7 @@ struct SilenceAlert {
     /// Why.
     comment: Option<String>,
     /// How long, such as `2h`; default an hour.
-    #[serde(deserialize_with = "body::duration")]
+    #[serde(with = "duration::optional")]
     #[schema(value_type = Option<String>)]
     duration: Option<std::time::Duration>,
 }

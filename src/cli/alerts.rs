@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use dogwatch_alerting::{Matcher, Severity, Status};
 use dogwatch_jobs::its_like;
 use dogwatch_queue::Clock;
+use dogwatch_runtime::duration;
 use dogwatch_store::{
     Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, Store, StoredSilence,
 };
@@ -98,7 +99,7 @@ pub(super) struct Silence {
     #[arg(long = "match", value_name = "LABEL=VALUE", value_parser = condition)]
     conditions: Vec<(String, String)>,
     /// How long
-    #[arg(long, default_value = "1h", value_parser = super::enqueue::duration)]
+    #[arg(long, default_value = "1h", value_parser = duration::parse)]
     duration: Duration,
     /// Why; without it the title of the alert
     #[arg(long)]

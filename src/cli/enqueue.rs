@@ -9,6 +9,7 @@ use clap::Args;
 use dogwatch_queue::{
     Enqueued, JobRecord, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
 };
+use dogwatch_runtime::duration;
 use serde_json::{Value, json};
 
 use super::remote::Remote;
@@ -34,7 +35,7 @@ pub(super) struct Enqueue {
     #[arg(long, value_name = "NAME", default_value = "default")]
     queue: String,
     /// Run it after this time, such as 10m
-    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "at")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "at")]
     delay: Option<Duration>,
     /// Run it at this time, such as 2026-12-24T18:00:00Z
     #[arg(long, value_name = "TIME")]
@@ -49,13 +50,13 @@ pub(super) struct Enqueue {
     #[arg(long, value_name = "POLICY")]
     backoff: Option<Pause>,
     /// Do not try again when it is older than this
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_age: Option<Duration>,
     /// When an attempt is stopped
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
     /// Do not run it at all after this time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     expires: Option<Duration>,
     /// 0 (first) to 9 (last) within its queue
     #[arg(long, value_name = "N")]
@@ -75,11 +76,6 @@ pub(super) struct Enqueue {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
-    parsed.map_err(|_| "write a number and its unit, such as 30s or 10m".to_owned())
 }
 
 impl Enqueue {

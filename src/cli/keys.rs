@@ -7,6 +7,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_queue::Clock;
+use dogwatch_runtime::duration;
 use dogwatch_store::{ApiKey, Scope};
 use serde::Deserialize;
 use serde_json::json;
@@ -20,7 +21,7 @@ use crate::wiring;
 pub(super) enum Keys {
     /// Make a key; it is shown this once
     #[command(after_help = "Examples:\n  dogwatch keys create ops --scope admin\n  \
-                            dogwatch keys create shop --scope ingest --tenant acme --expires-in 8760h")]
+                            dogwatch keys create shop --scope ingest --tenant acme --expires-in 365d")]
     Create(Create),
     /// List keys, and when each was used last
     List {
@@ -46,8 +47,8 @@ pub(super) struct Create {
     /// It sees and tells of this tenant only
     #[arg(long)]
     tenant: Option<String>,
-    /// It ends after so long, such as 8760h
-    #[arg(long, value_name = "TIME", value_parser = super::enqueue::duration)]
+    /// It ends after so long, such as 365d
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     expires_in: Option<Duration>,
     /// Who you are
     #[arg(long, env = "USER", default_value = "cli")]

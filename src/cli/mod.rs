@@ -37,6 +37,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser};
 use dogwatch_queue::suggestion;
+use dogwatch_runtime::duration;
 use secrecy::SecretString;
 use toml::Value;
 use url::Url;
@@ -92,7 +93,7 @@ pub(crate) struct Global {
     key: Option<SecretString>,
     /// Show it again and again, every so long; for commands that show something
     #[arg(long, global = true, value_name = "EVERY", num_args = 0..=1, require_equals = true,
-          default_missing_value = "2s", value_parser = enqueue::duration)]
+          default_missing_value = "2s", value_parser = duration::parse)]
     watch: Option<Duration>,
 }
 

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use dogwatch_alerting::{Outcome, Replay, Replayed, Rule};
 use dogwatch_jobs::Section;
 use dogwatch_queue::Clock;
+use dogwatch_runtime::duration;
 use dogwatch_store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -42,7 +43,7 @@ pub(super) struct Test {
     #[arg(long, default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..=24 * 400))]
     hours: u32,
     /// How often it is evaluated; default: as often as fits, from once a minute
-    #[arg(long, value_parser = super::enqueue::duration)]
+    #[arg(long, value_parser = duration::parse)]
     every: Option<Duration>,
     /// Print JSON
     #[arg(long)]

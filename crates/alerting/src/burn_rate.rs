@@ -2,9 +2,9 @@
 //! short one (multi-window, multi-burn-rate; Google, The Site Reliability Workbook, chapter 5, table 5-8).
 
 use chrono::TimeDelta;
+use dogwatch_runtime::duration;
 use serde::Deserialize;
 
-use crate::duration;
 use crate::matcher::Labels;
 use crate::metric::Dimension;
 use crate::rule::{Condition, Rule, Scope, check_name};
@@ -26,7 +26,7 @@ pub struct SloSettings {
     /// Requests that have to succeed, in percent.
     pub slo: f64,
     /// Over which time.
-    #[serde(default = "thirty_days", deserialize_with = "duration::required")]
+    #[serde(default = "thirty_days", deserialize_with = "duration::time_delta::required")]
     pub window: TimeDelta,
     /// Only this tenant.
     pub tenant: Option<String>,
@@ -70,7 +70,10 @@ impl SloSettings {
             return Err(("slo", format!("`{}` is not between 0 and 100, such as 99.9", self.slo)));
         }
         if self.window < TimeDelta::days(7) {
-            return Err(("window", format!("`{}` is shorter than 7d", duration::show(self.window))));
+            return Err((
+                "window",
+                format!("`{}` is shorter than 7d", duration::format_rounded(self.window)),
+            ));
         }
         let only = [
             (Dimension::Tenant, &self.tenant),
@@ -87,7 +90,7 @@ impl SloSettings {
     fn rule(&self, only: &Scope, part: f64, long: TimeDelta, short: TimeDelta, severity: Severity) -> Rule {
         let factor = part * self.window.as_seconds_f64() / long.as_seconds_f64();
         Rule {
-            name: format!("{}.{}", self.name, duration::show(long).replace(' ', "")),
+            name: format!("{}.{}", self.name, duration::format_rounded(long).replace(' ', "")),
             condition: Condition::BurnRate(BurnRate {
                 slo: self.slo,
                 budget: self.window,
@@ -137,16 +140,16 @@ impl BurnRate {
             let left = TimeDelta::seconds(left as i64);
             format!(
                 "; at this pace all of it lasts {} instead of {}",
-                duration::show(left),
-                duration::show(self.budget)
+                duration::format_rounded(left),
+                duration::format_rounded(self.budget)
             )
         } else {
             String::new()
         };
         format!(
             "over the last {} and the last {}; told from {:.1} times on{rest}",
-            duration::show(self.long),
-            duration::show(self.short),
+            duration::format_rounded(self.long),
+            duration::format_rounded(self.short),
             self.factor
         )
     }

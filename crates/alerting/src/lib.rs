@@ -6,7 +6,6 @@
 
 mod burn_rate;
 mod canary;
-mod duration;
 mod life;
 mod matcher;
 mod metric;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use dogwatch_runtime::duration;
 use serde::Deserialize;
 
 use crate::canary::CANARY;
-use crate::duration;
 use crate::matcher::{Labels, Matcher};
 use crate::severity::Severity;
 
@@ -26,16 +26,16 @@ pub struct RouteSettings {
     #[serde(default = "default_group")]
     pub group_by: Vec<String>,
     /// How long the first alert of a group waits for others.
-    #[serde(default = "five_seconds", deserialize_with = "duration::required")]
+    #[serde(default = "five_seconds", deserialize_with = "duration::time_delta::required")]
     pub group_wait: TimeDelta,
     /// What happens in a group afterwards is told together, so long after its last message.
-    #[serde(default = "a_minute", deserialize_with = "duration::required")]
+    #[serde(default = "a_minute", deserialize_with = "duration::time_delta::required")]
     pub group_interval: TimeDelta,
     /// An alert that is still active is told again after so long; absent: never.
-    #[serde(default, deserialize_with = "duration::optional")]
+    #[serde(default, deserialize_with = "duration::time_delta::optional")]
     pub repeat: Option<TimeDelta>,
     /// What nobody has acknowledged within this time …
-    #[serde(default, deserialize_with = "duration::optional")]
+    #[serde(default, deserialize_with = "duration::time_delta::optional")]
     pub escalate_after: Option<TimeDelta>,
     /// … is told here too.
     #[serde(default)]

@@ -6,11 +6,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::TimeDelta;
+use dogwatch_runtime::duration;
 use serde::{Deserialize, Serialize};
 
 use crate::burn_rate::BurnRate;
 use crate::canary::CANARY;
-use crate::duration;
 use crate::matcher::Labels;
 use crate::metric::{Aggregate, Dimension, Metric};
 use crate::severity::Severity;
@@ -34,7 +34,7 @@ pub struct RuleSettings {
     #[serde(default)]
     pub absent: bool,
     /// Over which time.
-    #[serde(default = "five_minutes", deserialize_with = "duration::required")]
+    #[serde(default = "five_minutes", deserialize_with = "duration::time_delta::required")]
     pub window: TimeDelta,
     /// One alert for each of these.
     pub by: Option<Vec<Dimension>>,
@@ -56,10 +56,10 @@ pub struct RuleSettings {
     /// Up to this it is cleared; default: `raise`.
     pub clear: Option<f64>,
     /// How long it has to hold before it is raised.
-    #[serde(default, rename = "for", deserialize_with = "duration::required")]
+    #[serde(default, rename = "for", deserialize_with = "duration::time_delta::required")]
     pub hold: TimeDelta,
     /// How long it has to be well before it is resolved.
-    #[serde(default, deserialize_with = "duration::required")]
+    #[serde(default, deserialize_with = "duration::time_delta::required")]
     pub clear_for: TimeDelta,
     /// How bad it is.
     #[serde(default = "medium")]
@@ -277,7 +277,10 @@ impl RuleSettings {
             return Err((key, format!("`{}` has no {key}; it has {}", self.metric.as_str(), names(known))));
         }
         if self.window < TimeDelta::seconds(10) || self.window > MAX_WINDOW {
-            return Err(("window", format!("`{}` is not between 10s and 7d", duration::show(self.window))));
+            return Err((
+                "window",
+                format!("`{}` is not between 10s and 7d", duration::format_rounded(self.window)),
+            ));
         }
         let rule = Rule {
             name: self.name.clone(),
@@ -424,7 +427,7 @@ impl Rule {
         let figure = figure(value, self.unit());
         match &self.condition {
             Condition::Absence { metric, .. } => {
-                format!("{subject}: no {} for {}", metric.words(), duration::show(self.window))
+                format!("{subject}: no {} for {}", metric.words(), duration::format_rounded(self.window))
             }
             Condition::BurnRate(burn) => {
                 format!("{subject}: {} goes {figure} as fast as it may", burn.name())
@@ -451,13 +454,13 @@ impl Rule {
 
     /// What was seen, with figures.
     pub fn description(&self, reading: &Reading) -> String {
-        let over = duration::show(self.window);
+        let over = duration::format_rounded(self.window);
         let note = reading.note.as_deref().map(|note| format!(". {note}")).unwrap_or_default();
         match &self.condition {
             Condition::Absence { .. } => {
                 format!(
                     "It had data within the last {}, and none in the last {over}{note}",
-                    duration::show(SEEN_WITHIN)
+                    duration::format_rounded(SEEN_WITHIN)
                 )
             }
             Condition::BurnRate(burn) => format!("{}{note}", burn.words(reading.value.unwrap_or_default())),

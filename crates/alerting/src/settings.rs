@@ -1,9 +1,9 @@
 //! The `[alerts]` section of dogwatch.toml.
 
 use chrono::TimeDelta;
+use dogwatch_runtime::duration;
 use serde::Deserialize;
 
-use crate::duration;
 use crate::life::Policy;
 use crate::metric::Metric;
 use crate::rule::Rule;
@@ -13,15 +13,15 @@ use crate::rule::Rule;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A condition that comes back within this time opens its alert again, instead of a new one.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::time_delta::required")]
     pub reopen_within: TimeDelta,
     /// An alert that has ended and come back so often …
     pub flapping_changes: usize,
     /// … within this time is held open until it is calm for as long.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::time_delta::required")]
     pub flapping_within: TimeDelta,
     /// A message that no channel has taken after so long is given up, and told on the others.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::time_delta::required")]
     pub give_up_after: TimeDelta,
 }
 
@@ -32,7 +32,7 @@ impl Settings {
             return Err(("flapping_changes", format!("`{}` is not between 2 and 30", self.flapping_changes)));
         }
         if self.give_up_after < TimeDelta::minutes(1) {
-            let given = duration::show(self.give_up_after);
+            let given = duration::format_rounded(self.give_up_after);
             return Err(("give_up_after", format!("`{given}` is shorter than 1m")));
         }
         Ok(())

@@ -9,7 +9,7 @@ mod smtp;
 use std::time::{Duration, SystemTime};
 
 use dogwatch_alerting::Severity;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -57,7 +57,7 @@ pub struct EmailSettings {
     #[serde(default = "everything")]
     pub min_severity: Severity,
     /// How long each step of the conversation may take.
-    #[serde(default = "twenty_seconds", with = "duration")]
+    #[serde(default = "twenty_seconds", with = "duration::required")]
     pub timeout: Duration,
     /// How many messages in which time.
     #[serde(default = "Limit::usual")]

@@ -22,7 +22,7 @@ impl Limit {
     fn parse(text: &str) -> Option<Self> {
         let (count, per) = text.split_once('/')?;
         let count = count.trim().parse().ok().filter(|count| *count > 0)?;
-        let per = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(per.trim()).ok()?;
+        let per = dogwatch_runtime::duration::parse(per).ok()?;
         (per >= Duration::from_secs(1) && per <= Duration::from_hours(24)).then_some(Self { count, per })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dogwatch_alerting::Severity;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub struct PagerdutySettings {
     #[serde(default = "everything")]
     pub min_severity: Severity,
     /// How long it may take.
-    #[serde(default = "ten_seconds", with = "duration")]
+    #[serde(default = "ten_seconds", with = "duration::required")]
     pub timeout: Duration,
     /// How many messages in which time.
     #[serde(default = "Limit::usual")]

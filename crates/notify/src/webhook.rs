@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use dogwatch_alerting::Severity;
+use dogwatch_runtime::duration;
 use hmac::{Hmac, KeyInit, Mac};
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -39,7 +39,7 @@ pub struct WebhookSettings {
     #[serde(default = "everything")]
     pub min_severity: Severity,
     /// How long the receiver may take.
-    #[serde(default = "ten_seconds", with = "duration")]
+    #[serde(default = "ten_seconds", with = "duration::required")]
     pub timeout: Duration,
     /// How many messages in which time.
     #[serde(default = "Limit::usual")]

@@ -9,13 +9,11 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
+use dogwatch_runtime::duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Run;
-
-/// The longest time that is accepted anywhere: ten years. A longer one is a mistake, and may be more than Redis can count.
-pub(crate) const LONGEST: Duration = Duration::from_hours(87_600);
 
 /// Work that can be enqueued. The type's fields are the arguments, its JSON form is what stands in Redis.
 ///
@@ -90,7 +88,7 @@ impl Pause {
     /// part of the whole, which spreads the retries of jobs that failed together best
     /// (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
     pub fn after(self, attempt: u32) -> Duration {
-        let longest = self.longest_after(attempt).min(LONGEST);
+        let longest = self.longest_after(attempt).min(duration::LONGEST);
         match self {
             Self::Fixed(_) => longest,
             Self::Exponential { .. } => longest.mul_f64(rand::random::<f64>()),
@@ -118,13 +116,11 @@ impl Pause {
 
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |time: &Duration| {
-            let printer = jiff::fmt::friendly::SpanPrinter::new().spacing(jiff::fmt::friendly::Spacing::None);
-            printer.unsigned_duration_to_string(time)
-        };
         match self {
-            Self::Exponential { base, cap } => write!(f, "exponential:{}:{}", text(base), text(cap)),
-            Self::Fixed(pause) => write!(f, "fixed:{}", text(pause)),
+            Self::Exponential { base, cap } => {
+                write!(f, "exponential:{}:{}", duration::format(*base), duration::format(*cap))
+            }
+            Self::Fixed(pause) => write!(f, "fixed:{}", duration::format(*pause)),
         }
     }
 }
@@ -145,19 +141,11 @@ impl TryFrom<String> for Pause {
 impl FromStr for Pause {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let time = |text: &str| {
-            let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
-            let time = parsed
-                .map_err(|_| format!("`{text}` is no duration; write a number and its unit, such as 10s"))?;
-            if time > LONGEST {
-                Err(format!("`{text}` is longer than 87600h, which is ten years"))
-            } else {
-                Ok(time)
-            }
-        };
         match *text.split(':').collect::<Vec<_>>() {
-            ["fixed", pause] => Ok(Self::Fixed(time(pause)?)),
-            ["exponential", base, cap] => Ok(Self::Exponential { base: time(base)?, cap: time(cap)? }),
+            ["fixed", pause] => Ok(Self::Fixed(duration::parse(pause)?)),
+            ["exponential", base, cap] => {
+                Ok(Self::Exponential { base: duration::parse(base)?, cap: duration::parse(cap)? })
+            }
             _ => Err(format!("`{text}` is no back-off; write exponential:10s:10m or fixed:30s")),
         }
     }
@@ -262,7 +250,7 @@ mod tests {
         }
         for (text, reason) in [
             ("sometimes", "`sometimes` is no back-off; write exponential:10s:10m or fixed:30s"),
-            ("fixed:ten", "`ten` is no duration; write a number and its unit, such as 10s"),
+            ("fixed:ten", "`ten` is not a duration; write a number and its unit, such as 30s, 10m, 2h or 1d"),
         ] {
             assert_eq!(text.parse::<Pause>(), Err(reason.to_owned()));
         }

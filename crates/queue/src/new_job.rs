@@ -4,12 +4,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use dogwatch_runtime::duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::celery::Origin;
 use crate::error::QueueError;
-use crate::job::{LONGEST, Pause};
+use crate::job::Pause;
 use crate::keys::check_name;
 use crate::record::{Options, Payload};
 use crate::registry::Catalog;
@@ -84,12 +85,9 @@ impl FromStr for UniqueUntil {
         match text {
             "started" => Ok(Self::Started),
             "done" => Ok(Self::Done),
-            _ => {
-                let window = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text);
-                window
-                    .map(Self::Window)
-                    .map_err(|_| format!("`{text}`: write started, done or a time, such as 1h"))
-            }
+            _ => duration::parse(text)
+                .map(Self::Window)
+                .map_err(|error| format!("{error}; or write started or done")),
         }
     }
 }
@@ -147,10 +145,10 @@ impl NewJob {
         ] {
             let Some(time) = time else { continue };
             if time < least {
-                return wrong(field, format!("{time:?}"), "a time is at least 1ms");
+                return wrong(field, duration::format(time), "a time is at least 1ms");
             }
-            if time > LONGEST {
-                return wrong(field, format!("{time:?}"), "a time is at most 87600h, which is ten years");
+            if time > duration::LONGEST {
+                return wrong(field, duration::format(time), "a time is at most 87600h, which is ten years");
             }
         }
         let key = self.unique.as_ref().map(|unique| &unique.key);

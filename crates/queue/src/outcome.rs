@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use dogwatch_runtime::duration;
 use serde_json::Value;
 
 use crate::celery::{Ending, Exception};
 use crate::claim::Claimed;
-use crate::job::{JobError, LONGEST, NextStep, Pause};
+use crate::job::{JobError, NextStep, Pause};
 use crate::record::{Options, ResultError};
 use crate::registry::JobInfo;
 use crate::settle::Verdict;
@@ -67,10 +68,10 @@ impl Policy {
         let text = error.to_string();
         let dead = |error| Outcome::Dead { error, max_attempts: None };
         let pause = match error.next() {
-            NextStep::Snooze(pause) => return Outcome::Snoozed(pause.min(LONGEST)),
+            NextStep::Snooze(pause) => return Outcome::Snoozed(pause.min(duration::LONGEST)),
             NextStep::Discard => return dead(text),
             _ if attempt >= self.max_attempts => return dead(text),
-            NextStep::RetryAfter(pause) => pause.min(LONGEST),
+            NextStep::RetryAfter(pause) => pause.min(duration::LONGEST),
             NextStep::Retry => self.pause.after(attempt),
         };
         if let Some(max_age) = self.max_age.filter(|max_age| age.saturating_add(pause) > *max_age) {

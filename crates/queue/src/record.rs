@@ -1,11 +1,12 @@
 //! A job as people see it: the same JSON in the API and the CLI.
 
 use chrono::{DateTime, Utc};
+use dogwatch_runtime::duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::job::{LONGEST, Pause};
+use crate::job::Pause;
 use crate::new_job::MAX_ATTEMPTS;
 use crate::trace::TraceContext;
 

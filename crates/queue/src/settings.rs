@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::job::LONGEST;
 
 /// Places of one limit: a script may have to check them all.
 const MOST_PLACES: u32 = 10_000;
@@ -28,21 +27,21 @@ pub struct Settings {
     /// Jobs that a worker runs at the same time.
     pub concurrency: usize,
     /// How long a job stays a worker's without a sign of life.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub lease: Duration,
     /// How long an idle worker waits at most before it looks again, whatever it was told.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub poll: Duration,
     /// How long a worker that is told to stop lets its jobs go on before it gives them back.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub drain: Duration,
     /// How long a succeeded job and its result are kept.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub keep_succeeded: Duration,
     /// How many succeeded jobs are kept at most, per queue.
     pub keep_succeeded_count: u32,
     /// How long a dead job is kept.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub keep_dead: Duration,
     /// How many dead jobs are kept at most, per queue.
     pub keep_dead_count: u32,
@@ -101,10 +100,9 @@ impl TryFrom<String> for Rate {
         let wrong = || format!("`{text}` is no rate; write a number and a time, such as 100/1m");
         let (permits, period) = text.split_once('/').ok_or_else(wrong)?;
         let permits = permits.trim().parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(wrong)?;
-        let parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(period.trim());
         // Redis counts milliseconds.
-        let fits = |period: &Duration| (Duration::from_millis(1)..=LONGEST).contains(period);
-        let period = parsed.ok().filter(fits).ok_or_else(wrong)?;
+        let least = Duration::from_millis(1);
+        let period = duration::parse(period).ok().filter(|period| *period >= least).ok_or_else(wrong)?;
         Ok(Self { permits, period })
     }
 }
@@ -169,8 +167,8 @@ impl Settings {
             ("keep_dead", self.keep_dead),
             ("unknown_for", self.unknown_for),
         ] {
-            if time > LONGEST {
-                return Err((key, format!("`{time:?}` is longer than 87600h, which is ten years")));
+            if time > duration::LONGEST {
+                return Err((key, format!("`{}` is longer than 87600h, which is ten years", duration::format(time))));
             }
         }
         if self.poll < Duration::from_millis(10) || self.poll > Duration::from_secs(10) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use dogwatch_runtime::duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -15,10 +15,10 @@ pub struct Settings {
     /// Connections of one process.
     pub max_connections: u32,
     /// How long a caller waits for a free connection.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub acquire_timeout: Duration,
     /// When Postgres ends a statement.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub statement_timeout: Duration,
 }
 

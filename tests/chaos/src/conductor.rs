@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// How long faults are made: 90s, 2m, 1h.
-    #[arg(long, default_value = "2m", value_parser = duration)]
+    #[arg(long, default_value = "2m", value_parser = dogwatch_runtime::duration::parse)]
     duration: Duration,
     /// When Redis writes to disk. Absent: an even seed is `everysec`, an odd one is `always`.
     #[arg(long)]
@@ -52,18 +52,6 @@ pub(crate) struct RunArgs {
     /// Where ledgers and logs are written and stay. Absent: a temporary folder, which stays when something was found.
     #[arg(long)]
     keep: Option<PathBuf>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number: u64 =
-        text[..text.len() - unit.len()].parse().map_err(|_| "write 90s, 2m or 1h".to_owned())?;
-    match unit {
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number * 60)),
-        "h" => Ok(Duration::from_secs(number * 3600)),
-        _ => Err("write 90s, 2m or 1h".to_owned()),
-    }
 }
 
 /// Conducts a run. True when every promise was kept.

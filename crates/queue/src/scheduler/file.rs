@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use dogwatch_runtime::duration;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -209,10 +210,15 @@ impl Schedule {
             args: args.as_object().cloned().unwrap_or_default(),
             misfire: raw.misfire,
             overlap: raw.overlap,
-            jitter: raw.jitter.as_ref().map(|text| duration("jitter", text)).transpose()?.unwrap_or_default(),
+            jitter: raw
+                .jitter
+                .as_ref()
+                .map(|text| parse_duration("jitter", text))
+                .transpose()?
+                .unwrap_or_default(),
             enabled: raw.enabled.unwrap_or(true),
             max_attempts: raw.max_attempts.map(Spanned::into_inner),
-            timeout: raw.timeout.as_ref().map(|text| duration("timeout", text)).transpose()?,
+            timeout: raw.timeout.as_ref().map(|text| parse_duration("timeout", text)).transpose()?,
         })
     }
 }
@@ -237,7 +243,7 @@ fn cadence(
                     format!("timezone of `{name}`: an interval has none; leave it out"),
                 ));
             }
-            let interval = duration("every", every)?;
+            let interval = parse_duration("every", every)?;
             if interval < SHORTEST_INTERVAL {
                 return Err((every.span(), format!("every `{}` is shorter than 100ms", every.get_ref())));
             }
@@ -253,20 +259,8 @@ fn cadence(
     }
 }
 
-fn duration(key: &str, text: &Spanned<String>) -> Result<Duration, Wrong> {
-    let mut parsed = jiff::fmt::friendly::SpanParser::new().parse_unsigned_duration(text.get_ref());
-    if text.get_ref() == "0" {
-        parsed = Ok(Duration::ZERO);
-    }
-    parsed.map_err(|_| {
-        (
-            text.span(),
-            format!(
-                "{key} `{}` is no duration; write a number and its unit, such as \"30s\" or \"10m\"",
-                text.get_ref()
-            ),
-        )
-    })
+fn parse_duration(key: &str, text: &Spanned<String>) -> Result<Duration, Wrong> {
+    duration::parse(text.get_ref()).map_err(|error| (text.span(), format!("{key} {error}")))
 }
 
 fn zone(name: Option<&Spanned<String>>) -> Result<Option<TimeZone>, Wrong> {

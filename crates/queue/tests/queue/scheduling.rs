@@ -156,7 +156,7 @@ fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
             ":1: job `x` does not exist; there are: behave, note, obedient, sleep",
         ),
         ("[schedules.note]\ncron = \"* * *\"\n", ":2: cron `* * *`: has 3 fields"),
-        ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is no duration"),
+        ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is not a duration"),
         (
             "[schedules.note]\nevery = \"1s\"\nargs = { text = 1 }\n",
             ":3: args of `note`: job `note`: argument /text:",

@@ -1,0 +1,3 @@
+//! What every process and crate of Dogwatch needs.
+
+pub mod duration;
