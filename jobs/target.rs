@@ -186,10 +186,16 @@ impl ServiceTarget {
             ));
         }
         if self.timeout.is_zero() || self.timeout > Duration::from_mins(1) {
-            return Err(("timeout", format!("`{:?}` is not between 1ms and 60s", self.timeout)));
+            return Err((
+                "timeout",
+                format!("`{}` is not between 1ms and 60s", duration::format(self.timeout)),
+            ));
         }
         if self.interval < Duration::from_secs(1) || self.interval > Duration::from_hours(24 * 31) {
-            return Err(("interval", format!("`{:?}` is not between 1s and 744h", self.interval)));
+            return Err((
+                "interval",
+                format!("`{}` is not between 1s and 31d", duration::format(self.interval)),
+            ));
         }
         if self.retries > 10 {
             return Err(("retries", format!("`{}` is more than 10", self.retries)));

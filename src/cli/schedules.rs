@@ -55,6 +55,11 @@ impl Schedules {
                     "{} is valid: {all} schedules, {enabled} enabled",
                     global.schedules.display()
                 ));
+                for schedule in file.all() {
+                    if let Some(note) = schedule.cadence.note() {
+                        output::line(&format!("note: schedule `{}` {note}", schedule.name));
+                    }
+                }
             }
             Self::List { json: true } => output::json_list(&without_past(all(global, 1).await?))?,
             Self::List { json: false } => {

@@ -105,6 +105,43 @@ async fn schedules_are_listed_with_their_next_times() {
     assert!(place.run(&["schedules", "validate"]).status.success());
 }
 
+#[test]
+fn a_schedule_that_crontab_would_read_differently_is_noted_when_it_is_checked() {
+    let place = Place::bare();
+    let friday = "[schedules.cleanup_old_performance_data]\ncron = \"0 0 13 * FRI\"\n";
+    let daily = "[schedules.generate_performance_report]\ncron = \"@daily\"\n";
+    place.write("schedules.toml", &format!("{friday}{daily}"));
+    let output = place.run(&["schedules", "validate"]);
+    assert!(output.status.success());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let note = "note: schedule `cleanup_old_performance_data` restricts both the day of month and the \
+                weekday: it runs only on days that match both; crontab(5) would run on either";
+    assert_eq!(printed.lines().skip(1).collect::<Vec<_>>(), [note], "{printed}");
+}
+
+#[test]
+fn days_and_weeks_are_durations_in_every_file_and_option() {
+    let place = Place::bare();
+    let schedules =
+        "[schedules.generate_performance_report]\nevery = \"1d\"\njitter = \"1h\"\ntimeout = \"1w\"\n";
+    place.write("schedules.toml", schedules);
+    assert!(place.run(&["schedules", "validate"]).status.success());
+    let settings = "[queue]\nkeep_succeeded = \"2d\"\nkeep_dead = \"1w\"\n\
+                    [queue.limits.generate_performance_report]\nrate = \"1/1d\"\n";
+    place.write("dogwatch.toml", settings);
+    let output = place.run(&["channels", "list"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    place.write("dogwatch.toml", "[queue]\nkeep_dead = \"1y\"\n");
+    let error = place.run(&["channels", "list"]).stderr;
+    let error = String::from_utf8_lossy(&error);
+    let expected = "dogwatch.toml:2: queue.keep_dead: `1y` is not a duration; write a number and its unit, \
+                    such as 30s, 10m, 2h or 1d";
+    assert!(error.contains(expected), "{error}");
+    let wrong = place.run(&["enqueue", "generate_performance_report", "--delay", "2 moons"]).stderr;
+    let wrong = String::from_utf8_lossy(&wrong);
+    assert!(wrong.contains("`2 moons` is not a duration; write a number and its unit"), "{wrong}");
+}
+
 #[tokio::test]
 async fn shells_and_manuals_know_every_command() {
     let place = Place::bare();

@@ -78,7 +78,8 @@ impl Settings {
                 return Err((format!("{key}.name"), reason));
             }
             if timeout.is_zero() || timeout > MAX_TIMEOUT {
-                return Err((format!("{key}.timeout"), format!("`{timeout:?}` is not between 1ms and 60s")));
+                let given = dogwatch_runtime::duration::format(timeout);
+                return Err((format!("{key}.timeout"), format!("`{given}` is not between 1ms and 60s")));
             }
             result.map_err(|(field, reason)| (format!("{key}.{field}"), reason))?;
         }

@@ -158,7 +158,10 @@ impl Settings {
         if self.lease < Duration::from_secs(2) {
             return Err((
                 "lease",
-                format!("`{:?}` is shorter than 2s, the least that survives a pause", self.lease),
+                format!(
+                    "`{}` is shorter than 2s, the least that survives a pause",
+                    duration::format(self.lease)
+                ),
             ));
         }
         for (key, time) in [
@@ -172,7 +175,7 @@ impl Settings {
             }
         }
         if self.poll < Duration::from_millis(10) || self.poll > Duration::from_secs(10) {
-            return Err(("poll", format!("`{:?}` is not between 10ms and 10s", self.poll)));
+            return Err(("poll", format!("`{}` is not between 10ms and 10s", duration::format(self.poll))));
         }
         if self.queues.is_empty() {
             return Err((

@@ -1,22 +1,38 @@
 //! When a schedule is due: a cron expression in a time zone, or a fixed interval.
 //!
-//! The `cron` crate is asked about wall-clock time only, where every minute exists once; `jiff` maps it to instants.
-//! Over a change of daylight-saving time:
-//! - a schedule that repeats within the hour or hours (`*`, steps, lists or ranges there) is due at every instant
-//!   whose local time matches: `*/15 * * * *` goes on every 15 minutes, nothing is skipped and nothing doubled;
-//! - one at a fixed time is due once a day: a time that the change skips is due at the first instant after it, a time
-//!   that comes twice is due the first time.
+//! An expression is parsed by `expression`. The `cron` crate answers on wall-clock time only, where every
+//! minute exists once; `jiff` maps it to instants.
 //!
-//! Five fields are minute, hour, day of month, month, weekday; a sixth in front is the second. A job is due when the
-//! day of month AND the weekday match. Weekdays are names, since cron dialects do not agree on their numbers.
+//! Five fields are minute, hour, day of month, month, weekday; a sixth in front is the second. A schedule is
+//! due on days that match the day of month AND the weekday; crontab(5) would take either when both are
+//! restricted.
+//!
+//! # Changes of daylight-saving time
+//!
+//! The rule is that of Debian's cron (Vixie). There are two kinds of expressions:
+//! - One whose second, minute or hour field begins with `*` repeats. It follows the clock: it is due at every
+//!   instant whose local time matches. A time that the change skips is not due, a time that comes twice is
+//!   due twice. So `*/15 * * * *` and `30 * * * *` run on without a pause and without a double;
+//!   `*/15 2 * * *` does not run on the day that has no 2 o'clock, and runs eight times on the day that has
+//!   two; `0 */6 * * *` misses a midnight that is skipped.
+//! - Any other has fixed times, each of which is due once a day, also those of lists and ranges
+//!   (`30 2,14 * * *`, `0 1-3 * * *`, `10-50/20 2 * * *`). A time that the change skips is due at the first
+//!   instant after the gap, a time that comes twice is due the first time only.
+//!
+//! It differs from Debian's cron in two points. Times that fall on the same instant are one run: after a gap
+//! Debian starts a job once for every time that was skipped, within seconds, and once more for a time right
+//! after the gap. And the rule holds for every change; Debian takes one of more than three hours for a
+//! corrected clock.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{Datelike, Timelike};
+use dogwatch_runtime::duration;
 use jiff::civil::{self, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
+
+use super::expression;
 
 /// When a schedule is due.
 #[derive(Clone, Debug)]
@@ -27,9 +43,11 @@ pub enum Cadence {
         schedule: Box<cron::Schedule>,
         /// As it was written.
         expression: String,
-        /// Whether seconds, minutes or hours repeat.
+        /// Whether second, minute or hour begins with `*`, so that it follows the clock.
         repeats: bool,
-        /// Where its wall clock hangs.
+        /// Whether both the day of month and the weekday are restricted.
+        restricts_both_days: bool,
+        /// The zone of its wall clock.
         zone: TimeZone,
     },
     /// At every whole multiple of an interval since 1970, so that all schedulers agree.
@@ -37,40 +55,34 @@ pub enum Cadence {
 }
 
 impl Cadence {
-    /// Parses a cron expression. The error says what is wrong and what would be right.
-    pub fn cron(expression: &str, zone: TimeZone) -> Result<Self, String> {
-        let fields: Vec<&str> = expression.split_whitespace().collect();
-        let full = match fields.len() {
-            5 => format!("0 {}", fields.join(" ")),
-            6 => fields.join(" "),
-            n => {
-                return Err(format!(
-                    "has {n} fields; write five (minute hour day month weekday) or six (second first), such as \"0 3 * * *\""
-                ));
-            }
+    /// Parses a cron expression. A zone in front of it, as `CRON_TZ=Europe/Berlin`, is used instead of
+    /// `zone`. The error says what is wrong and what would be right.
+    pub fn cron(text: &str, zone: TimeZone) -> Result<Self, String> {
+        let (own_zone, text) = expression::split_zone(text)?;
+        let parsed = expression::parse(text)?;
+        let cadence = Self::Cron {
+            schedule: Box::new(parsed.schedule),
+            expression: text.to_owned(),
+            repeats: parsed.repeats,
+            restricts_both_days: parsed.restricts_both_days,
+            zone: own_zone.unwrap_or(zone),
         };
-        let weekday = fields[fields.len() - 1];
-        if weekday.split('/').next().is_some_and(|days| days.contains(|c: char| c.is_ascii_digit())) {
-            return Err(format!(
-                "weekday `{weekday}` is a number, which cron dialects read differently; write MON-FRI or SUN"
-            ));
-        }
-        let schedule = cron::Schedule::from_str(&full).map_err(|error| {
-            let reason = error.to_string();
-            if reason.trim().is_empty() {
-                "is not a cron expression; an example: \"*/5 * * * *\"".to_owned()
-            } else {
-                reason
-            }
-        })?;
-        let repeats = full.split(' ').take(3).any(|field| field.contains(['*', '/', ',', '-']));
-        let cadence =
-            Self::Cron { schedule: Box::new(schedule), expression: expression.to_owned(), repeats, zone };
-        let epoch = Timestamp::UNIX_EPOCH;
-        if cadence.next_after(epoch).is_none() {
-            return Err("never comes: no date has that day and month".to_owned());
+        if cadence.next_after(Timestamp::UNIX_EPOCH).is_none() {
+            return Err("never comes, since no date has that day and month; write a day that the month has"
+                .to_owned());
         }
         Ok(cadence)
+    }
+
+    /// What may not be as its author expects; nothing is wrong.
+    pub fn note(&self) -> Option<&'static str> {
+        match self {
+            Self::Cron { restricts_both_days: true, .. } => Some(
+                "restricts both the day of month and the weekday: it runs only on days that match both; \
+                 crontab(5) would run on either",
+            ),
+            _ => None,
+        }
     }
 
     /// The first time due after `after`; `None` when there is none before the year 2100.
@@ -81,7 +93,7 @@ impl Cadence {
                 let slot = after.as_millisecond().div_euclid(interval) + 1;
                 Timestamp::from_millisecond(slot.checked_mul(interval)?).ok()
             }
-            Self::Cron { schedule, repeats: true, zone, .. } => next_repeating(schedule, zone, after),
+            Self::Cron { schedule, repeats: true, zone, .. } => next_by_clock(schedule, zone, after),
             Self::Cron { schedule, repeats: false, zone, .. } => next_fixed(schedule, zone, after),
         }
     }
@@ -90,7 +102,7 @@ impl Cadence {
 impl std::fmt::Display for Cadence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Every(interval) => write!(f, "every {}", humane(*interval)),
+            Self::Every(interval) => write!(f, "every {}", duration::format(*interval)),
             Self::Cron { expression, zone, .. } => match zone.iana_name() {
                 Some("UTC") | None => f.write_str(expression),
                 Some(name) => write!(f, "{expression} {name}"),
@@ -99,12 +111,7 @@ impl std::fmt::Display for Cadence {
     }
 }
 
-fn humane(time: Duration) -> String {
-    let printer = jiff::fmt::friendly::SpanPrinter::new().spacing(jiff::fmt::friendly::Spacing::None);
-    printer.unsigned_duration_to_string(&time)
-}
-
-fn next_repeating(schedule: &cron::Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
+fn next_by_clock(schedule: &cron::Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
     let mut from = after;
     loop {
         let offset = zone.to_offset(from);
@@ -121,24 +128,31 @@ fn next_repeating(schedule: &cron::Schedule, zone: &TimeZone, after: Timestamp) 
 }
 
 fn next_fixed(schedule: &cron::Schedule, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
-    // A day early: local time may step back.
-    let mut wall = zone.to_datetime(after) - 25.hours();
+    // Times fall on instants in their own order: what is due after `after` is later on the wall clock too.
+    let mut wall = zone.to_datetime(after);
     loop {
         wall = wall_next(schedule, wall)?;
-        let due = match zone.to_ambiguous_timestamp(wall).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(wall).ok()?,
-            AmbiguousOffset::Fold { before, .. } => before.to_timestamp(wall).ok()?,
+        match zone.to_ambiguous_timestamp(wall).offset() {
+            AmbiguousOffset::Unambiguous { offset } => return offset.to_timestamp(wall).ok(),
             AmbiguousOffset::Gap { after: new, .. } => {
-                zone.following(new.to_timestamp(wall).ok()?).next()?.timestamp()
+                return Some(zone.following(new.to_timestamp(wall).ok()?).next()?.timestamp());
             }
-        };
-        if due > after {
-            return Some(due);
+            AmbiguousOffset::Fold { before, .. } => {
+                let due = before.to_timestamp(wall).ok()?;
+                if due > after {
+                    return Some(due);
+                }
+                // `after` is in the second pass of a time that comes twice. Continue where the clock shows
+                // new times.
+                let change = zone.preceding(after + 1.nanosecond()).next()?;
+                wall = wall.max(before.to_datetime(change.timestamp()) - 1.second());
+            }
         }
     }
 }
 
-/// The next matching wall-clock time. It is passed to `cron` as if it were UTC, which has no gaps and no repeats.
+/// The next matching wall-clock time. The `cron` crate gets it as if it were UTC, which has no gaps and no
+/// repeats.
 fn wall_next(schedule: &cron::Schedule, after: DateTime) -> Option<DateTime> {
     let field = |n: i8| u32::try_from(n).ok();
     let date =
@@ -191,32 +205,6 @@ mod tests {
         assert_eq!(due, ["29 01:30+01:00", "29 03:00+02:00", "29 03:30+02:00"]);
     }
 
-    /// The oracle reads Vixie's dialect; expressions are chosen so that both mean the same.
-    #[test]
-    fn agrees_with_another_implementation_around_every_change_of_a_year() {
-        let zones =
-            ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Sao_Paulo"];
-        for name in zones {
-            let zone = zone(name);
-            for expression in ["*/7 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *", "15 1 * * SUN"] {
-                let ours = Cadence::cron(expression, zone.clone()).unwrap();
-                let theirs: croner::Cron = expression.parse().unwrap();
-                let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-                let changes = zone.following(start).take(2).map(|change| change.timestamp());
-                for change in changes.chain([start]) {
-                    for minutes in (-180..180).step_by(11) {
-                        let from = change + minutes.minutes();
-                        let expected =
-                            theirs.find_next_occurrence(&from.to_zoned(zone.clone()), false).unwrap();
-                        let due = ours.next_after(from).unwrap();
-                        assert_eq!(due, expected.timestamp(), "`{expression}` in {name} after {from}");
-                        assert!(due > from);
-                    }
-                }
-            }
-        }
-    }
-
     #[test]
     fn an_interval_is_due_at_its_multiples() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
@@ -226,17 +214,47 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_expression_says_what_would_be_right() {
-        for (expression, expected) in [
-            ("* * *", "has 3 fields; write five"),
-            ("0 0 * * 1-5", "weekday `1-5` is a number"),
-            ("61 * * * *", "61"),
-            ("0 0 30 2 *", "never comes"),
-            ("x * * * *", ""),
-        ] {
-            let error = Cadence::cron(expression, TimeZone::UTC).unwrap_err();
-            assert!(error.contains(expected) && !error.trim().is_empty(), "{expression}: {error}");
+    fn a_list_of_fixed_times_is_due_at_each_of_them_over_both_changes() {
+        // 2027-03-28 and 2027-10-31 in Berlin.
+        let due = after("30 2,14 * * *", "Europe/Berlin", "2027-03-27T12:00:00Z", 4);
+        assert_eq!(due, ["27 14:30+01:00", "28 03:00+02:00", "28 14:30+02:00", "29 02:30+02:00"]);
+        let due = after("15,45 2 * * *", "Europe/Berlin", "2027-10-30T12:00:00Z", 3);
+        assert_eq!(due, ["31 02:15+02:00", "31 02:45+02:00", "01 02:15+01:00"]);
+    }
+
+    /// With 3600 times an hour, what was due an hour ago must not be counted through again at each step.
+    #[test]
+    fn many_fixed_times_are_passed_over_quickly_where_the_clock_shows_them_again() {
+        let cadence = Cadence::cron("0-59 0-59 2 * * *", zone("Europe/Berlin")).unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for second_pass in ["2027-10-31T01:00:00Z", "2027-10-31T01:30:00.5Z", "2027-10-31T01:59:59Z"] {
+            assert_eq!(
+                cadence.next_after(at(second_pass)),
+                Some(at("2027-11-01T01:00:00Z")),
+                "{second_pass}"
+            );
         }
-        assert!(Cadence::cron("0 9 * * MON-FRI", TimeZone::UTC).is_ok());
+        assert_eq!(cadence.next_after(at("2027-10-31T00:59:59Z")), Some(at("2027-11-01T01:00:00Z")));
+    }
+
+    #[test]
+    fn a_zone_in_front_of_an_expression_is_its_zone() {
+        for prefix in ["CRON_TZ", "TZ"] {
+            let text = format!("{prefix}=Europe/Berlin 30 2 * * *");
+            let cadence = Cadence::cron(&text, TimeZone::UTC).unwrap();
+            assert_eq!(cadence.to_string(), "30 2 * * * Europe/Berlin");
+            let at: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+            assert_eq!(cadence.next_after(at), Some("2026-06-01T00:30:00Z".parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn days_that_are_restricted_twice_are_noted() {
+        let note = |text: &str| Cadence::cron(text, TimeZone::UTC).unwrap().note().is_some();
+        assert!(note("0 0 13 * FRI") && note("0 0 1,15 * MON-FRI"));
+        assert!(!note("0 0 13 * *") && !note("0 0 * * FRI") && !note("0 0 */2 * FRI") && !note("@weekly"));
+        // Friday the 13th only.
+        let due = after("0 0 13 * FRI", "UTC", "2026-01-01T00:00:00Z", 3);
+        assert_eq!(due, ["13 00:00+00:00", "13 00:00+00:00", "13 00:00+00:00"]);
     }
 }

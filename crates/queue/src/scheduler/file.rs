@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::cadence::Cadence;
+use super::expression;
 use crate::keys::check_name;
 use crate::new_job::NewJob;
 use crate::registry::Catalog;
@@ -231,10 +232,18 @@ fn cadence(
 ) -> Result<Cadence, Wrong> {
     match (&raw.cron, &raw.every) {
         (Some(cron), None) => {
-            let zone =
-                zone(raw.timezone.as_ref())?.or_else(|| zone_of_file.cloned()).unwrap_or(TimeZone::UTC);
-            Cadence::cron(cron.get_ref(), zone)
-                .map_err(|reason| (cron.span(), format!("cron `{}`: {reason}", cron.get_ref())))
+            let own_zone = zone(raw.timezone.as_ref())?;
+            let wrong = |reason: String| {
+                (cron.span(), format!("cron `{}`: {reason}", expression::shown(cron.get_ref())))
+            };
+            let (written, _) = expression::split_zone(cron.get_ref()).map_err(wrong)?;
+            if let Some(zone) = own_zone.as_ref().filter(|own| written.as_ref().is_some_and(|it| it != *own))
+            {
+                let name = zone.iana_name().unwrap_or_default();
+                return Err(wrong(format!("the key timezone is another one, `{name}`; write one of them")));
+            }
+            let zone = own_zone.or_else(|| zone_of_file.cloned()).unwrap_or(TimeZone::UTC);
+            Cadence::cron(cron.get_ref(), zone).map_err(wrong)
         }
         (None, Some(every)) => {
             if let Some(zone) = &raw.timezone {

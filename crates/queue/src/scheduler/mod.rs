@@ -9,6 +9,7 @@
 
 mod agenda;
 mod cadence;
+mod expression;
 mod file;
 mod forget;
 mod last_tick;

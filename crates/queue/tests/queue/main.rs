@@ -4,7 +4,10 @@
 
 mod control;
 mod daylight;
+mod daylight_table;
 mod dead_letters;
+mod debian_cron;
+
 mod delivery;
 mod drains;
 mod leases;

@@ -157,6 +157,17 @@ fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
         ),
         ("[schedules.note]\ncron = \"* * *\"\n", ":2: cron `* * *`: has 3 fields"),
         ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is not a duration"),
+        ("[schedules.note]\nevery = \"9999999999999h\"\n", ":2: every `9999999999999h` is too long"),
+        ("[schedules.note]\nevery = \"0.1ms\"\n", ":2: every `0.1ms` is shorter than 100ms"),
+        ("[schedules.note]\ncron = \"0 0 30 2 *\"\n", ":2: cron `0 0 30 2 *`: never comes"),
+        (
+            "[schedules.note]\ncron = \"0 24 * * *\"\n",
+            ":2: cron `0 24 * * *`: hour `24`: write a number from 0 to 23; midnight is 0",
+        ),
+        (
+            "[schedules.note]\ncron = \"CRON_TZ=Europe/Berlin 0 3 * * *\"\ntimezone = \"Africa/Cairo\"\n",
+            ":2: cron `CRON_TZ=Europe/Berlin 0 3 * * *`: the key timezone is another one, `Africa/Cairo`; write one",
+        ),
         (
             "[schedules.note]\nevery = \"1s\"\nargs = { text = 1 }\n",
             ":3: args of `note`: job `note`: argument /text:",
@@ -172,6 +183,24 @@ fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
         let error = Schedules::parse(path, text, &catalog()).unwrap_err().to_string();
         let shown = error.strip_prefix("schedules.toml").unwrap_or(&error);
         assert!(shown.starts_with(expected), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn days_weeks_names_and_zones_in_the_expression_are_read() {
+    for (times, expected) in [
+        ("every = \"1d\"", "every 24h"),
+        ("every = \"1w\"\njitter = \"1h\"\ntimeout = \"1d\"", "every 168h"),
+        ("cron = \"@daily\"", "@daily Asia/Kolkata"),
+        ("cron = \"0 3 * * FRI-MON\"\ntimezone = \"UTC\"", "0 3 * * FRI-MON"),
+        // The zone of the file is only for schedules that name none.
+        ("cron = \"CRON_TZ=Europe/Berlin 0 3 * * *\"", "0 3 * * * Europe/Berlin"),
+        ("cron = \"TZ=Europe/Berlin 0 3 * * *\"\ntimezone = \"Europe/Berlin\"", "0 3 * * * Europe/Berlin"),
+    ] {
+        let text = format!("timezone = \"Asia/Kolkata\"\n[schedules.note]\n{times}\n");
+        let schedules = Schedules::parse(Path::new("schedules.toml"), &text, &catalog()).unwrap();
+        let shown: Vec<String> = schedules.all().map(|schedule| schedule.cadence.to_string()).collect();
+        assert_eq!(shown, [expected], "{times}");
     }
 }
 
