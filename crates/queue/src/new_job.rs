@@ -227,7 +227,7 @@ impl Encoded {
         celery: Option<Origin>,
     ) -> Result<Self, QueueError> {
         job.check()?;
-        let longest_ms = i64::try_from(LONGEST.as_millis()).unwrap_or(i64::MAX);
+        let longest_ms = i64::try_from(duration::LONGEST.as_millis()).unwrap_or(i64::MAX);
         if let Some(time) =
             job.run_at.filter(|time| time.timestamp_millis() > now_ms.saturating_add(longest_ms))
         {

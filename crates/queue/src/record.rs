@@ -206,7 +206,7 @@ pub(crate) struct Options {
 impl Options {
     /// Checks the bounds that hold for every job: other producers write these documents.
     fn check(&self) -> Result<(), String> {
-        let most_ms = u64::try_from(LONGEST.as_millis()).unwrap_or(u64::MAX);
+        let most_ms = u64::try_from(duration::LONGEST.as_millis()).unwrap_or(u64::MAX);
         for (field, value, most) in [
             ("timeout_ms", self.timeout_ms, most_ms),
             ("max_age_ms", self.max_age_ms, most_ms),

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-
 /// Places of one limit: a script may have to check them all.
 const MOST_PLACES: u32 = 10_000;
 
@@ -46,7 +45,7 @@ pub struct Settings {
     /// How many dead jobs are kept at most, per queue.
     pub keep_dead_count: u32,
     /// How long a job whose name no worker knows is put back, for a worker that does; then it is dead.
-    #[serde(with = "duration")]
+    #[serde(with = "duration::required")]
     pub unknown_for: Duration,
     /// By name of job: how much of it may run at once or in a time, over all workers together.
     #[serde(default)]
@@ -163,16 +162,6 @@ impl Settings {
                     duration::format(self.lease)
                 ),
             ));
-        }
-        for (key, time) in [
-            ("drain", self.drain),
-            ("keep_succeeded", self.keep_succeeded),
-            ("keep_dead", self.keep_dead),
-            ("unknown_for", self.unknown_for),
-        ] {
-            if time > duration::LONGEST {
-                return Err((key, format!("`{}` is longer than 87600h, which is ten years", duration::format(time))));
-            }
         }
         if self.poll < Duration::from_millis(10) || self.poll > Duration::from_secs(10) {
             return Err(("poll", format!("`{}` is not between 10ms and 10s", duration::format(self.poll))));
