@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{CANARY, Metric, Rule, Severity};
 use dogwatch_jobs::{CheckPerformanceThresholds, Finding, Services, send_waiting};
-use dogwatch_queue::scheduler::{Cadence, Schedules};
+use dogwatch_queue::scheduler::{Book, Cadence, Schedules};
 use dogwatch_queue::{Catalog, Job, Stop, error_chain};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -99,6 +99,7 @@ fn expected_by(cadence: &Cadence, last: DateTime<Utc>) -> Option<DateTime<Utc>> 
 /// The one who watches.
 pub struct Watchdog {
     services: Services,
+    book: Book,
     catalog: Catalog,
     /// Without the file there is nothing to watch over.
     schedules: PathBuf,
@@ -117,10 +118,18 @@ impl std::fmt::Debug for Watchdog {
 }
 
 impl Watchdog {
-    /// Over the schedules of a file.
-    pub fn new(services: Services, catalog: Catalog, schedules: PathBuf) -> Self {
+    /// Over the schedules of a file, which are those of a book.
+    pub fn new(services: Services, book: &Book, catalog: Catalog, schedules: PathBuf) -> Self {
         let since = services.clock.now();
-        Self { services, catalog, schedules, last_read: Schedules::default(), since, redis_away_since: None }
+        Self {
+            services,
+            book: book.clone(),
+            catalog,
+            schedules,
+            last_read: Schedules::default(),
+            since,
+            redis_away_since: None,
+        }
     }
 
     /// Watches until it is told to stop.
@@ -139,7 +148,7 @@ impl Watchdog {
     /// When Postgres does not answer.
     pub async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.services.clock.now();
-        if let Ok(schedules) = Schedules::read(&self.schedules, &self.catalog) {
+        if let Ok(schedules) = self.last_read.read_again(&self.schedules, &self.catalog) {
             self.last_read = schedules;
         }
         let successes = match self.services.inspector.last_successes().await {
@@ -186,6 +195,12 @@ impl Watchdog {
         Ok(())
     }
 
+    /// Programs with other books may have schedules of the same names in the same database.
+    fn fingerprint(&self, what: &str) -> String {
+        let is_shared = what == REDIS || what == CANARY || self.book == Book::default();
+        if is_shared { format!("{OVERDUE}:{what}") } else { format!("{OVERDUE}:{}/{what}", self.book) }
+    }
+
     /// Raises an alert about a schedule, or ends it.
     async fn tell(
         &self,
@@ -194,7 +209,7 @@ impl Watchdog {
         is_well: bool,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
-        let fingerprint = format!("{OVERDUE}:{what}");
+        let fingerprint = self.fingerprint(what);
         let services = &self.services;
         let known = services.store.alert_of(&fingerprint).await?;
         if is_well && known.is_none_or(|alert| !alert.life().is_open()) {

@@ -84,12 +84,14 @@ pub fn worker(config: &Config) -> anyhow::Result<Worker<Services>> {
 /// Who enqueues what is due.
 pub fn scheduler(config: &Config, schedules: &Path) -> anyhow::Result<Scheduler> {
     let catalog = dogwatch_jobs::registry().catalog();
-    Ok(Scheduler::new(queue(config)?, catalog, schedules.to_owned())?)
+    let book = config.scheduler.book.clone();
+    Ok(Scheduler::new(queue(config)?, book, catalog, schedules.to_owned())?)
 }
 
 /// Who watches over the schedules.
 pub fn watchdog(config: &Config, schedules: &Path) -> anyhow::Result<Watchdog> {
-    Ok(Watchdog::new(services(config)?, dogwatch_jobs::registry().catalog(), schedules.to_owned()))
+    let catalog = dogwatch_jobs::registry().catalog();
+    Ok(Watchdog::new(services(config)?, &config.scheduler.book, catalog, schedules.to_owned()))
 }
 
 /// Who brings jobs from the outbox in Postgres to Redis.

@@ -67,7 +67,7 @@ impl OfRedis {
             inspector.job_totals(),
             inspector.tick_totals(),
             inspector.workers(),
-            inspector.leadership()
+            inspector.leadership(&state.book)
         )?;
         Ok(Self { queues, jobs, ticks, workers, elections, has_leader })
     }

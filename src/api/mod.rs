@@ -42,6 +42,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use dogwatch_jobs::Alerting;
+use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop, TraceContext};
 use dogwatch_store::{Intake, Scope, Store};
 use tokio::net::TcpListener;
@@ -90,6 +91,8 @@ pub struct ApiState {
     pub control: Control,
     /// The time.
     pub clock: Clock,
+    /// The schedule book of this program.
+    pub book: Book,
     /// Where the schedules stand, if they stand here.
     pub schedules: PathBuf,
     /// When this process began.
@@ -125,6 +128,7 @@ impl ApiState {
             producer: wiring::producer(&client),
             inspector: wiring::inspector(&client),
             control: wiring::control(&client),
+            book: config.scheduler.book.clone(),
             schedules: schedules.to_owned(),
             since: clock.now(),
             clock,

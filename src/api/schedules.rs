@@ -53,7 +53,7 @@ async fn list(
     }
     let schedules = file(&state).await?;
     let successes: BTreeMap<_, _> = state.inspector.last_successes().await?;
-    let mut ticks = state.inspector.last_ticks().await?;
+    let mut ticks = state.inspector.last_ticks(&state.book).await?;
     let now = state.clock.now();
     let info = |schedule| {
         let info = ScheduleInfo::of(schedule, count as usize, now);

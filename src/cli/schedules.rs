@@ -60,6 +60,9 @@ impl Schedules {
                         output::line(&format!("note: schedule `{}` {note}", schedule.name));
                     }
                 }
+                if file.is_empty() {
+                    output::note("warning: it defines no schedule, so nothing will be enqueued by it");
+                }
             }
             Self::List { json: true } => output::json_list(&without_past(all(global, 1).await?))?,
             Self::List { json: false } => {

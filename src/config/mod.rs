@@ -34,6 +34,8 @@ pub struct Config {
     pub queue: dogwatch_queue::Settings,
     /// Whom of Celery's clients we serve.
     pub celery: dogwatch_queue::CelerySettings,
+    /// The scheduler.
+    pub scheduler: dogwatch_queue::scheduler::Settings,
     /// What OpenTelemetry exporters send.
     pub otlp: crate::otlp::OtlpSettings,
     /// What is done with what services tell.

@@ -19,7 +19,7 @@ impl Side {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (place, receiver) = (Place::new().await, HttpPeer::start().await);
         let schedules = "[schedules.send_performance_alerts]\nevery = \"1s\"\n\
-                         [schedules.check_performance_thresholds]\nevery = \"1m\"\n";
+                         [schedules.check_performance_thresholds]\nevery = \"1m\"\nrun_at_start = true\n";
         place.write("schedules.toml", schedules);
         let settings = format!(
             "[[notify.webhooks]]\nname = \"ops\"\nurl = \"{}\"\n\

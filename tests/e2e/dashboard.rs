@@ -16,9 +16,9 @@ const LIMIT: Duration = Duration::from_mins(8);
 const FILES: [&str; 5] = ["package.json", "dashboard.mjs", "scenarios.mjs", "audit.mjs", "api.mjs"];
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const SCHEDULES: &str = "\
-    [schedules.cleanup]\njob = \"cleanup_old_performance_data\"\nevery = \"24h\"\n\
-    [schedules.health]\njob = \"check_service_health\"\nevery = \"30s\"\n\
-    [schedules.resources]\njob = \"monitor_system_resources\"\nevery = \"15s\"\n";
+    [schedules.cleanup]\njob = \"cleanup_old_performance_data\"\nevery = \"24h\"\nrun_at_start = true\n\
+    [schedules.health]\njob = \"check_service_health\"\nevery = \"30s\"\nrun_at_start = true\n\
+    [schedules.resources]\njob = \"monitor_system_resources\"\nevery = \"15s\"\nrun_at_start = true\n";
 
 #[tokio::test]
 async fn people_use_the_dashboard_in_a_browser() {

@@ -25,6 +25,7 @@ mod otlp;
 mod outbox;
 mod peers;
 mod query_statistics;
+mod schedule_books;
 mod settings;
 mod support;
 mod topologies;

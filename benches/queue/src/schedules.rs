@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{Client, Job, JobError, Registry, Retry, Run, Scheduler, secs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,11 +33,10 @@ pub async fn child(role: &str, url: &str, count: usize, rounds: usize) -> anyhow
     let one = |n| format!("[schedules.s{n}]\njob = \"tick\"\nevery = \"{role}\"\noverlap = \"allow\"\n");
     std::fs::write(&path, (0..count).map(one).collect::<String>())?;
     let client = Client::open(url, NAMESPACE)?;
-    let scheduler = Scheduler::new(client, Registry::new().with::<Tick>().catalog(), path)?;
+    let scheduler = Scheduler::new(client, Book::default(), Registry::new().with::<Tick>().catalog(), path)?;
     let stop = CancellationToken::new();
     let task = tokio::spawn(scheduler.run(stop.clone()));
     let mut redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
-    // The first slot is not counted: the very first start may enqueue everything at once.
     let active = format!("{NAMESPACE}:{{default}}:active");
     let mut latest: HashMap<i64, (usize, f64)> = HashMap::new();
     let mut seen = 0;

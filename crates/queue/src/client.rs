@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::QueueError;
-use crate::keys::{GlobalKeys, QueueKeys};
+use crate::keys::{BookKeys, GlobalKeys, QueueKeys};
 use crate::link::{Connection, Link, Target};
+use crate::scheduler::Book;
 use crate::script::{Scripts, Step};
 
 /// How often a process says again that a queue exists; Redis may have lost it.
@@ -111,6 +112,10 @@ impl Client {
 
     pub(crate) fn queue(&self, name: &str) -> QueueKeys {
         QueueKeys::new(&self.namespace, name)
+    }
+
+    pub(crate) fn book(&self, book: &Book) -> BookKeys {
+        BookKeys::new(&self.namespace, book.named())
     }
 
     pub(crate) fn global(&self) -> GlobalKeys {

@@ -13,7 +13,7 @@ use crate::history::{self, HISTORY, JobHistory};
 use crate::presence::{self, WorkerInfo};
 use crate::reconcile::Reconciler;
 use crate::record::{JobRecord, JobState, Payload, Raw};
-use crate::scheduler::{self, LastTick};
+use crate::scheduler::{self, Book, LastTick};
 use crate::totals::{self, JobTotals, TickTotals};
 
 /// What one round trip tells of a queue.
@@ -241,11 +241,15 @@ impl Inspector {
         Ok(last)
     }
 
-    /// What became of the last tick of each schedule that has had one.
-    pub async fn last_ticks(&self) -> Result<BTreeMap<String, LastTick>, QueueError> {
-        let mut last = BTreeMap::new();
+    /// The last tick of each schedule of a book that has had one; of one that has moved, in whichever queue it was.
+    pub async fn last_ticks(&self, book: &Book) -> Result<BTreeMap<String, LastTick>, QueueError> {
+        let mut last: BTreeMap<String, LastTick> = BTreeMap::new();
         for queue in self.queues().await? {
-            last.extend(scheduler::last_ticks(&self.client, &queue).await?);
+            for (name, tick) in scheduler::last_ticks(&self.client, book, &queue).await? {
+                if last.get(&name).is_none_or(|other| other.at < tick.at) {
+                    last.insert(name, tick);
+                }
+            }
         }
         Ok(last)
     }
@@ -269,8 +273,8 @@ impl Inspector {
     }
 
     /// How often the lead of the schedulers has changed, and whether one leads now.
-    pub async fn leadership(&self) -> Result<(u64, bool), QueueError> {
-        let keys = self.client.global();
+    pub async fn leadership(&self, book: &Book) -> Result<(u64, bool), QueueError> {
+        let keys = self.client.book(book);
         let (epoch, leads): (Option<u64>, bool) = redis::pipe()
             .get(keys.epoch)
             .exists(keys.leader)

@@ -33,26 +33,13 @@ impl QueueKeys {
 pub(crate) struct GlobalKeys {
     /// SET of the names of queues that were ever used.
     pub(crate) queues: String,
-    /// STRING, who leads the schedulers; expires with the lease.
-    pub(crate) leader: String,
-    /// STRING, how often the lead has changed.
-    pub(crate) epoch: String,
-    /// STRING, there since every schedule was enqueued for the first time.
-    pub(crate) started: String,
     /// ZSET of the workers' identities by the time of their last sign of life.
     pub(crate) workers: String,
 }
 
 impl GlobalKeys {
     pub(crate) fn new(namespace: &str) -> Self {
-        let scheduler = |family: &str| format!("{namespace}:{{scheduler}}:{family}");
-        Self {
-            queues: format!("{namespace}:queues"),
-            leader: scheduler("leader"),
-            epoch: scheduler("epoch"),
-            started: scheduler("started"),
-            workers: format!("{namespace}:{{workers}}:seen"),
-        }
+        Self { queues: format!("{namespace}:queues"), workers: format!("{namespace}:{{workers}}:seen") }
     }
 }
 
@@ -63,7 +50,25 @@ impl GlobalKeys {
     }
 }
 
-/// Names of queues and schedules become parts of keys, URLs and labels; this is what all of them can carry.
+/// The keys of the schedulers of one book.
+#[derive(Clone, Debug)]
+pub(crate) struct BookKeys {
+    /// STRING, the scheduler that leads; expires with the lease.
+    pub(crate) leader: String,
+    /// STRING, how often the lead has changed.
+    pub(crate) epoch: String,
+}
+
+impl BookKeys {
+    /// `book` is absent for the default one, whose keys are those of the time before there were books.
+    pub(crate) fn new(namespace: &str, book: Option<&str>) -> Self {
+        let book = book.map(|book| format!(":{book}")).unwrap_or_default();
+        let key = |family: &str| format!("{namespace}:{{scheduler}}{book}:{family}");
+        Self { leader: key("leader"), epoch: key("epoch") }
+    }
+}
+
+/// Names of queues, books and schedules become parts of keys, URLs and labels; this is what all of them can carry.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.len() > 100 || !name.chars().all(fits) {
@@ -74,7 +79,13 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::QueueKeys;
+    use super::{BookKeys, QueueKeys};
+
+    #[test]
+    fn the_default_book_has_no_name_in_its_keys() {
+        assert_eq!(BookKeys::new("dogwatch", None).leader, "dogwatch:{scheduler}:leader");
+        assert_eq!(BookKeys::new("dogwatch", Some("shop")).epoch, "dogwatch:{scheduler}:shop:epoch");
+    }
 
     #[test]
     fn keys_are_those_of_apalis_redis() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{Cancelled, Client, Control, NewJob, Producer, Scheduler, Settings, Stop, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::sabotage::Sabotage;
 use crate::way::Way;
 use crate::workload::{QUEUES, Workload};
+use crate::world::{OTHER_BOOK, OTHER_FILE};
 use crate::{stall, watch};
 
 /// First part of every key.
@@ -125,9 +127,14 @@ pub(crate) async fn worker(common: &Common, keep: Keep, concurrency: u32, old: b
 
 pub(crate) async fn scheduler(common: &Common, file: &Path) -> Result<()> {
     let (client, ledger) = common.start()?;
-    let scheduler = Scheduler::new(client, jobs::registry().catalog(), file.to_owned())?;
+    let catalog = jobs::registry().catalog();
+    let scheduler = Scheduler::new(client.clone(), Book::default(), catalog.clone(), file.to_owned())?;
+    // Beside it the scheduler of another book, as of a second program.
+    let other = Book::new(OTHER_BOOK).map_err(anyhow::Error::msg)?;
+    let other = Scheduler::new(client, other, catalog, file.with_file_name(OTHER_FILE))?;
     ledger.write(What::Ready);
-    scheduler.run(stop_on_sigterm()?.drain).await;
+    let stop = stop_on_sigterm()?.drain;
+    tokio::join!(scheduler.run(stop.clone()), other.run(stop));
     Ok(())
 }
 

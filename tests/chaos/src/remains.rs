@@ -41,8 +41,12 @@ fn most(family: &str, minutes: u64) -> u64 {
         "totals" => JOB_NAMES * FIGURES_OF_A_JOB,
         // And the idle one.
         "queues" => QUEUES.len() as u64 + 1,
-        // One database has an outbox.
-        "relayed" | "{scheduler}:leader" | "{scheduler}:epoch" | "{scheduler}:started" => 1,
+        // One database has an outbox; two books have schedulers.
+        "relayed"
+        | "{scheduler}:leader"
+        | "{scheduler}:epoch"
+        | "{scheduler}:other:leader"
+        | "{scheduler}:other:epoch" => 1,
         "{workers}:seen" => WORKERS_SEEN,
         _ => 0,
     }

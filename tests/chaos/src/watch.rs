@@ -95,6 +95,10 @@ impl Fields {
     }
 
     fn lead(&self) -> Option<What> {
+        // Faults hit the leader of the default book.
+        if self.get("book").is_some_and(|book| book != "default") {
+            return None;
+        }
         let epoch = self.get("epoch")?.parse().ok().filter(|epoch| *epoch > 0)?;
         Some(What::Leads { epoch })
     }

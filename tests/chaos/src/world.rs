@@ -34,6 +34,11 @@ const FAKETIME: [&str; 3] = [
 /// Names another one.
 const FAKETIME_VARIABLE: &str = "CHAOS_FAKETIME";
 
+/// The schedule book of a second program, whose file nobody edits.
+pub(crate) const OTHER_BOOK: &str = "other";
+/// Its file.
+pub(crate) const OTHER_FILE: &str = "other-schedules.toml";
+
 /// A schedule: its name, its interval, what it promises, and the rest of its definition.
 const SCHEDULES: [(&str, i64, SlotRule, &str); 5] = [
     ("each", 1000, SlotRule::Each, "every = \"1s\"\nmisfire = \"all\"\noverlap = \"allow\""),
@@ -44,6 +49,9 @@ const SCHEDULES: [(&str, i64, SlotRule, &str); 5] = [
     (ONE_MORE, 1000, SlotRule::AtMostOnce, "every = \"1s\"\nmisfire = \"all\"\noverlap = \"allow\""),
 ];
 const ONE_MORE: &str = "one_more";
+/// The same, of the other book.
+const OTHER: (&str, i64, SlotRule, &str) =
+    ("other", 1000, SlotRule::Each, "every = \"1s\"\nmisfire = \"all\"\noverlap = \"allow\"");
 
 /// What stands in schedules.toml.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +114,9 @@ impl World {
         }
         world.set_clock("+0")?;
         world.write_schedules(Edit::Usual)?;
-        for (name, every_ms, rule, _) in SCHEDULES {
+        let (other, .., definition) = OTHER;
+        std::fs::write(folder.join(OTHER_FILE), schedule(other, definition))?;
+        for (name, every_ms, rule, _) in SCHEDULES.into_iter().chain([OTHER]) {
             let schedule = name.to_owned();
             world.ledger.write(What::Schedule { schedule, every_ms, rule, max_attempts: ATTEMPTS });
         }
@@ -179,8 +189,7 @@ impl World {
         let mut text = String::new();
         for (name, .., definition) in SCHEDULES {
             if name != ONE_MORE || edit == Edit::OneMore {
-                let job = "job = \"act\"\nargs = { deed = \"work\", ms = 5 }";
-                text += &["[schedules.", name, "]\n", job, "\n", definition, "\n"].concat();
+                text += &schedule(name, definition);
             }
         }
         if edit == Edit::Broken {
@@ -191,9 +200,10 @@ impl World {
         Ok(std::fs::rename(new, self.schedules_file())?)
     }
 
-    /// How many fields the schedules need in Redis: each its last slot, definition and job; and all the epoch.
+    /// How many fields the schedules need in Redis: each its last slot, definition and job; each book its epoch; and
+    /// all their totals.
     pub(crate) const fn slot_fields() -> u64 {
-        SCHEDULES.len() as u64 * 5 + 4
+        (SCHEDULES.len() as u64 + 1) * 5 + 5
     }
 
     /// Whether the clock of the last worker can be stepped.
@@ -223,6 +233,12 @@ impl World {
         ];
         variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
+}
+
+/// A schedule as it stands in the file. The first run shows from when on its times are counted.
+fn schedule(name: &str, definition: &str) -> String {
+    let job = "job = \"act\"\nargs = { deed = \"work\", ms = 5 }\nrun_at_start = true";
+    format!("[schedules.{name}]\n{job}\n{definition}\n")
 }
 
 /// Slots of a worker: a job takes a third of a second on the average, and the workers are there for half of the time.

@@ -54,18 +54,27 @@ impl Agenda {
         &self.entries
     }
 
-    /// Takes over what is known of schedules that have not changed. Returns those of which nothing is known.
-    pub(super) fn continue_from(&mut self, before: &Self) -> Vec<usize> {
-        let mut unknown = Vec::new();
+    /// Takes over what is known of schedules that have not changed. Nothing is known of the others.
+    pub(super) fn continue_from(&mut self, before: &Self) {
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
             let same = before.by_name.get(&entry.schedule.name).map(|at| &before.entries[*at]);
-            match same.filter(|same| same.definition == entry.definition).and_then(|same| same.last) {
-                Some(last) => self.counts_from(index, last),
-                None => unknown.push(index),
+            if let Some(last) =
+                same.filter(|same| same.definition == entry.definition).and_then(|same| same.last)
+            {
+                self.counts_from(index, last);
             }
         }
-        unknown
+    }
+
+    /// Schedules that are not in force any more in a later agenda, in their queue: queue and name.
+    pub(super) fn ended_in(&self, later: &Self) -> Vec<(String, String)> {
+        let has_ended = |entry: &&Entry| {
+            let same = later.by_name.get(&entry.schedule.name).map(|at| &later.entries[*at]);
+            same.is_none_or(|same| same.schedule.queue != entry.schedule.queue)
+        };
+        let ended = self.entries.iter().filter(has_ended);
+        ended.map(|entry| (entry.schedule.queue.clone(), entry.schedule.name.clone())).collect()
     }
 
     /// Notes the last slot of a schedule.

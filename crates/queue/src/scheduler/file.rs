@@ -46,6 +46,8 @@ pub struct Schedule {
     pub jitter: Duration,
     /// Whether it is in force.
     pub enabled: bool,
+    /// Whether it is enqueued once when it is in force for the first time, beside its times.
+    pub run_at_start: bool,
     /// Attempts allowed. Absent: the job's own.
     pub max_attempts: Option<u32>,
     /// When an attempt is stopped. Absent: the job's own.
@@ -118,6 +120,8 @@ struct RawSchedule {
     overlap: Overlap,
     jitter: Option<Spanned<String>>,
     enabled: Option<bool>,
+    #[serde(default)]
+    run_at_start: bool,
     max_attempts: Option<Spanned<u32>>,
     timeout: Option<Spanned<String>>,
 }
@@ -149,6 +153,34 @@ impl Schedules {
                 .map_err(|(span, reason)| at(span, reason))
         });
         Ok(Self(schedules.collect::<Result<_, _>>()?))
+    }
+
+    /// Parses a later version of the file. One without any schedule is refused while schedules are in force: a file
+    /// that was cut off is like that, and all that is due would be lost without a trace.
+    pub fn parse_again(&self, path: &Path, text: &str, catalog: &Catalog) -> Result<Self, FileError> {
+        let later = Self::parse(path, text, catalog)?;
+        let in_force = self.enabled().count();
+        if later.is_empty() && in_force > 0 {
+            return Err(FileError {
+                place: path.display().to_string(),
+                reason: format!(
+                    "defines no schedule while {in_force} {} in force; to switch one off, keep it and write \
+                     enabled = false; to run without any, restart with this file",
+                    if in_force == 1 { "is" } else { "are" }
+                ),
+            });
+        }
+        Ok(later)
+    }
+
+    /// Reads a later version of the file; see [`Schedules::parse_again`].
+    pub fn read_again(&self, path: &Path, catalog: &Catalog) -> Result<Self, FileError> {
+        self.parse_again(path, &read(path)?, catalog)
+    }
+
+    /// Whether the file defines no schedule.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All of them, by name.
@@ -218,6 +250,7 @@ impl Schedule {
                 .transpose()?
                 .unwrap_or_default(),
             enabled: raw.enabled.unwrap_or(true),
+            run_at_start: raw.run_at_start,
             max_attempts: raw.max_attempts.map(Spanned::into_inner),
             timeout: raw.timeout.as_ref().map(|text| parse_duration("timeout", text)).transpose()?,
         })

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::book::Book;
 use crate::client::Client;
 use crate::error::QueueError;
 
@@ -35,9 +36,10 @@ pub enum TickOutcome {
 
 const OVERLAPPING: &str = "its previous run had not ended";
 
-/// The last tick of each schedule of a queue that has had one.
+/// The last tick of each schedule of a book that has had one in a queue.
 pub(crate) async fn last_ticks(
     client: &Client,
+    book: &Book,
     queue: &str,
 ) -> Result<BTreeMap<String, LastTick>, QueueError> {
     let slots: BTreeMap<String, String> = redis::cmd("HGETALL")
@@ -45,8 +47,9 @@ pub(crate) async fn last_ticks(
         .query_async(&mut client.connection())
         .await
         .map_err(QueueError::redis("read what was scheduled last"))?;
+    let prefix = book.prefix();
     let time = |name: &str, field: &str| {
-        let ms = slots.get(&format!("{name}:{field}"))?.parse().ok()?;
+        let ms = slots.get(&format!("{prefix}{name}:{field}"))?.parse().ok()?;
         DateTime::from_timestamp_millis(ms)
     };
     let tick = |name: &str| {
@@ -55,10 +58,10 @@ pub(crate) async fn last_ticks(
         Some(LastTick {
             at: enqueued.max(skipped)?,
             outcome: if is_skipped { TickOutcome::Skipped } else { TickOutcome::Enqueued },
-            job_id: slots.get(&format!("{name}:job")).cloned(),
+            job_id: slots.get(&format!("{prefix}{name}:job")).cloned(),
             reason: is_skipped.then_some(Cow::Borrowed(OVERLAPPING)),
         })
     };
-    let names = slots.keys().filter_map(|field| field.strip_suffix(":slot"));
+    let names = slots.keys().filter_map(|field| book.schedule_of(field));
     Ok(names.filter_map(|name| Some((name.to_owned(), tick(name)?))).collect())
 }

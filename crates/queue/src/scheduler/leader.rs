@@ -1,10 +1,11 @@
-//! Who of the schedulers leads: a lease in Redis with an epoch that grows at each change.
+//! Which scheduler of a book leads: a lease in Redis with an epoch that grows at each change.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::book::Book;
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::script::Step;
@@ -17,6 +18,7 @@ const LEASE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Leadership {
     client: Client,
+    book: Book,
     identity: String,
     leads: bool,
 }
@@ -39,13 +41,13 @@ impl Lead {
 }
 
 impl Leadership {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, identity: Uuid::now_v7().to_string(), leads: false }
+    pub(crate) fn new(client: Client, book: Book) -> Self {
+        Self { client, book, identity: Uuid::now_v7().to_string(), leads: false }
     }
 
     /// Takes or renews the lead; `None` while another has it.
     pub(crate) async fn confirm(&mut self) -> Result<Option<Lead>, QueueError> {
-        let keys = self.client.global();
+        let keys = self.client.book(&self.book);
         let answer: Result<(u64, i64), _> = self
             .client
             .plain_step(Step::Elect)
@@ -61,7 +63,8 @@ impl Leadership {
         let leads = epoch > 0;
         if leads != self.leads {
             self.leads = leads;
-            tracing::info!(epoch, "this scheduler {}", if leads { "leads" } else { "stands by" });
+            let book = self.book.name();
+            tracing::info!(epoch, book, "this scheduler {}", if leads { "leads" } else { "stands by" });
         }
         Ok(leads.then_some(Lead { epoch, redis_ms, asked }))
     }
@@ -70,26 +73,8 @@ impl Leadership {
     pub(crate) async fn resign(&mut self) {
         if std::mem::take(&mut self.leads) {
             let mut call = self.client.plain_step(Step::Resign);
-            call.key(self.client.global().leader).arg(&self.identity);
+            call.key(self.client.book(&self.book).leader).arg(&self.identity);
             let _: Result<i64, _> = call.invoke_async(&mut self.client.connection()).await;
         }
-    }
-
-    /// True when every schedule was enqueued for the first time at some time before.
-    pub(crate) async fn has_started(&self) -> Result<bool, QueueError> {
-        redis::cmd("EXISTS")
-            .arg(self.client.global().started)
-            .query_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("ask whether this is the first start"))
-    }
-
-    pub(crate) async fn note_started(&self) -> Result<(), QueueError> {
-        redis::cmd("SET")
-            .arg(self.client.global().started)
-            .arg(1)
-            .query_async(&mut self.client.connection())
-            .await
-            .map_err(QueueError::redis("note the first start"))
     }
 }

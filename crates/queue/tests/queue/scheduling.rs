@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dogwatch_queue::scheduler::{Schedules, TickOutcome};
+use dogwatch_queue::scheduler::{Book, Schedules, TickOutcome};
 use dogwatch_queue::{JobFilter, JobRecord, Scheduler};
 use dogwatch_testing::eventually;
 use redis::AsyncCommands;
@@ -17,25 +17,38 @@ use crate::support::{LONG, Queue, catalog};
 const EVERY_SECOND: &str =
     "[schedules.tick]\njob = \"note\"\nevery = \"1s\"\nargs = { text = \"tick\" }\noverlap = \"allow\"\n";
 
-struct File {
+pub(crate) struct File {
     _folder: TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
-fn file(text: &str) -> File {
+impl File {
+    pub(crate) fn write(&self, text: &str) {
+        std::fs::write(&self.path, text).unwrap();
+    }
+}
+
+pub(crate) fn file(text: &str) -> File {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("schedules.toml");
     std::fs::write(&path, text).unwrap();
     File { _folder: folder, path }
 }
 
-fn start(queue: &Queue, file: &File) -> (CancellationToken, JoinHandle<()>) {
+pub(crate) type Running = (CancellationToken, JoinHandle<()>);
+
+pub(crate) fn start_in(queue: &Queue, book: &Book, file: &File) -> Running {
     let stop = CancellationToken::new();
-    let scheduler = Scheduler::new(queue.client.clone(), catalog(), file.path.clone()).unwrap();
+    let (client, path) = (queue.client.clone(), file.path.clone());
+    let scheduler = Scheduler::new(client, book.clone(), catalog(), path).unwrap();
     (stop.clone(), tokio::spawn(scheduler.run(stop)))
 }
 
-async fn jobs(queue: &Queue) -> Vec<JobRecord> {
+pub(crate) fn start(queue: &Queue, file: &File) -> Running {
+    start_in(queue, &Book::default(), file)
+}
+
+pub(crate) async fn jobs(queue: &Queue) -> Vec<JobRecord> {
     queue.inspector.jobs(&JobFilter { limit: 1000, ..JobFilter::default() }).await.unwrap()
 }
 
@@ -64,10 +77,7 @@ async fn two_schedulers_enqueue_every_tick_once_and_one_takes_over_from_the_othe
     eventually(LONG, "five more", async || ticks(&queue).await >= before + 5).await;
     second.0.cancel();
     second.1.await.unwrap();
-    let mut seconds = per_second(&queue).await;
-    // The very first start enqueues one beside the ticks.
-    let first_second = *seconds.keys().min().unwrap();
-    seconds.remove(&first_second);
+    let seconds = per_second(&queue).await;
     let (from, to) = (seconds.keys().min().unwrap(), seconds.keys().max().unwrap());
     assert_eq!(seconds.len(), usize::try_from(to - from + 1).unwrap(), "a second is missing: {seconds:?}");
     assert!(seconds.values().all(|count| *count == 1), "{seconds:?}");
@@ -89,22 +99,40 @@ async fn a_leader_that_vanishes_is_followed_within_five_seconds() {
 }
 
 #[tokio::test]
-async fn the_very_first_start_enqueues_every_schedule_once_and_the_next_does_not() {
+async fn only_a_schedule_with_run_at_start_runs_at_the_very_first_start_and_only_once() {
     let queue = Queue::new().await;
-    let file = file(
-        "[schedules.a]\njob = \"note\"\ncron = \"0 0 1 1 *\"\nargs = { text = \"a\" }\n\
-         [schedules.b]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"b\" }\n\
-         [schedules.off]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"c\" }\nenabled = false\n",
-    );
-    for _ in 0..2 {
+    let rare = |name: &str, more: &str| {
+        format!(
+            "[schedules.{name}]\njob = \"note\"\ncron = \"0 0 1 1 *\"\nargs = {{ text = \"a\" }}\n{more}\n"
+        )
+    };
+    let off = rare("off", "run_at_start = true\nenabled = false");
+    let both = rare("plain", "") + &rare("at_start", "run_at_start = true");
+    let file = file(&(both.clone() + &off + EVERY_SECOND));
+    let mut expected = 1;
+    for round in 0..2 {
         let (stop, task) = start(&queue, &file);
-        eventually(LONG, "both are there", async || ticks(&queue).await >= 2).await;
+        // Added while it runs: the first time for one, and the other is known.
+        if round == 1 {
+            let later = rare("later", "run_at_start = true") + &rare("plain", "run_at_start = true");
+            file.write(&(later + &rare("at_start", "run_at_start = true") + &off + EVERY_SECOND));
+            expected = 2;
+        }
+        eventually(LONG, "those are there", async || runs_at_start(&queue).await.len() >= expected).await;
+        let before = ticks(&queue).await;
+        eventually(LONG, "it goes on", async || ticks(&queue).await >= before + 2).await;
         stop.cancel();
         task.await.unwrap();
     }
-    let mut names: Vec<_> = jobs(&queue).await.into_iter().filter_map(|job| job.schedule).collect();
+    assert_eq!(runs_at_start(&queue).await, ["at_start", "later"]);
+}
+
+/// The schedules of all jobs but the one that is due every second.
+async fn runs_at_start(queue: &Queue) -> Vec<String> {
+    let mut names: Vec<_> = jobs(queue).await.into_iter().filter_map(|job| job.schedule).collect();
+    names.retain(|name| name != "tick");
     names.sort();
-    assert_eq!(names, ["a", "b"]);
+    names
 }
 
 #[tokio::test]
@@ -118,7 +146,7 @@ async fn a_run_that_has_not_ended_holds_the_next_back() {
     let first = slot().await;
     eventually(LONG, "four slots were passed over", async || slot().await >= first + 800).await;
     assert_eq!(ticks(&queue).await, 1);
-    let last = queue.inspector.last_ticks().await.unwrap().remove("tick").unwrap();
+    let last = queue.inspector.last_ticks(&Book::default()).await.unwrap().remove("tick").unwrap();
     assert_eq!(
         (last.outcome, last.reason),
         (TickOutcome::Skipped, Some("its previous run had not ended".into()))
@@ -135,14 +163,16 @@ async fn a_run_that_has_not_ended_holds_the_next_back() {
 #[tokio::test]
 async fn a_changed_file_is_read_again_and_a_bad_one_changes_nothing() {
     let queue = Queue::new().await;
-    let file = file("[schedules.tick]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"a\" }\n");
+    let file = file(
+        "[schedules.tick]\njob = \"note\"\nevery = \"24h\"\nargs = { text = \"a\" }\nrun_at_start = true\n",
+    );
     let (stop, task) = start(&queue, &file);
     eventually(LONG, "the first start", async || ticks(&queue).await == 1).await;
-    std::fs::write(&file.path, "[schedules.tick]\nevery = \"1 moon\"\n").unwrap();
+    file.write("[schedules.tick]\nevery = \"1 moon\"\n");
     // Longer than the file is left unread: that nothing happens cannot be waited for.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     assert!(!task.is_finished());
-    std::fs::write(&file.path, EVERY_SECOND).unwrap();
+    file.write(EVERY_SECOND);
     eventually(LONG, "the new interval holds", async || ticks(&queue).await >= 4).await;
     stop.cancel();
     task.await.unwrap();

@@ -51,7 +51,7 @@ fn missing(
 ) {
     let every = schedule.every_ms;
     let (Some(stop), true) = (facts.schedulers_stop_ms, every > 0) else { return };
-    // The very first is enqueued at once; from then on they are counted.
+    // The first is enqueued at once (`run_at_start`); from then on they are counted.
     let Some(first) = slots.keys().next() else {
         if schedule.rule != SlotRule::AtMostOnce {
             count.violations.push(format!("no slot of `{name}` was enqueued at all"));
