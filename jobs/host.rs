@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::cgroup;
 
+/// How long a reading waits for an earlier one: less than the time limit of its job, so that the error names the cause.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The first sample has none before it: it measures this long.
 const FIRST_INTERVAL: Duration = Duration::from_millis(500);
 /// File systems that hold no data of their own.
@@ -27,6 +29,8 @@ pub struct HostSampler {
     state: Arc<Mutex<Option<State>>>,
     /// A reading that hangs keeps its permit.
     one_at_a_time: Arc<Semaphore>,
+    /// How long a reading waits for an earlier one.
+    patience: Duration,
 }
 
 struct State {
@@ -52,14 +56,17 @@ pub fn host_name() -> String {
 impl HostSampler {
     /// Samples carry this name.
     pub fn new(host: String) -> Self {
-        Self { host, state: Arc::default(), one_at_a_time: Arc::new(Semaphore::new(1)) }
+        let one_at_a_time = Arc::new(Semaphore::new(1));
+        Self { host, state: Arc::default(), one_at_a_time, patience: PATIENCE }
     }
 
     /// Measures since the previous sample, or for half a second if there is none.
     pub async fn sample(&self, now: DateTime<Utc>) -> Result<HostSample, SampleError> {
         // A disk that does not answer holds a thread; it must not hold one more at every turn.
-        let Ok(turn) = self.one_at_a_time.clone().try_acquire_owned() else {
-            return Err(wrong("the disks", &"an earlier reading has not come to its end"));
+        let turn = tokio::time::timeout(self.patience, self.one_at_a_time.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            let reason = format!("an earlier reading has not ended after {:?}", self.patience);
+            return Err(wrong("the disks", &reason));
         };
         let previous = self.state.lock().unwrap_or_else(PoisonError::into_inner).take();
         let previous = match previous {
@@ -186,6 +193,26 @@ fn signed(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn readings_at_the_same_time_wait_for_each_other() {
+        let sampler = HostSampler::new("here".to_owned());
+        let now = "2026-05-01T00:00:00Z".parse().unwrap();
+        let all = tokio::join!(sampler.sample(now), sampler.sample(now), sampler.sample(now));
+        for sample in [all.0, all.1, all.2] {
+            assert!(sample.unwrap().memory_total_bytes > 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_behind_one_that_hangs_ends_with_an_error_that_names_it() {
+        let patience = Duration::from_millis(20);
+        let sampler = HostSampler { patience, ..HostSampler::new("here".to_owned()) };
+        let _hangs = sampler.one_at_a_time.clone().acquire_owned().await.unwrap();
+        let error = sampler.sample("2026-05-01T00:00:00Z".parse().unwrap()).await.unwrap_err();
+        let told = "cannot read the disks of this machine: an earlier reading has not ended after 20ms";
+        assert_eq!(error.to_string(), told);
+    }
 
     #[tokio::test]
     async fn a_sample_of_this_machine_is_plausible_and_a_second_follows_it() {

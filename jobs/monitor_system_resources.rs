@@ -53,6 +53,14 @@ mod tests {
     use crate::tests_support::Bench;
 
     #[tokio::test]
+    async fn two_at_once_both_succeed() {
+        let bench = Bench::new("").await;
+        let run = || MonitorSystemResources {}.run(&bench.cx);
+        let (one, other) = tokio::join!(run(), run());
+        assert_eq!((one.unwrap().host.as_str(), other.unwrap().host.as_str()), ("here", "here"));
+    }
+
+    #[tokio::test]
     async fn a_sample_is_stored_each_time_with_its_disks() {
         let bench = Bench::new("").await;
         for _ in 0..2 {
