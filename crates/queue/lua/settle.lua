@@ -1,4 +1,4 @@
--- Stores the outcomes of claims. ARGV: 1 how many ended jobs are kept, 2 how many dead ones; then nine a claim:
+-- Stores the outcomes of claims. ARGV: 1 how many ended jobs there may be, 2 how many dead ones; then nine a claim:
 --   id, token, outcome, detail, number, job, run time in ms or '', its bucket, more ('' or JSON).
 --   succeeded result            retry  error delay_ms      dead  error max_attempts      cancelled, expired
 --   snoozed   ''     delay_ms   released                   unknown  error, ms after which it is dead

@@ -173,7 +173,7 @@ impl Claimer {
     async fn bury(&self, queue: &str, id: &[u8], token: &str) {
         let keys = self.client.queue(queue);
         let mut call = self.client.step(Step::Settle, &keys);
-        call.arg(self.settings.keep_succeeded_count).arg(self.settings.keep_dead_count);
+        call.arg(self.settings.most_succeeded()).arg(self.settings.most_dead());
         call.arg(id)
             .arg(token)
             .arg("dead")

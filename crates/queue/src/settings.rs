@@ -12,6 +12,10 @@ use uuid::Uuid;
 
 /// Places of one limit: a script may have to check them all.
 const MOST_PLACES: u32 = 10_000;
+/// How long every ended job is kept, whatever the settings say, so that a client that waits for it learns its outcome.
+pub(crate) const RECENT: Duration = Duration::from_secs(10);
+/// How many ended jobs of a queue are kept so long at most.
+const RECENT_COUNT: u32 = 1000;
 
 /// How the queue behaves. The defaults and the reason for each stand in dogwatch.toml.
 #[derive(Clone, Debug, Deserialize)]
@@ -196,6 +200,16 @@ impl Settings {
         }
         crate::keys::check_name(&self.namespace)
             .map_err(|reason| ("namespace", format!("`{}`: {reason}", self.namespace)))
+    }
+
+    /// Above how many ended jobs the step that adds one removes the oldest at once; the sweep removes the others.
+    pub(crate) fn most_succeeded(&self) -> u32 {
+        self.keep_succeeded_count.max(RECENT_COUNT)
+    }
+
+    /// The same of dead jobs.
+    pub(crate) fn most_dead(&self) -> u32 {
+        self.keep_dead_count.max(RECENT_COUNT)
     }
 
     /// Names of the queues that a worker serves, with their weights; 1 where none is given.

@@ -143,7 +143,7 @@ impl Settler {
     async fn offer(&self, settlements: &[Settlement]) -> Result<Vec<i64>, QueueError> {
         let keys = self.client.queue(&self.queue);
         let mut call = self.client.step(Step::Settle, &keys);
-        call.arg(self.settings.keep_succeeded_count).arg(self.settings.keep_dead_count);
+        call.arg(self.settings.most_succeeded()).arg(self.settings.most_dead());
         for settlement in settlements {
             let Settlement { id, token, outcome, detail, number, job, run, more, .. } = settlement;
             let number = number.map(|n| n.to_string()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::QueueError;
 use crate::outage::Outage;
 use crate::script::Step;
-use crate::settings::Settings;
+use crate::settings::{RECENT, Settings};
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Removed in one step, of succeeded and of dead jobs each.
@@ -43,6 +43,7 @@ async fn sweep(client: &Client, queue: &str, settings: &Settings) -> Result<u64,
         .arg(ms(settings.keep_dead))
         .arg(settings.keep_dead_count)
         .arg(BATCH)
+        .arg(ms(RECENT))
         .invoke_async(&mut client.connection())
         .await
         .map_err(QueueError::redis("remove old jobs"))
