@@ -1,11 +1,14 @@
 //! What commands print: tables that fit, JSON for machines, errors that stand out.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Colours in a text: invisible characters without a width, so that tables come out straight; they become the
 /// terminal's codes when a line is printed.
@@ -25,6 +28,24 @@ pub fn line(text: &str) {
     }
     // A reader that has gone away, such as `head`, is no error.
     let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Completes when the reader of the standard output has closed it, also while nothing is printed. A file and a terminal
+/// are never closed.
+pub async fn reader_closed() {
+    let owned = std::io::stdout().as_fd().try_clone_to_owned();
+    #[expect(
+        deprecated,
+        reason = "its replacement is unsafe; a descriptor that is owned satisfies its condition"
+    )]
+    let stdout = owned.and_then(|stdout| AsyncFd::with_interest(stdout, Interest::ERROR));
+    // Registration fails for files, which have no reader.
+    if let Ok(stdout) = stdout
+        && stdout.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// A line about what is going on.

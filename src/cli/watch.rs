@@ -8,8 +8,16 @@ use clap::Parser;
 
 use super::{Cli, execute, output};
 
-/// Goes on until the process is ended, or the command makes no sense.
+/// Repeats until the process is ended, the command makes no sense, or nobody reads the output any more, such as
+/// `head` after its last line.
 pub(super) async fn repeat(every: Duration) -> ExitCode {
+    tokio::select! {
+        () = output::reader_closed() => ExitCode::SUCCESS,
+        code = forever(every) => code,
+    }
+}
+
+async fn forever(every: Duration) -> ExitCode {
     let is_screen = std::io::stdout().is_terminal();
     loop {
         if is_screen {

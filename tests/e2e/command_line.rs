@@ -1,5 +1,7 @@
 //! What a person types, and what they are told when it is wrong.
 
+use std::io::{BufRead, BufReader};
+
 use dogwatch_testing::eventually;
 use serde_json::json;
 
@@ -186,4 +188,43 @@ async fn what_was_meant_is_told_and_only_what_shows_something_is_repeated() {
     eventually(LONG, "it shows it a second time", async || watching.log().matches("no queues").count() >= 2)
         .await;
     assert!(!watching.log().contains('\u{1b}'), "{}", watching.log());
+}
+
+#[tokio::test]
+async fn a_job_is_waited_for_where_no_ended_job_is_kept() {
+    let mut place = Place::new().await;
+    place.set("DOGWATCH_QUEUE_KEEP_SUCCEEDED_COUNT", "0");
+    place.set("DOGWATCH_QUEUE_KEEP_DEAD_COUNT", "0");
+    let _worker = place.start(&["worker"]);
+    let job = place.json(&["enqueue", "check_service_health", "--wait", "--json"]);
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let wrong = r#"{"window_minutes": 5000}"#;
+    let job = place.json(&["enqueue", "check_performance_thresholds", "--args", wrong, "--wait", "--json"]);
+    assert_eq!(job["state"], "dead", "{job}");
+}
+
+#[tokio::test]
+async fn a_repeated_command_ends_when_its_reader_does() {
+    let place = Place::new().await;
+    place.run(&["enqueue", "check_service_health", "--delay", "1h"]);
+    // The second prints nothing to the pipe that it could fail at.
+    for command in
+        [&["jobs", "list", "--watch=200ms"][..], &["jobs", "list", "--state", "dead", "--watch=200ms"]]
+    {
+        let (mut child, pipe) = place.start_piped(command);
+        if command.len() == 3 {
+            let mut first = String::new();
+            BufReader::new(pipe).read_line(&mut first).unwrap();
+            assert!(first.contains("QUEUE"), "{first}");
+        } else {
+            drop(pipe);
+        }
+        let mut status = None;
+        eventually(LONG, "it has ended", async || {
+            status = child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        assert_eq!(status.unwrap().code(), Some(0), "{command:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -91,6 +91,15 @@ impl Place {
     pub(crate) fn jobs(&self, state: &str) -> Vec<Value> {
         let list = self.json(&["jobs", "list", "--state", state, "--limit", "1000", "--json"]);
         list["items"].as_array().unwrap().clone()
+    }
+
+    /// Starts a command whose output is read from a pipe.
+    pub(crate) fn start_piped(&self, arguments: &[&str]) -> (Child, ChildStdout) {
+        let mut command = self.command(arguments);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let pipe = child.stdout.take().unwrap();
+        (child, pipe)
     }
 
     /// Starts a process that serves.
