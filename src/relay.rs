@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dogwatch_queue::{NewJob, Outage, Producer, QueueError, Stop, Unique, UniqueUntil, error_chain};
+use dogwatch_queue::{NewJob, Outage, Producer, QueueError, Relayed, Stop, Unique, UniqueUntil, error_chain};
 use dogwatch_store::{OutboxBatch, OutboxBell, OutboxJob, OutboxTurn, Store, StoreError};
 
 /// Jobs in one batch.
 const BATCH: u32 = 500;
 /// How long a batch is left to the relay that has taken it: another one goes on with it after a crash.
 const LEASE: Duration = Duration::from_secs(5);
+/// Ids that one line of the log names.
+const LISTED: usize = 5;
 /// How long a relay that nothing wakes waits until it looks by itself.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -107,7 +109,8 @@ impl Relay {
             queues.entry(&job.queue).or_default().push((job.position, new_job(job.clone())));
         }
         for (queue, jobs) in queues {
-            self.producer.relay(&batch.source, queue, jobs).await.map_err(Fault::Redis)?;
+            let relayed = self.producer.relay(&batch.source, queue, jobs).await.map_err(Fault::Redis)?;
+            log_not_enqueued(batch, queue, &relayed);
         }
         Ok(())
     }
@@ -138,6 +141,27 @@ impl Relay {
             tracing::debug!(error = error_chain(&error), "cannot be woken; looking once a second");
             self.bell = None;
         }
+    }
+}
+
+/// An id that the queue has already is legal, and means that this row enqueued nothing: one line per batch names some.
+fn log_not_enqueued(batch: &OutboxBatch, queue: &str, relayed: &Relayed) {
+    if !relayed.existing.is_empty() {
+        let is_one = |job: &&OutboxJob| relayed.existing.contains(&job.position);
+        let ids: Vec<&str> = batch.jobs.iter().filter(is_one).take(LISTED).map(|job| &*job.id).collect();
+        tracing::info!(
+            queue.name = queue,
+            jobs = relayed.existing.len(),
+            ids = ids.join(", "),
+            "jobs of the outbox were not enqueued: the queue has jobs with their ids already"
+        );
+    }
+    if !relayed.held.is_empty() {
+        tracing::debug!(
+            queue.name = queue,
+            jobs = relayed.held.len(),
+            "jobs of the outbox were not enqueued: other jobs hold their unique keys"
+        );
     }
 }
 

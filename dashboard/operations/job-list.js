@@ -18,7 +18,7 @@ export function JobList({ poll, state, limit, hasFilter }) {
         ? html`<${NoJobs} state=${state} hasFilter=${hasFilter} />`
         : html`
           <${Bulk} items=${items} state=${state} refresh=${poll.refresh} />
-          <div class="lead-first"><${Table} caption="Jobs" columns=${columnsOf(state, poll.refresh)} rows=${items} rowKey=${(job) => job.id} param="order" /></div>
+          <div class="lead-first"><${Table} caption="Jobs" columns=${columnsOf(state, poll.refresh)} rows=${items} rowKey=${(job) => `${job.queue} ${job.id}`} param="order" /></div>
           ${items.length >= limit && html`<${More} limit=${limit} />`}`)}
     </${Loaded}>`;
 }
@@ -63,7 +63,7 @@ function Retry({ job, refresh }) {
   if (!label) return null;
   async function run() {
     await retry(job);
-    say(html`${job.job} waits for a worker. <a href=${jobHref(job.id)}>Look at it</a>`);
+    say(html`${job.job} waits for a worker. <a href=${jobHref(job)}>Look at it</a>`);
     refresh();
   }
   return html`<div class="row-actions"><${Button} kind="small" why=${whyNot} aria-label="${label}: ${job.job}" onClick=${run}>${label}</${Button}></div>`;

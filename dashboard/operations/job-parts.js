@@ -11,20 +11,27 @@ const TONES = { running: "mild", ready: "none", scheduled: "none", retrying: "wa
 
 export const JobState = ({ state }) => html`<${StatusBadge} state=${state} tone=${TONES[state]} />`;
 
-export const jobHref = (id) => href("/job", { id });
+/** An id is unique within its queue only. */
+export const jobHref = ({ id, queue }) => href("/job", { id, queue });
+
+/** What the API says of a job, below which its actions are; `queue` is absent in links from elsewhere. */
+export function jobPath({ id, queue }, action = "") {
+  const query = queue ? `?queue=${encodeURIComponent(queue)}` : "";
+  return `/jobs/${encodeURIComponent(id)}${action}${query}`;
+}
 
 /** Its name; a job whose payload cannot be read has none. */
-export const JobLink = ({ job }) => html`<a class="lead-line" href=${jobHref(job.id)}>${job.job || "unreadable job"}</a>`;
+export const JobLink = ({ job }) => html`<a class="lead-line" href=${jobHref(job)}>${job.job || "unreadable job"}</a>`;
 
 /** What can run again, or at once. */
 const RETRY_LABELS = { dead: "Replay", cancelled: "Run again", expired: "Run again", retrying: "Retry now", scheduled: "Run now" };
 export const retryLabel = (job) => RETRY_LABELS[job.state] ?? null;
 export const canCancel = (job) => ["ready", "scheduled", "retrying", "running"].includes(job.state);
 
-export const retry = (job, args) => post(`/jobs/${encodeURIComponent(job.id)}/retry`, args === undefined ? {} : { args });
-export const cancel = (job) => post(`/jobs/${encodeURIComponent(job.id)}/cancel`);
+export const retry = (job, args) => post(jobPath(job, "/retry"), args === undefined ? {} : { args });
+export const cancel = (job) => post(jobPath(job, "/cancel"));
 /** Forgets a dead one. */
-export const discard = (job) => del(`/jobs/${encodeURIComponent(job.id)}`);
+export const discard = (job) => del(jobPath(job));
 
 /** Attempt 2 of 5; without a limit of its own the job's policy holds. */
 export const attempts = (job) => (job.max_attempts ? `${job.attempt} of ${job.max_attempts}` : String(job.attempt));

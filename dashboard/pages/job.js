@@ -8,14 +8,15 @@ import { Table } from "../lib/table.js";
 import { Button, Card, Copy, Empty, Loaded, Time, say } from "../lib/ui.js";
 import { href, navigate, useLocation } from "../lib/url.js";
 import { ActionDialog, DialogButton, useWhyNot } from "../operations/actions.js";
-import { JobState, Progress, RunTime, attempts, canCancel, cancel, discard, retry, retryLabel } from "../operations/job-parts.js";
+import { JobState, Progress, RunTime, attempts, canCancel, cancel, discard, jobPath, retry, retryLabel } from "../operations/job-parts.js";
 import { Facts, Json } from "../operations/parts.js";
 
 const trail = () => html`<a href=${href("/jobs", { state: "all" })}>Jobs</a>`;
 
 export default function JobPage() {
-  const id = useLocation().params.get("id");
-  const poll = usePoll(id && `/jobs/${encodeURIComponent(id)}`, { every: 2_000 });
+  const { params } = useLocation();
+  const id = params.get("id");
+  const poll = usePoll(id && jobPath({ id, queue: params.get("queue") }), { every: 2_000 });
   const job = poll.data;
   if (!id) return html`<${Page} title="Job" trail=${trail()}><${Empty} title="Which job?">Choose one in the <a href=${href("/jobs", { state: "all" })}>list of jobs</a>.</${Empty}></${Page}>`;
   return html`

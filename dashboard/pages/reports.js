@@ -52,7 +52,7 @@ function Make() {
   const [job, setJob] = useState(null);
   async function make(form) {
     const { id } = await post("/jobs", { job: JOB, args: { hours: Number(form.get("hours")) } });
-    setJob(id);
+    setJob({ id, queue: "default" });
     say("A job makes the report; it stands here when it has ended.");
   }
   return html`

@@ -24,7 +24,7 @@ export default function Schedules() {
 
   async function run(schedule) {
     const job = await post(`/schedules/${encodeURIComponent(schedule.name)}/run`);
-    setMade((old) => ({ ...old, [schedule.name]: job.id }));
+    setMade((old) => ({ ...old, [schedule.name]: { id: job.id, queue: schedule.queue } }));
     say(job.is_new ? `${schedule.name} waits for a worker.` : `${schedule.name} was not enqueued again: a job with its key waits or runs.`, job.is_new ? "good" : "bad");
     poll.refresh();
   }
@@ -85,9 +85,9 @@ function LastRun({ run, name }) {
     <div>
       <${StatusBadge} state=${run.outcome} tone=${isSkipped ? "warn" : "good"} />
       <div class="note">${run.job_id && !isSkipped
-        ? html`<a href=${jobHref(run.job_id)}><${Time} at=${run.at} /><span class="visually-hidden">, the job of ${name}</span></a>`
+        ? html`<a href=${jobHref({ id: run.job_id, queue: run.queue })}><${Time} at=${run.at} /><span class="visually-hidden">, the job of ${name}</span></a>`
         : html`<${Time} at=${run.at} />`}</div>
-      ${isSkipped && html`<div class="note">${run.reason} ${run.job_id && html`<a href=${jobHref(run.job_id)}>(the run before)</a>`}</div>`}
+      ${isSkipped && html`<div class="note">${run.reason} ${run.job_id && html`<a href=${jobHref({ id: run.job_id, queue: run.queue })}>(the run before)</a>`}</div>`}
     </div>`;
 }
 
@@ -95,7 +95,7 @@ function Run({ schedule, made, run }) {
   const whyNot = useWhyNot();
   return html`
     <div class="row-actions">
-      ${made && html`<a href=${jobHref(made)}>Job ${made.slice(-8)}</a>`}
+      ${made && html`<a href=${jobHref(made)}>Job ${made.id.slice(-8)}</a>`}
       <${Button} kind="small" why=${whyNot} aria-label="Run ${schedule.name} now" onClick=${() => run(schedule)}>Run now</${Button}>
     </div>`;
 }

@@ -74,6 +74,6 @@ function Running({ workers }) {
     <${Card} title="What they run" flush=${true} note=${plural(rows.length, "job")}>
       ${rows.length === 0
         ? html`<${Empty} title="Nothing runs now">What waits is in the <a href=${href("/jobs", { state: "ready" })}>list of ready jobs</a>.</${Empty}>`
-        : html`<${Table} caption="Running jobs" columns=${columns} rows=${rows} rowKey=${(job) => `${job.worker} ${job.id}`} sort="since" param="running" />`}
+        : html`<${Table} caption="Running jobs" columns=${columns} rows=${rows} rowKey=${(job) => `${job.worker} ${job.queue} ${job.id}`} sort="since" param="running" />`}
     </${Card}>`;
 }

@@ -3,33 +3,37 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use dogwatch_queue::{DeadFilter, JobCount, JobState};
+use dogwatch_queue::{DeadFilter, JobCount, JobRef, JobState};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
 use super::body::Object;
 use super::error::Problem;
-use super::jobs::absent;
-use super::parts::Path;
+use super::jobs::{QueueQuery, absent, find};
+use super::parts::{Path, Query};
 
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(discard)).routes(routes!(replay_many)).routes(routes!(discard_many))
 }
 
 /// Forget a dead letter
-#[utoipa::path(delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)), responses((status = 204)))]
-async fn discard(State(state): State<ApiState>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    if state.control.discard(&id).await? {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    match state.inspector.job(&id).await? {
-        Some(job) if job.state != JobState::Dead => Err(Problem::new(
+#[utoipa::path(delete, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), QueueQuery),
+    responses((status = 204)))]
+async fn discard(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(QueueQuery { queue }): Query<QueueQuery>,
+) -> Result<StatusCode, Problem> {
+    let job = find(&state, JobRef::new(&id, queue.as_deref())).await?;
+    let which = JobRef::new(&id, Some(&job.queue));
+    if job.state != JobState::Dead {
+        return Err(Problem::new(
             StatusCode::CONFLICT,
-            format!("job `{id}` is {} and no dead letter; what waits or runs can be cancelled", job.state),
-        )),
-        _ => Err(absent(&id)),
+            format!("{which} is {} and no dead letter; what waits or runs can be cancelled", job.state),
+        ));
     }
+    if state.control.discard(which).await? { Ok(StatusCode::NO_CONTENT) } else { Err(absent(which)) }
 }
 
 /// Run dead letters again

@@ -40,6 +40,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<Fault>,
+    /// Queues that each have a job with the id: name one of them by `?queue=`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    queues: Vec<String>,
 }
 
 /// One fault in the request.
@@ -62,6 +66,7 @@ impl Problem {
             status: code.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            queues: Vec::new(),
         }
     }
 
@@ -92,6 +97,11 @@ impl Problem {
                 Self::at(format!("{pointer}/args{}", inner.trim_end_matches('/')), reason)
             }
             QueueError::Value { field, .. } => Self::at(format!("{pointer}/{field}"), error.to_string()),
+            QueueError::Ambiguous { queues, .. } => {
+                let example = queues.first().map(|queue| format!(", such as ?queue={queue}"));
+                let detail = format!("{error}{}", example.unwrap_or_default());
+                Self { queues: queues.clone(), ..Self::new(StatusCode::CONFLICT, detail) }
+            }
             error if error.is_unavailable() => Self::unavailable("Redis", error),
             error => Self::internal(error),
         }

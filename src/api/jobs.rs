@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use dogwatch_queue::{
-    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobState, NewJob, Pause, TraceContext,
-    Unique, UniqueUntil,
+    Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobRef, JobState, ListPosition, NewJob,
+    Pause, TraceContext, Unique, UniqueUntil,
 };
 use dogwatch_runtime::duration;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ struct JobRequest {
     args: Map<String, Value>,
     /// Where it waits; default: `default`.
     queue: Option<String>,
-    /// Its identity; one that was enqueued before is not enqueued again.
+    /// Its identity within its queue: an id that the queue has already is not enqueued again. The same id in another queue is another job.
     id: Option<String>,
     /// Not before.
     run_at: Option<DateTime<Utc>>,
@@ -57,7 +57,7 @@ struct JobRequest {
     delay: Option<Duration>,
     /// 0 goes before 9.
     priority: Option<u8>,
-    /// While a job with this key waits or runs, no other is enqueued.
+    /// While a job of the same queue with this key waits or runs, no other is enqueued.
     unique_key: Option<String>,
     /// `started`, `done`, or a time such as `10m`.
     #[serde(default, deserialize_with = "text")]
@@ -126,13 +126,29 @@ async fn enqueue(
     Ok((StatusCode::ACCEPTED, response).into_response())
 }
 
-/// Look at a job
-#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path)), responses((status = 200, body = JobRecord)))]
-async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<JobRecord>, Problem> {
-    match state.inspector.job(&id).await? {
-        Some(job) => Ok(Json(job)),
-        None => Err(absent(&id)),
-    }
+/// In which queue the job is.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct QueueQuery {
+    /// The queue of the job. Needed when several queues have a job with this id: then 409 names them.
+    pub(super) queue: Option<String>,
+}
+
+/// Show a job
+#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = String, Path), QueueQuery),
+    responses((status = 200, body = JobRecord)))]
+async fn show(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(QueueQuery { queue }): Query<QueueQuery>,
+) -> Result<Json<JobRecord>, Problem> {
+    Ok(Json(find(&state, JobRef::new(&id, queue.as_deref())).await?))
+}
+
+/// The job that is meant.
+pub(super) async fn find(state: &ApiState, which: JobRef<'_>) -> Result<JobRecord, Problem> {
+    state.inspector.job(which).await?.ok_or_else(|| absent(which))
 }
 
 /// Which jobs.
@@ -182,20 +198,20 @@ async fn list(
 /// Jobs that other producers push may not tell when.
 fn cursor(job: &JobRecord) -> String {
     let millis = job.enqueued_at.map(|time| time.timestamp_millis().to_string());
-    format!("{}.{}", millis.unwrap_or_default(), job.id)
+    // No name of a queue has a colon; an id may have any character.
+    format!("{}:{}:{}", millis.unwrap_or_default(), job.queue, job.id)
 }
 
-fn behind(cursor: &str) -> Result<(Option<DateTime<Utc>>, String), Problem> {
+fn behind(cursor: &str) -> Result<ListPosition, Problem> {
     let wrong = || {
         let reason = format!("cursor: `{cursor}` is none; write the next_cursor of the page before");
         Problem::new(StatusCode::BAD_REQUEST, reason)
     };
-    let (millis, id) = cursor.split_once('.').ok_or_else(wrong)?;
-    if millis.is_empty() {
-        return Ok((None, id.to_owned()));
-    }
-    let time = millis.parse().ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
-    Ok((Some(time), id.to_owned()))
+    let (millis, rest) = cursor.split_once(':').ok_or_else(wrong)?;
+    let (queue, id) = rest.split_once(':').ok_or_else(wrong)?;
+    let time = || millis.parse().ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong);
+    let enqueued_at = if millis.is_empty() { None } else { Some(time()?) };
+    Ok(ListPosition { enqueued_at, id: id.to_owned(), queue: queue.to_owned() })
 }
 
 /// How to run it again; nothing is enough.
@@ -208,48 +224,52 @@ struct RetryRequest {
 }
 
 /// Run a job again, or at once
-#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path), QueueQuery),
     request_body = Option<RetryRequest>, responses((status = 200, body = JobRecord)))]
 async fn retry(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    Query(QueueQuery { queue }): Query<QueueQuery>,
     request: Optional<RetryRequest>,
 ) -> Result<Json<JobRecord>, Problem> {
-    match state.control.retry(&id, request.0.args.map(Value::Object)).await? {
-        None => Err(absent(&id)),
+    // Found once: a job that another queue gets meanwhile changes nothing.
+    let queue = find(&state, JobRef::new(&id, queue.as_deref())).await?.queue;
+    let which = JobRef::new(&id, Some(&queue));
+    match state.control.retry(which, request.0.args.map(Value::Object)).await? {
+        None => Err(absent(which)),
         Some(false) => Err(Problem::new(
             StatusCode::CONFLICT,
             format!(
                 "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another holds its unique key"
             ),
         )),
-        Some(true) => show(State(state), Path(id)).await,
+        Some(true) => Ok(Json(find(&state, which).await?)),
     }
 }
 
 /// Cancel a job: 202 when its worker was told
-#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path), QueueQuery),
     responses((status = 200, body = JobRecord), (status = 202, body = JobRecord)))]
 async fn cancel(
     State(state): State<ApiState>,
     Path(id): Path<String>,
+    Query(QueueQuery { queue }): Query<QueueQuery>,
 ) -> Result<(StatusCode, Json<JobRecord>), Problem> {
-    let code = match state.control.cancel(&id).await? {
-        None => return Err(absent(&id)),
+    let queue = find(&state, JobRef::new(&id, queue.as_deref())).await?.queue;
+    let which = JobRef::new(&id, Some(&queue));
+    let code = match state.control.cancel(which).await? {
+        None => return Err(absent(which)),
         Some(Cancelled::Ended) => {
             return Err(Problem::new(StatusCode::CONFLICT, format!("job `{id}` has ended already")));
         }
         Some(Cancelled::Told) => StatusCode::ACCEPTED,
         Some(Cancelled::Cancelled) => StatusCode::OK,
     };
-    Ok((code, show(State(state), Path(id)).await?))
+    Ok((code, Json(find(&state, which).await?)))
 }
 
-pub(super) fn absent(id: &str) -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        format!("no job has the id `{id}`; ended jobs are kept for a time only"),
-    )
+pub(super) fn absent(which: JobRef<'_>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, which.not_found())
 }
 
 /// Of which time.

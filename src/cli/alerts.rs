@@ -233,7 +233,7 @@ impl Alerts {
                 print_silences(&silences, json)?;
             }
             Self::Unsilence { id } => {
-                remote.delete(&["performance", "silences", &id.to_string()]).await?;
+                remote.delete(&["performance", "silences", &id.to_string()], &()).await?;
                 output::line("ended");
             }
         }

@@ -11,6 +11,8 @@ use dogwatch_store::{FindingState, TrendDirection};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::enqueue::DEFAULT_QUEUE;
+use super::jobs::in_queue;
 use super::remote::Remote;
 use super::{Global, output};
 use crate::trends::{self, TrendItem, TrendQuestion};
@@ -69,7 +71,7 @@ impl Analyze {
     async fn run_elsewhere(self, remote: &Remote) -> anyhow::Result<ExitCode> {
         let asked = json!({ "job": "analyze_performance_trends" });
         let enqueued: Enqueued = remote.post(&["jobs"], &asked).await?;
-        let look = async |id: &str| remote.get(&["jobs", id], &()).await;
+        let look = async |id: &str| remote.get(&["jobs", id], &in_queue(Some(DEFAULT_QUEUE))).await;
         let job = super::enqueue::wait(&enqueued.id, look).await?;
         if job.state != JobState::Succeeded {
             bail!("nothing was analysed: job {} is {}: {}", job.id, job.state, job.error.unwrap_or_default());

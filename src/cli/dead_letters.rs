@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use dogwatch_queue::{Control, DeadFilter, Inspector, JobCount, JobRecord, QueueError};
+use dogwatch_queue::{Control, DeadFilter, Inspector, JobCount, JobRecord, JobRef};
 use serde_json::{Value, json};
 
+use super::jobs::{explained, in_queue};
 use super::remote::Remote;
 use super::{output, usage};
 
@@ -19,8 +20,8 @@ pub(super) struct Selection {
     /// All of them, or all that fit the other flags
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Only of this queue
-    #[arg(long, requires = "all")]
+    /// Only of this queue; with ids, the queue that they are in
+    #[arg(long, value_name = "NAME")]
     queue: Option<String>,
     /// Only of this name
     #[arg(long, requires = "all")]
@@ -40,6 +41,10 @@ impl Selection {
         Ok(self.all.then_some(filter))
     }
 
+    fn job<'a>(&'a self, id: &'a str) -> JobRef<'a> {
+        JobRef::new(id, self.queue.as_deref())
+    }
+
     /// Runs them again.
     pub(super) async fn replay(&self, control: &Control) -> anyhow::Result<ExitCode> {
         if let Some(filter) = self.filter()? {
@@ -47,7 +52,7 @@ impl Selection {
             return Ok(ExitCode::SUCCESS);
         }
         for id in &self.ids {
-            retry(control, id, None).await?;
+            retry(control, self.job(id), None).await?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -59,7 +64,7 @@ impl Selection {
             return Ok(ExitCode::SUCCESS);
         }
         for id in &self.ids {
-            if !control.discard(id).await? {
+            if !control.discard(self.job(id)).await.map_err(explained)? {
                 bail!("no dead letter has the id `{id}`; `dogwatch jobs dead` lists them");
             }
             output::line(&format!("discarded: {id}"));
@@ -76,7 +81,7 @@ impl Selection {
             return Ok(());
         }
         for id in &self.ids {
-            retry_elsewhere(remote, id, None).await?;
+            retry_elsewhere(remote, self.job(id), None).await?;
         }
         Ok(())
     }
@@ -88,7 +93,7 @@ impl Selection {
             return Ok(());
         }
         for id in &self.ids {
-            remote.delete(&["jobs", id]).await?;
+            remote.delete(&["jobs", id], &in_queue(self.queue.as_deref())).await?;
             output::line(&format!("discarded: {id}"));
         }
         Ok(())
@@ -100,23 +105,28 @@ async fn many_elsewhere(remote: &Remote, what: &str, filter: &DeadFilter) -> any
 }
 
 /// Runs one job again or at once, elsewhere, with other arguments where some are given.
-pub(super) async fn retry_elsewhere(remote: &Remote, id: &str, args: Option<Value>) -> anyhow::Result<()> {
-    let job: JobRecord = remote.post(&["jobs", id, "retry"], &json!({ "args": args })).await?;
+pub(super) async fn retry_elsewhere(
+    remote: &Remote,
+    which: JobRef<'_>,
+    args: Option<Value>,
+) -> anyhow::Result<()> {
+    let path = ["jobs", which.id, "retry"];
+    let job: JobRecord = remote.post_to(&path, &in_queue(which.queue), &json!({ "args": args })).await?;
     output::line(&format!("{}: {}", job.state, job.id));
     Ok(())
 }
 
 /// Runs one job again or at once, with other arguments where some are given.
-pub(super) async fn retry(control: &Control, id: &str, args: Option<Value>) -> anyhow::Result<()> {
-    let answer = control.retry(id, args).await.map_err(|error| match error {
-        error @ QueueError::Redis { .. } => error.into(),
-        error => usage(error.to_string()),
-    })?;
-    match answer {
-        None => bail!("no job has the id `{id}`; ended jobs are kept for a time only"),
-        Some(false) => bail!(
-            "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another job holds its unique key; `dogwatch jobs show {id}` tells"
-        ),
+pub(super) async fn retry(control: &Control, which: JobRef<'_>, args: Option<Value>) -> anyhow::Result<()> {
+    let id = which.id;
+    match control.retry(which, args).await.map_err(explained)? {
+        None => bail!(which.not_found()),
+        Some(false) => {
+            let queue = which.queue.map(|queue| format!(" --queue {queue}")).unwrap_or_default();
+            bail!(
+                "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another job holds its unique key; `dogwatch jobs show {id}{queue}` shows its state"
+            )
+        }
         Some(true) => output::line(&format!("ready: {id}")),
     }
     Ok(())

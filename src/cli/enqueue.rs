@@ -7,7 +7,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use dogwatch_queue::{
-    Enqueued, JobRecord, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
+    Enqueued, Inspector, JobRecord, JobRef, JobState, NewJob, Pause, TraceContext, Unique, UniqueUntil,
 };
 use dogwatch_runtime::duration;
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ use crate::wiring;
 /// How often a waiting command looks: often at first, then twice a second.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
+/// Where jobs go that name no queue.
+pub(super) const DEFAULT_QUEUE: &str = "default";
 
 /// Enqueue a job
 #[derive(Debug, Args)]
@@ -32,7 +34,7 @@ pub(super) struct Enqueue {
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
     /// Where to
-    #[arg(long, value_name = "NAME", default_value = "default")]
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_QUEUE)]
     queue: String,
     /// Run it after this time, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "at")]
@@ -40,7 +42,7 @@ pub(super) struct Enqueue {
     /// Run it at this time, such as 2026-12-24T18:00:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime<Utc>>,
-    /// Identity of the job; one that is there already is not enqueued again
+    /// Identity of the job within its queue; an id that the queue has already is not enqueued again
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// Attempts allowed
@@ -61,7 +63,7 @@ pub(super) struct Enqueue {
     /// 0 (first) to 9 (last) within its queue
     #[arg(long, value_name = "N")]
     priority: Option<u8>,
-    /// Enqueue it only when no other job holds this key
+    /// Enqueue it only when no other job of its queue holds this key
     #[arg(long, value_name = "KEY")]
     unique_key: Option<String>,
     /// Until when the key is held: started, done, or a time such as 1h
@@ -91,6 +93,7 @@ impl Enqueue {
             return self.run_elsewhere(&remote, args).await;
         }
         let client = wiring::queue(&global.client_settings()?)?;
+        let request = self.request();
         let new = NewJob::new(self.job, args);
         let job = NewJob {
             queue: self.queue,
@@ -107,16 +110,24 @@ impl Enqueue {
             trace: self.traceparent,
             ..new
         };
-        let enqueued = wiring::producer(&client).enqueue(job).await.map_err(|error| match error {
-            error @ QueueError::Redis { .. } => error.into(),
-            error => usage(error.to_string()),
-        })?;
+        let enqueued = wiring::producer(&client).enqueue(job).await.map_err(jobs::explained)?;
         let inspector = wiring::inspector(&client);
-        let look = async |id: &str| inspector.job(id).await?.with_context(|| format!("job {id} is gone"));
-        tell(&enqueued, self.wait, self.json, look).await
+        let look = async |id: &str| find(&inspector, id, &request.queue).await;
+        request.report(&enqueued, look).await
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            queue: self.queue.clone(),
+            id: self.id.clone(),
+            unique_key: self.unique_key.clone(),
+            waits: self.wait,
+            json: self.json,
+        }
     }
 
     async fn run_elsewhere(self, remote: &Remote, args: Value) -> anyhow::Result<ExitCode> {
+        let request = self.request();
         let text = |duration: Duration| format!("{}ms", duration.as_millis());
         let until = match self.unique_until {
             UniqueUntil::Started => "started".to_owned(),
@@ -130,33 +141,77 @@ impl Enqueue {
             "unique_until": self.unique_key.as_ref().map(|_| until), "unique_key": self.unique_key,
         });
         let enqueued: Enqueued = remote.post(&["jobs"], &job).await?;
-        let look = async |id: &str| remote.get(&["jobs", id], &()).await;
-        tell(&enqueued, self.wait, self.json, look).await
+        let look = async |id: &str| remote.get(&["jobs", id], &jobs::in_queue(Some(&request.queue))).await;
+        request.report(&enqueued, look).await
     }
 }
 
-/// Says which job it is, or waits for its end and says what came of it.
-async fn tell(
-    enqueued: &Enqueued,
+/// What was requested beside the job itself, and how the outcome is printed.
+struct Request {
+    queue: String,
+    id: Option<String>,
+    unique_key: Option<String>,
     waits: bool,
     json: bool,
-    look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,
-) -> anyhow::Result<ExitCode> {
-    if !waits {
-        if json {
-            output::json(enqueued)?;
-        } else {
-            output::line(&enqueued.id);
+}
+
+impl Request {
+    fn of_default_queue(json: bool) -> Self {
+        Self { queue: DEFAULT_QUEUE.to_owned(), id: None, unique_key: None, waits: true, json }
+    }
+
+    /// Prints which job it is, or waits for its end and prints its outcome.
+    async fn report(
+        &self,
+        enqueued: &Enqueued,
+        look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,
+    ) -> anyhow::Result<ExitCode> {
+        if !enqueued.is_new {
+            // Without the state where it cannot be read: the job may be removed by now.
+            let state = look(&enqueued.id).await.ok().map(|job| job.state);
+            output::note(&self.not_enqueued(&enqueued.id, state));
         }
-        return Ok(ExitCode::SUCCESS);
+        if !self.waits {
+            if self.json {
+                output::json(enqueued)?;
+            } else {
+                output::line(&enqueued.id);
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let job = wait(&enqueued.id, look).await?;
+        if self.json {
+            output::json(&job)?;
+        } else {
+            jobs::print(&job);
+        }
+        Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-    let job = wait(&enqueued.id, look).await?;
-    if json {
-        output::json(&job)?;
-    } else {
-        jobs::print(&job);
+
+    /// The sentence for a job that was there before.
+    fn not_enqueued(&self, existing: &str, state: Option<JobState>) -> String {
+        let state = state.map(|state| format!(" ({state})")).unwrap_or_default();
+        let queue = &self.queue;
+        let result = if self.waits { "; --wait shows the outcome of that job" } else { "" };
+        match &self.unique_key {
+            Some(key) if self.id.as_deref() != Some(existing) => format!(
+                "job `{existing}` in queue `{queue}`{state} holds the unique key `{key}`; nothing was enqueued{result}"
+            ),
+            _ => format!(
+                "job `{existing}` exists already in queue `{queue}`{state}; nothing was enqueued{result}"
+            ),
+        }
     }
-    Ok(if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The job in its queue; an error says why its outcome may be unknown.
+async fn find(inspector: &Inspector, id: &str, queue: &str) -> anyhow::Result<JobRecord> {
+    let job = inspector.job(JobRef::new(id, Some(queue))).await?;
+    job.with_context(|| {
+        format!(
+            "job `{id}` does not exist any more, so its outcome is unknown: it was discarded, or its worker keeps ended jobs too short (`keep_succeeded`, `keep_dead` in [queue])"
+        )
+    })
 }
 
 /// Run a job now, and wait for its end
@@ -171,14 +226,14 @@ impl RunNow {
     pub(super) async fn run(self, global: &Global, job: &str) -> anyhow::Result<ExitCode> {
         if let Some(remote) = global.remote()? {
             let enqueued: Enqueued = remote.post(&["jobs"], &json!({ "job": job })).await?;
-            let look = async |id: &str| remote.get(&["jobs", id], &()).await;
-            return tell(&enqueued, true, self.json, look).await;
+            let look = async |id: &str| remote.get(&["jobs", id], &jobs::in_queue(Some(DEFAULT_QUEUE))).await;
+            return Request::of_default_queue(self.json).report(&enqueued, look).await;
         }
         let client = wiring::queue(&global.client_settings()?)?;
         let enqueued = wiring::producer(&client).enqueue(NewJob::new(job, json!({}))).await?;
         let inspector = wiring::inspector(&client);
-        let look = async |id: &str| inspector.job(id).await?.with_context(|| format!("job {id} is gone"));
-        tell(&enqueued, true, self.json, look).await
+        let look = async |id: &str| find(&inspector, id, DEFAULT_QUEUE).await;
+        Request::of_default_queue(self.json).report(&enqueued, look).await
     }
 }
 

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Subcommand;
-use dogwatch_queue::{Cancelled, JobFilter, JobHistory, JobRecord, JobState};
+use dogwatch_queue::{Cancelled, Control, JobFilter, JobHistory, JobRecord, JobRef, JobState, QueueError};
 use serde_json::Value;
 
 use super::dead_letters::{self, Selection};
 use super::remote::Remote;
-use super::{Global, output};
+use super::{Global, output, usage};
 use crate::metrics::Page;
 use crate::wiring;
 
@@ -37,9 +37,13 @@ pub(super) enum Jobs {
         json: bool,
     },
     /// Show one job: arguments, attempts, errors, result
+    #[command(after_help = "Example: dogwatch jobs show order-8 --queue reports")]
     Show {
         /// Its id
         id: String,
+        /// The queue that it is in; needed when several queues have a job with this id
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -49,6 +53,9 @@ pub(super) enum Jobs {
     Retry {
         /// Its id
         id: String,
+        /// The queue that it is in; needed when several queues have a job with this id
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
         /// With other arguments, a JSON object
         #[arg(long, value_name = "JSON", value_parser = json_object)]
         args: Option<Value>,
@@ -57,6 +64,9 @@ pub(super) enum Jobs {
     Cancel {
         /// Its id
         id: String,
+        /// The queue that it is in; needed when several queues have a job with this id
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
     },
     /// List dead letters: jobs that have failed for good
     #[command(after_help = "Example: dogwatch jobs dead --queue reports")]
@@ -114,25 +124,22 @@ impl Jobs {
                     list(&jobs);
                 }
             }
-            Self::Show { id, json } => {
-                let Some(job) = inspector.job(&id).await? else {
-                    bail!(
-                        "no job has the id `{id}`; ended jobs are kept for a time only, `dogwatch jobs list` shows what is there"
-                    );
-                };
+            Self::Show { id, queue, json } => {
+                let which = JobRef::new(&id, queue.as_deref());
+                let job = inspector.job(which).await.map_err(explained)?;
+                let job = job.with_context(|| {
+                    format!("{}, `dogwatch jobs list` shows what there is", which.not_found())
+                })?;
                 if json {
                     output::json(&job)?;
                 } else {
                     print(&job);
                 }
             }
-            Self::Retry { id, args } => dead_letters::retry(&control, &id, args).await?,
-            Self::Cancel { id } => match control.cancel(&id).await? {
-                None => bail!("no job has the id `{id}`; ended jobs are kept for a time only"),
-                Some(Cancelled::Cancelled) => output::line(&format!("cancelled: {id}")),
-                Some(Cancelled::Told) => output::line(&format!("{id} runs; its worker was told to end it")),
-                Some(Cancelled::Ended) => bail!("job `{id}` has ended already"),
-            },
+            Self::Retry { id, queue, args } => {
+                dead_letters::retry(&control, JobRef::new(&id, queue.as_deref()), args).await?;
+            }
+            Self::Cancel { id, queue } => cancel(&control, JobRef::new(&id, queue.as_deref())).await?,
             Self::Dead { queue, json } => {
                 dead_letters::print(&dead_letters::all(&inspector, queue).await?, json)?;
             }
@@ -163,13 +170,16 @@ impl Jobs {
                 let jobs = remote.get::<Page<JobRecord>>(&["jobs"], &asked).await?.items;
                 if json { output::json_list(&jobs)? } else { list(&jobs) }
             }
-            Self::Show { id, json } => {
-                let job: JobRecord = remote.get(&["jobs", &id], &()).await?;
+            Self::Show { id, queue, json } => {
+                let job: JobRecord = remote.get(&["jobs", &id], &in_queue(queue.as_deref())).await?;
                 if json { output::json(&job)? } else { print(&job) }
             }
-            Self::Retry { id, args } => dead_letters::retry_elsewhere(remote, &id, args).await?,
-            Self::Cancel { id } => {
-                let job: JobRecord = remote.post(&["jobs", &id, "cancel"], &()).await?;
+            Self::Retry { id, queue, args } => {
+                dead_letters::retry_elsewhere(remote, JobRef::new(&id, queue.as_deref()), args).await?;
+            }
+            Self::Cancel { id, queue } => {
+                let path = ["jobs", &id, "cancel"];
+                let job: JobRecord = remote.post_to(&path, &in_queue(queue.as_deref()), &()).await?;
                 output::line(&match job.state {
                     JobState::Cancelled => format!("cancelled: {id}"),
                     _ => format!("{id} runs; its worker was told to end it"),
@@ -193,6 +203,34 @@ impl Jobs {
     }
 }
 
+async fn cancel(control: &Control, which: JobRef<'_>) -> anyhow::Result<()> {
+    let id = which.id;
+    match control.cancel(which).await.map_err(explained)? {
+        None => bail!(which.not_found()),
+        Some(Cancelled::Cancelled) => output::line(&format!("cancelled: {id}")),
+        Some(Cancelled::Told) => output::line(&format!("{id} runs; its worker was told to end it")),
+        Some(Cancelled::Ended) => bail!("job `{id}` has ended already"),
+    }
+    Ok(())
+}
+
+/// The query that names the queue of a job, where one is given.
+pub(super) fn in_queue(queue: Option<&str>) -> Vec<(&'static str, &str)> {
+    queue.map(|queue| ("queue", queue)).into_iter().collect()
+}
+
+/// An error of the queue with what to write instead. Wrong values are wrong usage.
+pub(super) fn explained(error: QueueError) -> anyhow::Error {
+    match &error {
+        QueueError::Redis { .. } => error.into(),
+        QueueError::Ambiguous { queues, .. } => {
+            let example = queues.first().map(|queue| format!(", such as --queue {queue}"));
+            anyhow::anyhow!("{error}{}", example.unwrap_or_default())
+        }
+        _ => usage(error.to_string()),
+    }
+}
+
 fn list(jobs: &[JobRecord]) {
     let row = |job: &JobRecord| {
         let outcome = match (&job.error, &job.result) {
@@ -203,6 +241,7 @@ fn list(jobs: &[JobRecord]) {
         vec![
             output::time(job.enqueued_at),
             job.job.clone(),
+            job.queue.clone(),
             coloured(job.state),
             attempts(job),
             took(job),
@@ -211,7 +250,8 @@ fn list(jobs: &[JobRecord]) {
         ]
     };
     let rows = jobs.iter().map(row).collect();
-    output::table(&["enqueued", "job", "state", "attempt", "took", "outcome", "id"], rows, "no jobs");
+    let header = ["enqueued", "job", "queue", "state", "attempt", "took", "outcome", "id"];
+    output::table(&header, rows, "no jobs");
 }
 
 /// One job in full.

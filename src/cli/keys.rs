@@ -136,7 +136,7 @@ async fn revoke(global: &Global, key: &str) -> anyhow::Result<()> {
     let id = all.iter().find(is_valid).map(|it| it.id);
     let id = id.with_context(|| format!("there is no key `{key}` that is valid"))?;
     if let Some(remote) = global.remote()? {
-        return remote.delete(&["keys", &id.to_string()]).await;
+        return remote.delete(&["keys", &id.to_string()], &()).await;
     }
     let store = wiring::store(&global.client_settings()?)?;
     store.revoke_api_key(id, Clock::system().now()).await?;

@@ -55,7 +55,7 @@ impl Remote {
 
     /// Asks for a text.
     pub(super) async fn text(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<String> {
-        let answer = self.answer(self.request(Method::GET, path).query(query)).await?;
+        let answer = self.answer(self.request(Method::GET, path)?.query(query)).await?;
         answer.text().await.with_context(|| format!("{} did not say all", self.base))
     }
 
@@ -65,7 +65,7 @@ impl Remote {
         path: &[&str],
         query: &impl Serialize,
     ) -> anyhow::Result<T> {
-        self.send(self.request(Method::GET, path).query(query)).await
+        self.send(self.request(Method::GET, path)?.query(query)).await
     }
 
     /// Asks for a list, page by page.
@@ -94,15 +94,31 @@ impl Remote {
         path: &[&str],
         body: &impl Serialize,
     ) -> anyhow::Result<T> {
-        self.send(self.request(Method::POST, path).json(body)).await
+        self.post_to(path, &(), body).await
+    }
+
+    /// The same, with a query.
+    pub(super) async fn post_to<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(self.request(Method::POST, path)?.query(query).json(body)).await
     }
 
     /// Has something removed.
-    pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
-        self.answer(self.request(Method::DELETE, path)).await.map(drop)
+    pub(super) async fn delete(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<()> {
+        self.answer(self.request(Method::DELETE, path)?.query(query)).await.map(drop)
     }
 
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+    fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        // In an address, also percent-encoded, they mean another place: the request would do something else.
+        if let Some(name) = path.iter().find(|name| matches!(**name, "." | "..")) {
+            return Err(usage(format!(
+                "`{name}` cannot be part of an address; it cannot be reached by --url"
+            )));
+        }
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(["api", "v1"]).extend(path);
@@ -111,10 +127,10 @@ impl Remote {
         if let Some(trace) = self.trace {
             request = request.header("traceparent", trace.to_string());
         }
-        match &self.key {
+        Ok(match &self.key {
             Some(key) => request.bearer_auth(key.expose_secret()),
             None => request,
-        }
+        })
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
@@ -134,6 +150,11 @@ impl Remote {
             problem["detail"].as_str().unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason"));
         match status {
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Err(usage(detail)),
+            // The address has `?queue=`, the command line a flag.
+            StatusCode::CONFLICT if problem["queues"][0].is_string() => {
+                let queue = problem["queues"][0].as_str().unwrap_or_default();
+                anyhow::bail!("{} answers {}: {detail}, here --queue {queue}", self.base, status.as_u16())
+            }
             StatusCode::UNAUTHORIZED => anyhow::bail!("{detail} (--key, or DOGWATCH_KEY)"),
             _ => anyhow::bail!("{} answers {}: {detail}", self.base, status.as_u16()),
         }

@@ -10,6 +10,8 @@ use dogwatch_jobs::ReportQuestion;
 use dogwatch_queue::{Clock, Enqueued};
 use serde_json::{Value, json};
 
+use super::enqueue::DEFAULT_QUEUE;
+use super::jobs::in_queue;
 use super::remote::Remote;
 use super::{Global, output};
 use crate::wiring;
@@ -60,7 +62,7 @@ impl Report {
         let args = json!({ "hours": self.hours, "service": self.service, "tenant": self.tenant });
         let asked = json!({ "job": "generate_performance_report", "args": args });
         let enqueued: Enqueued = remote.post(&["jobs"], &asked).await?;
-        let look = async |id: &str| remote.get(&["jobs", id], &()).await;
+        let look = async |id: &str| remote.get(&["jobs", id], &in_queue(Some(DEFAULT_QUEUE))).await;
         let job = super::enqueue::wait(&enqueued.id, look).await?;
         let id = job.result.as_ref().and_then(|result| result["report_id"].as_str());
         let id = id.with_context(|| {

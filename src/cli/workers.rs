@@ -51,8 +51,9 @@ fn list(workers: &[WorkerInfo]) {
             state.to_owned(),
         ]);
         for job in &worker.running {
-            let mut row = vec![String::new(); 4];
+            let mut row = vec![String::new(); 3];
             row.extend([
+                job.queue.clone(),
                 job.job.clone(),
                 output::duration_ms((now - job.since).num_milliseconds()),
                 job.id.clone(),

@@ -16,6 +16,7 @@ mod elsewhere;
 mod exposition;
 mod first_run;
 mod health;
+mod identity;
 mod instrumented_apps;
 mod keys;
 mod mail;

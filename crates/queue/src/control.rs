@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::inspector::Inspector;
+use crate::job_ref::JobRef;
 use crate::record::{JobRecord, JobState, Options, Payload};
 use crate::registry::Catalog;
 use crate::script::Step;
@@ -77,13 +78,13 @@ impl Control {
         resume.query_async(&mut self.client.connection()).await.map_err(QueueError::redis("resume a queue"))
     }
 
-    /// Calls a job off, wherever it is. `None` when there is no such job.
-    pub async fn cancel(&self, id: &str) -> Result<Option<Cancelled>, QueueError> {
-        let Some(job) = self.inspector.job(id).await? else { return Ok(None) };
+    /// Calls a job off, whether it waits or runs. `None` when there is no such job.
+    pub async fn cancel<'a>(&self, which: impl Into<JobRef<'a>>) -> Result<Option<Cancelled>, QueueError> {
+        let Some(job) = self.inspector.job(which).await? else { return Ok(None) };
         let keys = self.client.queue(&job.queue);
         let mut call = self.client.step(Step::Cancel, &keys);
         let answer: String = call
-            .arg(id)
+            .arg(&job.id)
             .arg(1)
             .invoke_async(&mut self.client.connection())
             .await
@@ -99,12 +100,16 @@ impl Control {
     /// Runs a job again that died, was cancelled or has expired; or at once, when it waits for its time. With other
     /// arguments when some are given. `None` when there is no such job; `false` when it cannot: it runs, waits for a
     /// worker already, has succeeded, or another job holds its unique key.
-    pub async fn retry(&self, id: &str, args: Option<Value>) -> Result<Option<bool>, QueueError> {
-        let Some(job) = self.inspector.job(id).await? else { return Ok(None) };
+    pub async fn retry<'a>(
+        &self,
+        which: impl Into<JobRef<'a>>,
+        args: Option<Value>,
+    ) -> Result<Option<bool>, QueueError> {
+        let Some(job) = self.inspector.job(which).await? else { return Ok(None) };
         if let Some(args) = &args {
             self.catalog.check(&job.job, args)?;
         }
-        Ok(Some(!self.take(&job.queue, &[id], args.as_ref()).await?.is_empty()))
+        Ok(Some(!self.take(&job.queue, &[&job.id], args.as_ref()).await?.is_empty()))
     }
 
     async fn take(&self, queue: &str, ids: &[&str], args: Option<&Value>) -> Result<Vec<String>, QueueError> {
@@ -136,10 +141,10 @@ impl Control {
         Ok(replayed)
     }
 
-    /// Forgets one dead letter. False when there is none of this id.
-    pub async fn discard(&self, id: &str) -> Result<bool, QueueError> {
-        let Some(job) = self.inspector.job(id).await? else { return Ok(false) };
-        Ok(self.forget(&job.queue, &[id]).await? == 1)
+    /// Forgets one dead letter. False when there is no such dead letter.
+    pub async fn discard<'a>(&self, which: impl Into<JobRef<'a>>) -> Result<bool, QueueError> {
+        let Some(job) = self.inspector.job(which).await? else { return Ok(false) };
+        Ok(self.forget(&job.queue, &[&job.id]).await? == 1)
     }
 
     /// Forgets all dead letters that fit. Says how many.

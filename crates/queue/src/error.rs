@@ -50,6 +50,26 @@ pub enum QueueError {
         /// What would be right.
         reason: &'static str,
     },
+    /// Several queues have a job with this id, and none of them was named.
+    #[error("{}", ambiguous(id, queues))]
+    Ambiguous {
+        /// The id.
+        id: String,
+        /// The queues that have one.
+        queues: Vec<String>,
+    },
+}
+
+/// Names of queues that one message lists.
+const MAX_LISTED: usize = 10;
+
+fn ambiguous(id: &str, queues: &[String]) -> String {
+    let listed: Vec<String> = queues.iter().take(MAX_LISTED).map(|queue| format!("`{queue}`")).collect();
+    let more = match queues.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("job `{id}` exists in {} queues: {}{more}; name one of them", queues.len(), listed.join(", "))
 }
 
 impl QueueError {

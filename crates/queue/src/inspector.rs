@@ -10,6 +10,8 @@ use utoipa::ToSchema;
 use crate::client::Client;
 use crate::error::QueueError;
 use crate::history::{self, HISTORY, JobHistory};
+use crate::job_ref::JobRef;
+use crate::keys::check_name;
 use crate::presence::{self, WorkerInfo};
 use crate::reconcile::Reconciler;
 use crate::record::{JobRecord, JobState, Payload, Raw};
@@ -43,9 +45,33 @@ pub struct JobFilter {
     pub job: Option<String>,
     /// At most so many, up to 1,000.
     pub limit: usize,
-    /// Only those that come after the job with this time and id, where a page before has ended.
-    pub behind: Option<(Option<DateTime<Utc>>, String)>,
+    /// Only jobs that come after this position, where the page before ended.
+    pub behind: Option<ListPosition>,
 }
+
+/// The position of a job in a list: the newest come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPosition {
+    /// When it was enqueued; other producers may not record it.
+    pub enqueued_at: Option<DateTime<Utc>>,
+    /// Its id.
+    pub id: String,
+    /// Its queue: the same id in another queue is another job.
+    pub queue: String,
+}
+
+impl ListPosition {
+    /// That of this job.
+    pub fn of(job: &JobRecord) -> Self {
+        Self { enqueued_at: job.enqueued_at, id: job.id.clone(), queue: job.queue.clone() }
+    }
+
+    fn key(&self) -> PositionKey<'_> {
+        (self.enqueued_at, &self.id, &self.queue)
+    }
+}
+
+type PositionKey<'a> = (Option<DateTime<Utc>>, &'a str, &'a str);
 
 /// How many jobs a queue holds.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -83,11 +109,24 @@ impl Inspector {
             .map_err(QueueError::redis("list the queues"))
     }
 
-    /// The job with this id, in whichever queue it is.
-    pub async fn job(&self, id: &str) -> Result<Option<JobRecord>, QueueError> {
-        let queues: Vec<String> = self.queues().await?.into_iter().collect();
+    /// The job that is meant; `None` when there is no such job. Without a queue all queues are read, and an id that
+    /// several of them have is an error that names them.
+    pub async fn job<'a>(&self, which: impl Into<JobRef<'a>>) -> Result<Option<JobRecord>, QueueError> {
+        let JobRef { id, queue } = which.into();
+        let queues = match queue {
+            // No queue has such a name, and it could not be part of a key.
+            Some(name) if check_name(name).is_err() => return Ok(None),
+            // Also one that is not in the set of known queues yet: a plain producer may not have registered it.
+            Some(name) => BTreeSet::from([name.to_owned()]),
+            None => self.queues().await?,
+        };
         let ids: Vec<(&str, &str)> = queues.iter().map(|queue| (queue.as_str(), id)).collect();
-        Ok(self.read(&ids).await?.into_iter().flatten().next())
+        let mut found: Vec<JobRecord> = self.read(&ids).await?.into_iter().flatten().collect();
+        if found.len() > 1 {
+            let queues = found.into_iter().map(|job| job.queue).collect();
+            return Err(QueueError::Ambiguous { id: id.to_owned(), queues });
+        }
+        Ok(found.pop())
     }
 
     /// The newest jobs that fit the filter, the newest first.
@@ -114,9 +153,9 @@ impl Inspector {
         found.retain(|job| {
             filter.state.is_none_or(|state| job.state == state)
                 && filter.job.as_ref().is_none_or(|name| job.job == *name)
-                && filter.behind.as_ref().is_none_or(|(time, id)| place(job) < (*time, id))
+                && filter.behind.as_ref().is_none_or(|behind| position(job) < behind.key())
         });
-        found.sort_by(|a, b| place(b).cmp(&place(a)));
+        found.sort_by(|a, b| position(b).cmp(&position(a)));
         found.truncate(limit);
         Ok(found)
     }
@@ -146,11 +185,10 @@ impl Inspector {
             let ready =
                 active - first.iter().filter(|id| id.is_empty()).count() as u64 + prioritized + parked;
             let since = match first.iter().find(|id| !id.is_empty()) {
-                Some(id) => self
-                    .job(&lossy(id.clone()))
-                    .await?
-                    .and_then(|job| job.run_at)
-                    .map(|at| at.timestamp_millis()),
+                Some(id) => {
+                    let first = self.read(&[(&name, &lossy(id.clone()))]).await?.pop().flatten();
+                    first.and_then(|job| job.run_at).map(|at| at.timestamp_millis())
+                }
                 None => None,
             };
             counts.push(QueueCounts {
@@ -352,9 +390,8 @@ impl Inspector {
     }
 }
 
-/// Where a job stands in a list.
-fn place(job: &JobRecord) -> (Option<DateTime<Utc>>, &str) {
-    (job.enqueued_at, &job.id)
+fn position(job: &JobRecord) -> PositionKey<'_> {
+    (job.enqueued_at, &job.id, &job.queue)
 }
 
 /// What other producers push may be no text.

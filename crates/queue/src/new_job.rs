@@ -33,7 +33,7 @@ pub struct NewJob {
     pub args: Value,
     /// Where to.
     pub queue: String,
-    /// Its identity. Absent: a new one. Enqueueing an id that is there already changes nothing.
+    /// Its identity within its queue. Absent: a new one. Enqueueing an id that the queue has already changes nothing.
     pub id: Option<String>,
     /// How long from now it is due.
     pub delay: Duration,
@@ -126,8 +126,8 @@ impl NewJob {
         if self.priority > 9 {
             return wrong("priority", self.priority.to_string(), "write a number from 0 (first) to 9 (last)");
         }
-        if let Some(id) = self.id.as_ref().filter(|id| id.is_empty() || id.len() > MAX_ID_BYTES) {
-            return wrong("id", id.clone(), "an id has 1 to 200 bytes");
+        if let Some((id, Err(reason))) = self.id.as_ref().map(|id| (id, check_id(id))) {
+            return wrong("id", id.clone(), reason);
         }
         let window = self.unique.as_ref().and_then(|unique| match unique.until {
             UniqueUntil::Window(window) => Some(window),
@@ -307,6 +307,17 @@ fn bytes_of(payload: &Payload) -> Result<Vec<u8>, QueueError> {
         return Err(wrong(format!("{} bytes are too many; {MAX_PAYLOAD_BYTES} are allowed", bytes.len())));
     }
     Ok(bytes)
+}
+
+/// What an id can be: it is a part of addresses such as `/jobs/{id}`, where `.` and `..` mean another address.
+pub(crate) fn check_id(id: &str) -> Result<(), &'static str> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES {
+        return Err("an id has 1 to 200 bytes");
+    }
+    if matches!(id, "." | "..") {
+        return Err("`.` and `..` cannot be part of an address; write another id");
+    }
+    Ok(())
 }
 
 /// Ids sort by the time at which they were made.

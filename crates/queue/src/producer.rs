@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::QueueError;
-use crate::new_job::{Encoded, MAX_ID_BYTES, NewJob};
+use crate::new_job::{Encoded, NewJob, check_id};
 use crate::registry::Catalog;
 use crate::script::Step;
 
@@ -24,10 +24,21 @@ pub struct Producer {
 /// What was enqueued.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Enqueued {
-    /// Its identity; that of the job which holds its unique key when there is one.
+    /// Its identity within its queue; that of the job which holds its unique key when there is one.
     pub id: String,
-    /// False when the id or its unique key was there already.
+    /// False when its queue had the id, or a job that holds the unique key, already.
     pub is_new: bool,
+}
+
+/// What was done with a batch of an outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// The last position that is stored.
+    pub position: u64,
+    /// Positions that were not enqueued, because their queue has a job with that id already.
+    pub existing: Vec<u64>,
+    /// Positions that were not enqueued, because another job holds their unique key.
+    pub held: Vec<u64>,
 }
 
 impl Producer {
@@ -71,14 +82,15 @@ impl Producer {
     }
 
     /// Enqueues jobs from an outbox, each position of a source once, whatever is repeated: the last position is stored
-    /// in the same step as the jobs. All of one queue, in growing order. Returns the last position that is stored.
+    /// in the same step as the jobs. All of one queue, in growing order. A batch that is sent again
+    /// stores nothing, and reports nothing as not enqueued.
     /// A job of an unknown name or with wrong arguments is taken too, and becomes a dead letter that says so.
     pub async fn relay(
         &self,
         source: &str,
         queue: &str,
         jobs: Vec<(u64, NewJob)>,
-    ) -> Result<u64, QueueError> {
+    ) -> Result<Relayed, QueueError> {
         self.client.announce(queue).await?;
         let keys = self.client.queue(queue);
         let mut call = self.client.step(Step::Relay, &keys);
@@ -89,14 +101,18 @@ impl Producer {
             // What cannot be stored as it is becomes a dead letter that says why: it must not stop those behind it.
             let job = Encoded::unchecked(job.clone(), now_ms, None).or_else(|error| {
                 let reason = format!("a job of an outbox that cannot be stored: {error}");
-                let id = job.id.filter(|id| id.len() <= MAX_ID_BYTES);
+                let id = job.id.filter(|id| check_id(id).is_ok());
                 let empty = NewJob { queue: queue.to_owned(), id, ..NewJob::new("", Value::Null) };
                 Encoded::raw(empty, reason.as_bytes(), now_ms)
             })?;
             call.arg(position);
             job.add_to(&mut call);
         }
-        call.invoke_async(&mut self.client.connection()).await.map_err(QueueError::redis("relay jobs"))
+        let (position, existing, held) = call
+            .invoke_async(&mut self.client.connection())
+            .await
+            .map_err(QueueError::redis("relay jobs"))?;
+        Ok(Relayed { position, existing, held })
     }
 
     fn now_ms(&self) -> i64 {

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::follow_up::{FollowUp, Signature, waiting};
 use super::reply::ReplyFields;
 use super::value;
+use crate::new_job::check_id;
 
 /// A larger message is not looked into, nor a body that inflates to more: a kilobyte of zlib can become a megabyte.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -213,8 +214,8 @@ impl Call {
     fn message(self, properties: &Value) -> Result<Message, Fault> {
         let fields = &self.fields;
         let id = text(&fields["id"]).ok_or_else(|| invalid("the message has no id".to_owned()))?;
-        if !is_id(&id) {
-            return Err(invalid(format!("an id of {} bytes; 1 to {MAX_ID_BYTES} are allowed", id.len())));
+        if let Err(reason) = check_id(&id) {
+            return Err(invalid(format!("the id of the message: {reason}")));
         }
         let task = text(&fields["task"]).ok_or_else(|| invalid("the message names no task".to_owned()))?;
         let wrong = |what| move |reason| invalid(format!("{what}: {reason}"));
@@ -320,7 +321,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 pub(super) fn is_id(id: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&id.len())
+    check_id(id).is_ok()
 }
 
 #[cfg(test)]

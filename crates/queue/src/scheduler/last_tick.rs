@@ -20,6 +20,8 @@ pub struct LastTick {
     pub outcome: TickOutcome,
     /// The job of the last tick that was enqueued. It may be forgotten by now.
     pub job_id: Option<String>,
+    /// The queue that its jobs go to.
+    pub queue: String,
     /// Why nothing was enqueued; absent otherwise.
     pub reason: Option<Cow<'static, str>>,
 }
@@ -59,6 +61,7 @@ pub(crate) async fn last_ticks(
             at: enqueued.max(skipped)?,
             outcome: if is_skipped { TickOutcome::Skipped } else { TickOutcome::Enqueued },
             job_id: slots.get(&format!("{prefix}{name}:job")).cloned(),
+            queue: queue.to_owned(),
             reason: is_skipped.then_some(Cow::Borrowed(OVERLAPPING)),
         })
     };

@@ -10,6 +10,7 @@ mod debian_cron;
 
 mod delivery;
 mod drains;
+mod identity;
 mod leases;
 mod limits;
 mod order;
