@@ -38,7 +38,12 @@ fn services(config: &Config, clock: &ManualClock) -> Services {
 
 fn watchdog(place: &Place, config: &Config, clock: &ManualClock) -> Watchdog {
     let catalog = dogwatch_jobs::registry().catalog();
-    Watchdog::new(services(config, clock), &config.scheduler.book, catalog, place.folder.path().join("schedules.toml"))
+    Watchdog::new(
+        services(config, clock),
+        &config.scheduler.book,
+        catalog,
+        place.folder.path().join("schedules.toml"),
+    )
 }
 
 /// What was told of each alert last, by its title.

@@ -1,7 +1,8 @@
 //! Schedule books: which schedules belong together.
 //!
-//! Programs that share a Redis and have different schedules each need a leader of their own, so each has a book.
-//! The default book has no name in any key, as before there were books: programs of both kinds can run side by side.
+//! Programs that share a Redis and have different schedules each need a leader of their own, so each has a
+//! book. The default book has no name in any key, as before there were books: programs of both kinds can run side
+//! by side.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Reads from Redis which schedules of a book count, or have counted, in which queue. `lua/tick.lua` writes that.
+//! Reads from Redis which schedules of a book count, or have counted, in which queue. `lua/tick.lua` writes
+//! that.
 
 use std::collections::HashMap;
 
@@ -49,8 +50,8 @@ pub(super) async fn read(client: &Client, book: &Book) -> Result<Vec<Known>, Que
     Ok(known)
 }
 
-/// What has to be noted of what is known, given the schedules of the file. A schedule in another queue is another
-/// one.
+/// What has to be noted of what is known, given the schedules of the file. A schedule in another queue is
+/// another one.
 pub(super) fn notes(known: &[Known], schedules: &Schedules, now: Timestamp) -> Vec<Tick> {
     let in_file: HashMap<(&str, &str), bool> =
         schedules.all().map(|it| ((it.queue.as_str(), it.name.as_str()), it.enabled)).collect();

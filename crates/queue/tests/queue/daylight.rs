@@ -128,7 +128,7 @@ fn two_weeks_around_every_change_of_three_years_are_those_of_debians_cron() {
                 let row = [difference(&ours, &debian, &zone), difference(&ours, &croner, &zone)];
                 assert_eq!(ours, once(debian), "{place}");
                 if row.iter().any(|text| text != "same") {
-                    let change = local(change, &zone);
+                    let change = change.to_zoned(zone.clone()).date();
                     println!(
                         "| {name} | {change} | `{expression}` | {} | {} | {} |",
                         ours.len(),

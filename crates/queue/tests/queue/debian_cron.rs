@@ -58,8 +58,8 @@ impl Entry {
 
 fn bits(text: &str, min: u32, max: u32, names: &[&str]) -> u64 {
     let value = |text: &str| {
-        let named = names.iter().position(|name| *name == text).map(|at| min + u32::try_from(at).unwrap());
-        named.unwrap_or_else(|| text.parse().unwrap())
+        let by_name = names.iter().position(|name| *name == text).map(|at| min + u32::try_from(at).unwrap());
+        by_name.unwrap_or_else(|| text.parse().unwrap())
     };
     let element = |text: &str| {
         let (range, step) = text.split_once('/').unwrap_or((text, "1"));

@@ -1,5 +1,5 @@
-//! A schedule that is switched off, removed or moved is out of force, whether or not a scheduler sees the file
-//! change.
+//! A schedule that is switched off, removed or moved is out of force, whether or not a scheduler sees the
+//! file change.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ const CLOCK: &str =
 /// Longer than `tick` is due ago.
 const AGE_MS: i64 = 3 * 3_600_000;
 
-/// The schedule `tick`, due once a day, and last two hours ago: only what is made up for is enqueued in a test.
+/// The schedule `tick`, due once a day, and last two hours ago: only what is made up for is enqueued.
 struct Tick(String);
 
 impl Tick {

@@ -1,5 +1,5 @@
-//! Schedulers from before there were books, and notes of what is in force, run beside those of today. `before/` has
-//! the scripts of that time, unchanged.
+//! Schedulers from before there were books, and notes of what is in force, run beside those of today.
+//! `before/` has the scripts of that time, unchanged.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -227,7 +227,8 @@ fn days_weeks_names_and_zones_in_the_expression_are_read() {
         ("cron = \"CRON_TZ=Europe/Berlin 0 3 * * *\"", "0 3 * * * Europe/Berlin"),
         ("cron = \"TZ=Europe/Berlin 0 3 * * *\"\ntimezone = \"Europe/Berlin\"", "0 3 * * * Europe/Berlin"),
     ] {
-        let text = format!("timezone = \"Asia/Kolkata\"\n[schedules.note]\n{times}\n");
+        let args = "args = { text = \"x\" }";
+        let text = format!("timezone = \"Asia/Kolkata\"\n[schedules.note]\n{args}\n{times}\n");
         let schedules = Schedules::parse(Path::new("schedules.toml"), &text, &catalog()).unwrap();
         let shown: Vec<String> = schedules.all().map(|schedule| schedule.cadence.to_string()).collect();
         assert_eq!(shown, [expected], "{times}");

@@ -169,7 +169,7 @@ fn what_only_other_dialects_have_is_refused_with_what_to_write() {
 #[test]
 fn every_error_is_one_line_about_what_was_written() {
     let values =
-        ["x", "-", "*-5", "1-", "**", "*/*", "1//2", "L", "W", "#", "?", "60", "\u{1b}[31m", "🕐", "@"];
+        ["x", "-", "*-5", "1-", "**", "*/*", "1//2", "L", "W", "#", "?", "60", "\u{1b}[31m", "🕐", "%"];
     for position in 0..5 {
         for value in values {
             let mut fields = ["5"; 5];
