@@ -237,11 +237,19 @@ impl ServiceTarget {
 
     /// The address for people: without user, password and query, where keys hide.
     pub(crate) fn display(&self) -> String {
-        let Ok(mut url) = Url::parse(self.url.expose_secret()) else {
+        let text = self.url.expose_secret();
+        let Ok(mut url) = Url::parse(text) else {
             return "?".to_owned();
         };
+        // A password that is not encoded may have been split: a part of it would be taken for a host.
+        let is_split = |part: Option<&str>| part.is_some_and(|part| part.contains('@'));
+        let has_password = matches!(self.kind(), Ok(Kind::Redis | Kind::Postgres));
+        if has_password && (is_split(url.query()) || is_split(url.fragment()) || url.path().contains('@')) {
+            return format!("{}://***", url.scheme());
+        }
         let socket = url.query_pairs().find(|(key, _)| key == "host").map(|(_, folder)| folder.into_owned());
         url.set_query(None);
+        url.set_fragment(None);
         if url.set_username("").is_ok() {
             let _ = url.set_password(None);
         }
@@ -276,8 +284,16 @@ mod tests {
 
     #[test]
     fn what_is_shown_holds_no_secret() {
-        for url in ["postgres://app:hunter2@db/x", "https://h/check?key=hunter2", "redis://:hunter2@r:6379/0"]
-        {
+        for url in [
+            "postgres://app:hunter2@db/x",
+            "https://h/check?key=hunter2",
+            "https://h/check#hunter2",
+            "redis://:hunter2@r:6379/0",
+            "redis://:hunter2?x@r:6379/0",
+            "redis://hunter2:1?x@r:6379/0",
+            "redis://hunter2:1/x@r:6379/0",
+            "postgres://hunter2:1#x@db/x",
+        ] {
             assert!(!target(url).display().contains("hunter2"), "{}", target(url).display());
         }
         assert_eq!(

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use dogwatch_queue::Stop;
+use dogwatch_queue::{Stop, error_chain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -39,7 +39,7 @@ impl Roles {
                     code = ExitCode::FAILURE;
                 }
                 Ok((name, Err(error))) => {
-                    tracing::error!("{name} failed: {error:#}");
+                    tracing::error!("{name} failed: {}", error_chain(&*error));
                     code = ExitCode::FAILURE;
                 }
                 Err(error) => {

@@ -79,7 +79,9 @@ impl Relay {
     }
 
     async fn turn(&mut self) -> Result<(), Fault> {
-        match self.store.take_outbox_batch(&self.name, BATCH, LEASE).await? {
+        let turn = self.store.take_outbox_batch(&self.name, BATCH, LEASE).await?;
+        self.postgres.over();
+        match turn {
             OutboxTurn::Send(batch) => {
                 if self.has_sent {
                     self.mute().await;
@@ -91,6 +93,8 @@ impl Relay {
                 self.has_sent = true;
             }
             OutboxTurn::Empty => {
+                // What could not be sent is gone: another relay has brought it to Redis.
+                self.redis.over();
                 self.has_sent = false;
                 self.wait().await;
             }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::otlp;
 
-/// When a client may try again while Redis or Postgres is away, in seconds.
+/// When a client may try again while Redis or Postgres is unavailable, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// A problem document (RFC 9457).
@@ -102,13 +102,25 @@ impl Problem {
                 let detail = format!("{error}{}", example.unwrap_or_default());
                 Self { queues: queues.clone(), ..Self::new(StatusCode::CONFLICT, detail) }
             }
-            error if error.is_unavailable() => Self::unavailable("Redis", error),
-            error => Self::internal(error),
+            error => match error.refusal() {
+                Some(refusal) => Self::refused("Redis", &refusal, error),
+                None if error.is_unavailable() => Self::unavailable("Redis", error),
+                None => Self::internal(error),
+            },
         }
     }
 
+    /// It answers, and refuses for now.
+    fn refused(what: &str, refusal: &str, error: &dyn std::error::Error) -> Self {
+        tracing::warn!(error = error_chain(error), "answered 503: {what} refuses");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{what} refuses for now: {refusal}; try again later"),
+        )
+    }
+
     fn unavailable(what: &str, error: &dyn std::error::Error) -> Self {
-        tracing::warn!(error = error_chain(error), "answered 503: {what} is away");
+        tracing::warn!(error = error_chain(error), "answered 503: {what} does not answer");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{what} does not answer; try again"))
     }
 

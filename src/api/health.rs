@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dogwatch_alerting::CANARY;
 use dogwatch_queue::scheduler::Schedules;
-use dogwatch_queue::{Inspector, Pulse, QueueCounts};
+use dogwatch_queue::{Inspector, Pulse, QueueCounts, QueueError};
 use serde::Serialize;
 
 use super::ApiState;
@@ -18,7 +18,11 @@ use crate::watchdog::{self, Watched};
 #[derive(Serialize)]
 struct Ready {
     postgres: &'static str,
+    /// `ok`; `away`: it does not answer; `refuses`: it answers and takes no writes.
     redis: &'static str,
+    /// What it answers when it refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis_error: Option<String>,
     /// Schedules whose job should have succeeded by now and has not. An API can work all the same.
     overdue: Vec<Watched>,
 }
@@ -66,15 +70,24 @@ pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
     watched
 }
 
-/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer, else 503 that says which does not. Names the schedules
-/// that stand still.
+/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer and Redis takes writes, else 503 that says which does
+/// not, and why. Names the schedules that stand still.
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
     let (postgres, redis, mut overdue) =
-        tokio::join!(state.store.ping(), state.inspector.queues(), watched(&state));
+        tokio::join!(state.store.ping(), state.control.check_writes(), watched(&state));
     overdue.retain(|watched| watched.is_overdue);
-    let word = |ok: bool| if ok { "ok" } else { "away" };
     let code =
         if postgres.is_ok() && redis.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Ready { postgres: word(postgres.is_ok()), redis: word(redis.is_ok()), overdue }))
-        .into_response()
+    let redis_error = redis.as_ref().err().and_then(QueueError::refusal);
+    let ready = Ready {
+        postgres: if postgres.is_ok() { "ok" } else { "away" },
+        redis: match (&redis, &redis_error) {
+            (Ok(()), _) => "ok",
+            (Err(_), Some(_)) => "refuses",
+            (Err(_), None) => "away",
+        },
+        redis_error,
+        overdue,
+    };
+    (code, Json(ready)).into_response()
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use dogwatch_queue::{Client, Clock, error_chain};
+use dogwatch_queue::{Client, Clock, QueueError, RedisFault, error_chain};
 use dogwatch_store::Store;
 use serde::Serialize;
 
@@ -63,14 +63,14 @@ impl Doctor {
                 findings.extend(postgres(&config).await);
             }
             Err(error) => {
-                findings.push(wrong("settings", format!("{error:#}"), "correct the place that it names"));
+                findings.push(wrong("settings", error_chain(&*error), "correct the place that it names"));
             }
         }
         findings.push(match schedules::read(global) {
             Ok(file) => ok("schedules", format!("{} enabled", file.enabled().count())),
             Err(error) => wrong(
                 "schedules",
-                format!("{error:#}"),
+                error_chain(&*error),
                 "correct the line; `dogwatch schedules validate` checks it",
             ),
         });
@@ -100,18 +100,59 @@ async fn redis(config: &Config) -> Vec<Finding> {
     let client = match wiring::queue(config) {
         Ok(client) => client,
         Err(error) => {
-            return vec![wrong("redis", format!("{error:#}"), "name one, or start `dogwatch up`")];
+            return vec![wrong("redis", error_chain(&*error), "name one, or start `dogwatch up`")];
         }
     };
-    let version = match version(&client).await {
-        Ok(version) => version,
+    let address = client.address();
+    let there = match client.time_ms().await {
+        Ok(there) => there,
         Err(error) => {
-            let detail = format!("{}: {}", client.address(), error_chain(&error));
-            return vec![wrong("redis", detail, "start Redis, or correct REDIS_URL")];
+            let detail = format!("{address}: {}", error_chain(&error));
+            return vec![wrong("redis", detail, remedy(&error, "start Redis, or correct REDIS_URL"))];
         }
     };
-    let mut findings = vec![ok("redis", format!("{version} at {}", client.address()))];
-    let policy = client.info("maxmemory_policy").await.ok().flatten().unwrap_or_default();
+    let mut findings = match information(&client).await {
+        Ok(findings) => findings,
+        Err(error) => {
+            let detail = format!(
+                "cannot read INFO: {}; version, memory and disk are not checked",
+                error.fault().map(ToString::to_string).unwrap_or_default()
+            );
+            let remedy = "allow this user to run INFO, or check them by hand";
+            vec![ok("redis", format!("answers at {address}")), warning("redis info", detail, remedy)]
+        }
+    };
+    if client.accepts_any_certificate() {
+        let remedy = "name the authority by SSL_CERT_FILE, and take `ssl_cert_reqs=none` or `#insecure` out of the address";
+        findings.push(warning("redis TLS", "the certificate of Redis is not checked", remedy));
+    }
+    findings.extend(writes(&client).await);
+    findings.push(clock("redis clock", there - Clock::system().now().timestamp_millis()));
+    findings
+}
+
+/// What fits the reply of Redis.
+fn remedy(error: &QueueError, otherwise: &'static str) -> &'static str {
+    error.fault().and_then(RedisFault::remedy).unwrap_or(otherwise)
+}
+
+/// Whether Redis takes writes, and the user may do all that a queue takes.
+async fn writes(client: &Client) -> Vec<Finding> {
+    if let Err(error) = client.check_writes().await {
+        let remedy = remedy(&error, "see the log of Redis");
+        return vec![wrong("redis writes", error_chain(&error), remedy)];
+    }
+    let rights = match client.self_test().await {
+        Ok(took) => ok("redis rights", format!("a job lived its life in {} ms", took.as_millis())),
+        Err(error) => wrong("redis rights", error_chain(&error), remedy(&error, "see the log of Redis")),
+    };
+    vec![ok("redis writes", "accepted"), rights]
+}
+
+/// What INFO says of version, memory and disk.
+async fn information(client: &Client) -> Result<Vec<Finding>, QueueError> {
+    let mut findings = vec![ok("redis", format!("{} at {}", version(client).await?, client.address()))];
+    let policy = client.info("maxmemory_policy").await?.unwrap_or_default();
     if policy != "noeviction" {
         let remedy = "redis-cli CONFIG SET maxmemory-policy noeviction";
         findings.push(wrong(
@@ -120,33 +161,23 @@ async fn redis(config: &Config) -> Vec<Finding> {
             remedy,
         ));
     }
-    if let Some(old) = too_old(&client).await {
+    if let Some(old) = client.info("redis_version").await?.as_deref().and_then(too_old) {
         findings.push(wrong("redis version", old, "upgrade to Redis 7.0 or later, or to Valkey"));
     }
-    findings.push(match client.self_test().await {
-        Ok(took) => ok("redis rights", format!("a job lived its life in {} ms", took.as_millis())),
-        Err(error) => {
-            wrong("redis rights", error_chain(&error), "grant what docs/QUEUE.md lists under Access control")
-        }
-    });
-    if client.info("aof_enabled").await.ok().flatten().as_deref() != Some("1") {
+    if client.info("aof_enabled").await?.as_deref() != Some("1") {
         let remedy = "redis-cli CONFIG SET appendonly yes";
         findings.push(warning("redis disk", "jobs since the last snapshot are lost with Redis", remedy));
     }
-    if let Ok(there) = client.time_ms().await {
-        findings.push(clock("redis clock", there - Clock::system().now().timestamp_millis()));
-    }
-    findings
+    Ok(findings)
 }
 
-/// The version, when our scripts need a later one.
-async fn too_old(client: &Client) -> Option<String> {
-    let version = client.info("redis_version").await.ok()??;
+/// A sentence about the version, when our scripts need a later one.
+fn too_old(version: &str) -> Option<String> {
     let major: u32 = version.split('.').next()?.parse().ok()?;
     (major < 7).then(|| format!("{version}: scripts that a full Redis may not stop half way need 7.0"))
 }
 
-async fn version(client: &Client) -> Result<String, dogwatch_queue::QueueError> {
+async fn version(client: &Client) -> Result<String, QueueError> {
     for (field, name) in [("valkey_version", "Valkey"), ("redis_version", "Redis")] {
         if let Some(version) = client.info(field).await? {
             return Ok(format!("{name} {version}"));
@@ -159,7 +190,7 @@ async fn postgres(config: &Config) -> Vec<Finding> {
     let store = match wiring::store(config) {
         Ok(store) => store,
         Err(error) => {
-            return vec![wrong("postgres", format!("{error:#}"), "name one, or start `dogwatch up`")];
+            return vec![wrong("postgres", error_chain(&*error), "name one, or start `dogwatch up`")];
         }
     };
     let mut findings = match store.ping().await {

@@ -1,18 +1,19 @@
 //! `dogwatch enqueue`: a one-off job, from a shell, a script or cron.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use dogwatch_queue::{
-    Enqueued, Inspector, JobRecord, JobRef, JobState, NewJob, Pause, TraceContext, Unique, UniqueUntil,
+    Enqueued, Inspector, JobRecord, JobRef, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
+    error_chain,
 };
 use dogwatch_runtime::duration;
 use serde_json::{Value, json};
 
-use super::remote::Remote;
+use super::remote::{Remote, Unavailable};
 use super::{Global, jobs, output, usage};
 use crate::wiring;
 
@@ -21,6 +22,8 @@ const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 /// Where jobs go that name no queue.
 pub(super) const DEFAULT_QUEUE: &str = "default";
+/// How long it waits on while the job cannot be seen.
+const LONGEST_UNSEEN: Duration = Duration::from_mins(10);
 
 /// Enqueue a job
 #[derive(Debug, Args)]
@@ -238,17 +241,40 @@ impl RunNow {
 }
 
 /// Waits for the end of a job.
+///
+/// The job ends whether it can be seen or not: while Redis or the API is unavailable, this waits on, and says so.
 pub(super) async fn wait(
     id: &str,
     look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,
 ) -> anyhow::Result<JobRecord> {
-    let mut pause = FIRST_LOOK;
+    let (mut pause, mut unseen_since) = (FIRST_LOOK, None::<Instant>);
     loop {
-        let job = look(id).await?;
-        if job.state.has_ended() {
-            return Ok(job);
+        match look(id).await {
+            Ok(job) if job.state.has_ended() => return Ok(job),
+            Ok(_) => unseen_since = None,
+            Err(error) if is_temporary(&error) => {
+                let since = *unseen_since.get_or_insert_with(|| {
+                    let reason = error_chain(&*error);
+                    output::note(&format!("cannot see job {id} for now, waiting on: {reason}"));
+                    Instant::now()
+                });
+                if since.elapsed() > LONGEST_UNSEEN {
+                    let minutes = LONGEST_UNSEEN.as_secs() / 60;
+                    return Err(error.context(format!(
+                        "job {id} was enqueued, and could not be seen for {minutes} minutes"
+                    )));
+                }
+            }
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LAST_LOOK);
     }
+}
+
+/// Whether the same question may be answered later.
+fn is_temporary(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(QueueError::is_unavailable) || cause.is::<Unavailable>()
+    })
 }

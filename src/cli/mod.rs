@@ -36,8 +36,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser};
-use dogwatch_queue::suggestion;
+use dogwatch_queue::{QueueError, error_chain, suggestion};
 use dogwatch_runtime::duration;
+use dogwatch_store::StoreError;
 use secrecy::SecretString;
 use toml::Value;
 use url::Url;
@@ -118,8 +119,17 @@ async fn execute(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
     let ended = command.run(&global).await;
     ended.unwrap_or_else(|error| {
-        output::error(&format!("{error:#}"));
-        if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        output::error(&error_chain(&*error));
+        if is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
+    })
+}
+
+/// Whether the user has to correct the command or a setting: an address that is none is one as well.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || matches!(cause.downcast_ref(), Some(QueueError::Url { .. }))
+            || matches!(cause.downcast_ref(), Some(StoreError::Url { .. }))
     })
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use dogwatch_queue::TraceContext;
+use dogwatch_queue::{TraceContext, error_chain};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -18,11 +18,25 @@ use crate::metrics::Page;
 /// A little more than the API gives itself.
 const LIMIT: Duration = Duration::from_secs(35);
 
+/// The API could not be reached, or something behind it: the same request may succeed later.
+#[derive(Debug)]
+pub(super) struct Unavailable(String);
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
 /// A Dogwatch elsewhere.
 #[derive(Debug)]
 pub(super) struct Remote {
     http: reqwest::Client,
     base: Url,
+    /// The same without a password, to be shown.
+    shown: Url,
     key: Option<SecretString>,
     trace: Option<TraceContext>,
 }
@@ -34,20 +48,25 @@ impl Remote {
     }
 
     pub(super) fn new(base: &Url, key: Option<SecretString>) -> anyhow::Result<Self> {
+        let mut shown = base.clone();
+        if shown.set_username("").is_ok() {
+            let _ = shown.set_password(None);
+        }
+        shown.set_query(None);
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
-            return Err(usage(format!("--url `{base}`: write one such as https://dogwatch.example.com")));
+            return Err(usage(format!("--url `{shown}`: write one such as https://dogwatch.example.com")));
         }
         let http = reqwest::Client::builder()
             .timeout(LIMIT)
             .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot set up the HTTP client")?;
-        Ok(Self { http, base: base.clone(), key, trace: None })
+        Ok(Self { http, base: base.clone(), shown, key, trace: None })
     }
 
     /// A command works on the machine itself alone: wrong usage.
     pub(super) fn does_not(&self) -> anyhow::Error {
-        let base = &self.base;
+        let base = &self.shown;
         usage(format!(
             "--url {base}: this command works on the machine itself; its dashboard and API may do the same"
         ))
@@ -56,7 +75,7 @@ impl Remote {
     /// Asks for a text.
     pub(super) async fn text(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<String> {
         let answer = self.answer(self.request(Method::GET, path)?.query(query)).await?;
-        answer.text().await.with_context(|| format!("{} did not say all", self.base))
+        answer.text().await.with_context(|| format!("{} did not say all", self.shown))
     }
 
     /// Asks for what stands below `/api/v1`; parts of the path are escaped.
@@ -135,12 +154,15 @@ impl Remote {
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
         let answer = self.answer(request).await?;
-        answer.json().await.with_context(|| format!("{} is no Dogwatch of this version", self.base))
+        answer.json().await.with_context(|| format!("{} is no Dogwatch of this version", self.shown))
     }
 
     /// An answer that says that all is well.
     async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        let answer = request.send().await.with_context(|| format!("cannot reach {}", self.base))?;
+        let unreachable = |error: reqwest::Error| {
+            Unavailable(format!("cannot reach {}: {}", self.shown, error_chain(&error.without_url())))
+        };
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
@@ -153,10 +175,18 @@ impl Remote {
             // The address has `?queue=`, the command line a flag.
             StatusCode::CONFLICT if problem["queues"][0].is_string() => {
                 let queue = problem["queues"][0].as_str().unwrap_or_default();
-                anyhow::bail!("{} answers {}: {detail}, here --queue {queue}", self.base, status.as_u16())
+                anyhow::bail!("{} answers {}: {detail}, here --queue {queue}", self.shown, status.as_u16())
             }
             StatusCode::UNAUTHORIZED => anyhow::bail!("{detail} (--key, or DOGWATCH_KEY)"),
-            _ => anyhow::bail!("{} answers {}: {detail}", self.base, status.as_u16()),
+            // Between us and it, a proxy may say so as well.
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let text = format!("{} answers {}: {detail}", self.shown, status.as_u16());
+                Err(Unavailable(text).into())
+            }
+            _ => anyhow::bail!("{} answers {}: {detail}", self.shown, status.as_u16()),
         }
     }
 }

@@ -139,9 +139,11 @@ async fn migrate(store: &Store) -> anyhow::Result<()> {
     let mut outage = Outage::of("postgres");
     loop {
         match store.migrate().await {
-            Ok(0) => return Ok(()),
             Ok(applied) => {
-                output::note(&format!("applied migrations: {applied}"));
+                outage.over();
+                if applied > 0 {
+                    output::note(&format!("applied migrations: {applied}"));
+                }
                 return Ok(());
             }
             Err(error) if error.is_unavailable() => outage.wait("migrate the database", &error).await,

@@ -2,73 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dogwatch_testing::{TestDatabase, eventually, free_port};
+use dogwatch_testing::{TestDatabase, eventually};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 
+use crate::redis_server::{Server, persistent};
 use crate::support::{LONG, Place};
 
 const JOB: &str = "check_service_health";
 const SCHEDULE: &str = "[schedules.beat]\njob = \"check_service_health\"\nevery = \"1s\"\nqueue = \"low\"\n";
-
-/// A Redis that is started with these arguments; killed when dropped.
-struct Server {
-    child: Child,
-    port: u16,
-    folder: TempDir,
-}
-
-impl Server {
-    /// `arguments` may name files of the folder.
-    async fn start(arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let arguments = arguments(folder.path(), port);
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(dogwatch_embedded::redis_binary().unwrap());
-        command.args(arguments).current_dir(folder.path()).stdin(Stdio::null()).stdout(log);
-        let server = Self { child: command.spawn().unwrap(), port, folder };
-        let listens = async || TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-        eventually(LONG, "Redis listens", listens).await;
-        server
-    }
-
-    async fn plain(more: &[&str]) -> Self {
-        let more: Vec<String> = more.iter().map(|text| (*text).to_owned()).collect();
-        Self::start(|_, port| [vec!["--port".to_owned(), port.to_string()], persistent(), more].concat())
-            .await
-    }
-
-    /// A command without blanks in its arguments; the first line of the answer.
-    async fn ask(&self, command: &str) -> String {
-        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.unwrap());
-        stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
-        let mut line = String::new();
-        stream.read_line(&mut line).await.unwrap();
-        // A text comes after its length.
-        if let Some(length) = line.strip_prefix('$') {
-            let mut bytes = vec![0; length.trim().parse().unwrap()];
-            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut bytes).await.unwrap();
-            return String::from_utf8(bytes).unwrap();
-        }
-        line.trim().to_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn persistent() -> Vec<String> {
-    ["--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction"].map(str::to_owned).to_vec()
-}
 
 /// A folder whose processes use this Redis.
 async fn place(redis_url: &str) -> (Place, TestDatabase) {
@@ -101,26 +44,70 @@ async fn works(place: &Place) {
     }
 }
 
-#[tokio::test]
-async fn with_tls() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let server = Server::start(|folder, port| {
-        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+/// A Redis that speaks TLS only, with a certificate that it has signed itself.
+async fn with_certificate(is_authority: bool) -> Server {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    if is_authority {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = params.self_signed(&key).unwrap();
+    Server::start(|folder, port| {
+        let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
+        std::fs::write(&cert_file, made.pem()).unwrap();
+        std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let path = |path: &Path| path.to_str().unwrap().to_owned();
         let tls =
             ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"].map(str::to_owned);
-        let files = ["--tls-cert-file".to_owned(), path(&cert), "--tls-key-file".to_owned(), path(&key)];
+        let files =
+            ["--tls-cert-file".to_owned(), path(&cert_file), "--tls-key-file".to_owned(), path(&key_file)];
         [tls.to_vec(), files.to_vec(), persistent()].concat()
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn with_tls() {
+    let server = with_certificate(false).await;
     let (mut place, _database) = place(&format!("rediss://127.0.0.1:{}", server.port)).await;
     let refused = place.run(&["enqueue", JOB]);
     assert!(!refused.status.success(), "a certificate that nobody vouches for");
     // As for any program: an authority that the system does not know is named by this variable.
     place.set("SSL_CERT_FILE", server.folder.path().join("cert.pem").to_str().unwrap());
     works(&place).await;
+}
+
+/// `openssl req -x509` makes such a certificate.
+#[tokio::test]
+async fn with_a_certificate_that_is_its_own_authority() {
+    let (server, other) = (with_certificate(true).await, with_certificate(true).await);
+    let (mut place, _database) = place(&format!("rediss://127.0.0.1:{}", server.port)).await;
+    place.set("SSL_CERT_FILE", other.folder.path().join("cert.pem").to_str().unwrap());
+    let refused = place.run(&["enqueue", JOB]);
+    assert!(!refused.status.success(), "another authority is named");
+    place.set("SSL_CERT_FILE", server.folder.path().join("cert.pem").to_str().unwrap());
+    works(&place).await;
+    // It is for another host.
+    place.set("REDIS_URL", &format!("rediss://127.0.0.2:{}", server.port));
+    let refused = place.run(&["enqueue", JOB]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("not valid for name"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_not_checked_only_when_the_address_says_so_and_the_doctor_warns() {
+    let server = with_certificate(true).await;
+    let (mut place, _database) = place(&format!("rediss://127.0.0.1:{}", server.port)).await;
+    for option in ["?ssl_cert_reqs=none", "#insecure"] {
+        place.set("REDIS_URL", &format!("rediss://127.0.0.1:{}{option}", server.port));
+        let enqueued = place.run(&["enqueue", JOB]);
+        assert!(enqueued.status.success(), "{}", String::from_utf8_lossy(&enqueued.stderr));
+    }
+    let doctor = place.json(&["doctor", "--json"]);
+    let tls = doctor.as_array().unwrap().iter().find(|finding| finding["what"] == "redis TLS");
+    assert_eq!(tls.map(|finding| &finding["state"]), Some(&json!("warning")), "{doctor}");
+    let worker = place.start(&["worker"]);
+    worker.says("the certificate of Redis is NOT checked").await;
 }
 
 #[tokio::test]
@@ -193,24 +180,44 @@ async fn in_a_cluster_queues_lie_on_different_masters() {
     works(&place).await;
 }
 
+/// A Sentinel that watches a master.
+async fn sentinel_of(master: &Server, quorum: u8, more: &str) -> Server {
+    let master_port = master.port;
+    Server::start(|folder, port| {
+        let text = format!(
+            "port {port}\nsentinel monitor main 127.0.0.1 {master_port} {quorum}\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n{more}"
+        );
+        let file = folder.join("sentinel.conf");
+        std::fs::write(&file, text).unwrap();
+        vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()]
+    })
+    .await
+}
+
+#[tokio::test]
+async fn sentinels_have_a_login_of_their_own() {
+    let master = Server::plain(&["--requirepass", "m4ster"]).await;
+    let sentinel = sentinel_of(&master, 1, "sentinel auth-pass main m4ster\nrequirepass s3ntinel\n").await;
+    let url = format!("redis+sentinel://:m4ster@127.0.0.1:{}/main/0", sentinel.port);
+    let (mut place, _database) = place(&url).await;
+    let refused = place.run(&["queues", "list"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("a Sentinel does not name the master"), "{text}");
+    assert_eq!(text.matches("NOAUTH").count(), 1, "{text}");
+    place.set("REDIS_URL", &format!("{url}?sentinel_password=s3ntinel"));
+    works(&place).await;
+}
+
 #[tokio::test]
 async fn behind_sentinels_a_failover_under_load_loses_nothing_that_was_replicated() {
     let mut master = Server::plain(&[]).await;
     let replica = Server::plain(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
     let linked = async || master.ask("INFO replication").await.contains("state=online");
     eventually(LONG, "the replica follows", linked).await;
-    let (master_port, mut sentinels) = (master.port, Vec::new());
+    let mut sentinels = Vec::new();
     for _ in 0..3 {
-        let sentinel = Server::start(|folder, port| {
-            let text = format!(
-                "port {port}\nsentinel monitor main 127.0.0.1 {master_port} 2\n\
-                 sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n"
-            );
-            let file = folder.join("sentinel.conf");
-            std::fs::write(&file, text).unwrap();
-            vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()]
-        });
-        sentinels.push(sentinel.await);
+        sentinels.push(sentinel_of(&master, 2, "").await);
     }
     for sentinel in &sentinels {
         let known = async || sentinel.ask("SENTINEL CKQUORUM main").await.contains("OK 3 usable");

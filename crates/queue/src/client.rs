@@ -1,20 +1,27 @@
 //! The connection to Redis, and the few facts about it that `doctor` and health checks ask for.
 //!
-//! A [`Client`] is opened without a connection: Redis may be away when a process starts, and may go and come back
-//! while it runs. Every command has a time limit; whether to try again is the caller's decision.
+//! A [`Client`] is opened without a connection: Redis may be unavailable when a process starts, and for a while at any
+//! time. Every command has a time limit. A connection that was cut is replaced, and the command sent again where that
+//! is safe; whether to try again when Redis is unavailable is the caller's decision.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::address::{Address, shown_address};
 use crate::error::QueueError;
 use crate::keys::{BookKeys, GlobalKeys, QueueKeys};
-use crate::link::{Connection, Link, Target};
+use crate::link::Link;
+use crate::reply::RedisFault;
 use crate::scheduler::Book;
 use crate::script::{Scripts, Step};
+use crate::target::{Connection, Target};
 
 /// How often a process says again that a queue exists; Redis may have lost it.
 const ANNOUNCE: Duration = Duration::from_mins(1);
+
+/// How long the key of a probe stays.
+const PROBE_MS: u32 = 1_000;
 
 /// A handle on the queues in one Redis. Cheap to clone; all clones share a connection.
 #[derive(Clone)]
@@ -24,6 +31,7 @@ pub struct Client {
     namespace: Arc<str>,
     display: Arc<str>,
     announced: Arc<Mutex<HashMap<String, Instant>>>,
+    accepts_any_certificate: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -41,12 +49,15 @@ impl Client {
     /// # Errors
     /// [`QueueError::Url`] when the address is none of Redis.
     pub fn open(url: &str, namespace: &str) -> Result<Self, QueueError> {
+        let scripts = Scripts::default();
         Ok(Self {
-            link: Link::new(open(url)?),
-            scripts: Scripts::default(),
+            link: Link::new(open(url)?, scripts.clone()),
+            scripts,
             namespace: namespace.into(),
-            display: without_password(url).into(),
+            display: shown_address(url).into(),
             announced: Arc::default(),
+            accepts_any_certificate: Address::parse(url)
+                .is_ok_and(|address| address.is_some_and(|address| address.options.accepts_any_certificate)),
         })
     }
 
@@ -54,12 +65,17 @@ impl Client {
     #[doc(hidden)]
     #[must_use]
     pub fn with_scripts(self, scripts: Scripts) -> Self {
-        Self { scripts, ..self }
+        Self { link: Link::new(self.link.target().clone(), scripts.clone()), scripts, ..self }
     }
 
     /// The address without its password.
     pub fn address(&self) -> &str {
         &self.display
+    }
+
+    /// Whether the address says that the certificate of Redis is not checked.
+    pub fn accepts_any_certificate(&self) -> bool {
+        self.accepts_any_certificate
     }
 
     /// Whether Redis is a cluster.
@@ -122,6 +138,22 @@ impl Client {
         GlobalKeys::new(&self.namespace)
     }
 
+    /// Writes a key that expires at once: a Redis that answers may take no writes, since its disk or its memory is full,
+    /// replicas are missing, or it is a replica itself.
+    ///
+    /// # Errors
+    /// What Redis said.
+    pub async fn check_writes(&self) -> Result<(), QueueError> {
+        redis::cmd("SET")
+            .arg(self.global().probe)
+            .arg(1)
+            .arg("PX")
+            .arg(PROBE_MS)
+            .query_async(&mut self.connection())
+            .await
+            .map_err(QueueError::redis("write to Redis"))
+    }
+
     /// Redis's clock, in milliseconds since 1970.
     pub async fn time_ms(&self) -> Result<i64, QueueError> {
         let (seconds, micros): (i64, i64) = redis::cmd("TIME")
@@ -177,7 +209,7 @@ pub async fn probe(
     };
     let info = match tokio::time::timeout(timeout, ask).await {
         Ok(Ok(info)) => info,
-        Ok(Err(error)) => return Err(error.to_string()),
+        Ok(Err(error)) => return Err(RedisFault::from(error).to_string()),
         Err(_) => return Err(format!("no answer within {} ms", timeout.as_millis())),
     };
     let (Some(info), Some(most)) = (info, max_lag_bytes) else { return Ok(None) };
@@ -213,20 +245,7 @@ fn lag(info: &str, most: i64) -> Result<Option<String>, String> {
 }
 
 fn open(url: &str) -> Result<Target, QueueError> {
-    Target::parse(url).map_err(|source| QueueError::Url { url: without_password(url), source })
-}
-
-/// `redis://user:secret@host` becomes `redis://user:***@host`.
-fn without_password(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
-    };
-    let Some((login, host)) = rest.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    let user = login.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:***@{host}")
+    Target::parse(url).map_err(|reason| QueueError::Url { url: shown_address(url), reason })
 }
 
 #[cfg(test)]
@@ -245,22 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_not_shown() {
-        for (url, shown) in [
-            ("redis://localhost:6379/1", "redis://localhost:6379/1"),
-            ("redis://:hunter2@h:1", "redis://:***@h:1"),
-            ("rediss://app:p@ss@h", "rediss://app:***@h"),
-            ("default:hunter2@h:6379", "h:6379"),
-            ("redis+unix:///run/r.sock?user=u&pass=hunter2", "redis+unix:///run/r.sock"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-    }
-
-    #[test]
     fn a_wrong_address_is_named_and_explained() {
         let error = Client::open("postgres://u:secret@h/db", "n").unwrap_err().to_string();
-        assert!(error.contains("postgres://u:***@h/db") && error.contains("redis://HOST:PORT"), "{error}");
+        assert!(error.contains("postgres://***@h/db") && error.contains("redis://HOST:PORT"), "{error}");
         assert!(!error.contains("secret"));
     }
 }

@@ -62,6 +62,14 @@ impl Control {
         Self { inspector: Inspector::new(client.clone()), client, catalog }
     }
 
+    /// Whether Redis takes writes.
+    ///
+    /// # Errors
+    /// What Redis said.
+    pub async fn check_writes(&self) -> Result<(), QueueError> {
+        self.client.check_writes().await
+    }
+
     /// From now on no worker takes a job of this queue. What runs goes on; what is enqueued waits.
     pub async fn pause(&self, queue: &str) -> Result<(), QueueError> {
         self.client.announce(queue).await?;

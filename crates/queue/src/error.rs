@@ -1,5 +1,7 @@
 //! What can go wrong between us and Redis, and with what is put into it.
 
+use crate::reply::{Class, RedisFault};
+
 /// Why a command to the queue did not succeed. Display does not repeat the source: print the chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,17 +12,17 @@ pub enum QueueError {
         /// What was attempted.
         doing: &'static str,
         /// What Redis or the connection said.
-        source: redis::RedisError,
+        source: RedisFault,
     },
-    /// The address is none of Redis.
+    /// The address is not one of Redis.
     #[error(
-        "`{url}` is not an address of Redis; write redis://HOST:PORT/DB, rediss://… or redis+unix:///PATH"
+        "`{url}` is not an address of Redis: {reason}; write redis://HOST:PORT/DB, rediss://… or redis+unix:///PATH"
     )]
     Url {
-        /// The address without its password.
+        /// The address without its login and options.
         url: String,
-        /// What the parser said.
-        source: redis::RedisError,
+        /// What is wrong. It holds no secret.
+        reason: String,
     },
     /// The name is not registered.
     #[error("job `{name}` does not exist; {hint}")]
@@ -73,34 +75,22 @@ fn ambiguous(id: &str, queues: &[String]) -> String {
 }
 
 impl QueueError {
-    /// True when the fault is Redis's or the network's, so that trying again later may succeed.
-    pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Redis { .. })
+    /// What Redis, or the connection to it, said.
+    pub fn fault(&self) -> Option<&RedisFault> {
+        if let Self::Redis { source, .. } = self { Some(source) } else { None }
     }
 
-    /// True when Redis or the way to it is away, and not when it dislikes what it gets.
-    pub(crate) fn is_outage(&self) -> bool {
-        let Self::Redis { source, .. } = self else { return false };
-        source.is_io_error()
-            || source.is_unrecoverable_error()
-            || source.is_cluster_error()
-            || matches!(
-                source.code(),
-                Some(
-                    "LOADING"
-                        | "READONLY"
-                        | "MASTERDOWN"
-                        | "OOM"
-                        | "MISCONF"
-                        | "NOREPLICAS"
-                        | "TRYAGAIN"
-                        | "CLUSTERDOWN"
-                        | "BUSY"
-                )
-            )
+    /// True when trying again later may succeed, without any change of what is sent.
+    pub fn is_unavailable(&self) -> bool {
+        self.fault().is_some_and(|fault| fault.class() != Class::Never)
+    }
+
+    /// What Redis answered, where it answers and refuses for now, such as `MISCONF …`.
+    pub fn refusal(&self) -> Option<String> {
+        self.fault().filter(|fault| fault.class() == Class::Later).map(ToString::to_string)
     }
 
     pub(crate) fn redis(doing: &'static str) -> impl FnOnce(redis::RedisError) -> Self {
-        move |source| Self::Redis { doing, source }
+        move |source| Self::Redis { doing, source: source.into() }
     }
 }

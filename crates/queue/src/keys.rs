@@ -33,13 +33,19 @@ impl QueueKeys {
 pub(crate) struct GlobalKeys {
     /// SET of the names of queues that were ever used.
     pub(crate) queues: String,
+    /// STRING, written to see whether Redis takes writes; expires at once.
+    pub(crate) probe: String,
     /// ZSET of the workers' identities by the time of their last sign of life.
     pub(crate) workers: String,
 }
 
 impl GlobalKeys {
     pub(crate) fn new(namespace: &str) -> Self {
-        Self { queues: format!("{namespace}:queues"), workers: format!("{namespace}:{{workers}}:seen") }
+        Self {
+            queues: format!("{namespace}:queues"),
+            probe: format!("{namespace}:probe"),
+            workers: format!("{namespace}:{{workers}}:seen"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! script of ours (`lua/`), so that it happens as a whole or not at all. What is promised: a job that was accepted
 //! ends succeeded or dead, whatever is killed; it may run more than once, but only one outcome is accepted.
 
+mod address;
 mod celery;
 mod claim;
 mod client;
@@ -33,19 +34,25 @@ mod pulse;
 mod reconcile;
 mod record;
 mod registry;
+mod repeat;
+mod reply;
 mod run;
 pub mod scheduler;
 mod script;
 mod self_test;
+mod sentinel;
 mod settings;
 mod settle;
 mod sweep;
+mod target;
+mod tls;
 mod totals;
 mod trace;
 mod unknown;
 mod wake;
 mod worker;
 
+pub use self::address::shown_address;
 pub use self::celery::{Settings as CelerySettings, Task as CeleryTask};
 pub use self::client::{Client, probe};
 pub use self::clock::Clock;
@@ -63,6 +70,7 @@ pub use self::producer::{Enqueued, Producer, Relayed};
 pub use self::pulse::Pulse;
 pub use self::record::{FailedAttempt, JobRecord, JobState, ResultError};
 pub use self::registry::{Catalog, JobInfo, Registry, nearest, suggestion};
+pub use self::reply::{Class, RedisFault};
 pub use self::scheduler::Scheduler;
 #[doc(hidden)]
 pub use self::script::Scripts;

@@ -1,6 +1,6 @@
 //! Puts jobs into Redis.
 
-use redis::{FromRedisValue, ParsingError, RedisError, RedisResult};
+use redis::{FromRedisValue, ParsingError, RedisResult};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -132,16 +132,12 @@ impl Producer {
             }
         }
         let mut connection = self.client.connection();
-        let mut answer: RedisResult<Vec<Stored>> = call.invoke_async(&mut connection).await;
-        // The connection may have been cut long ago. To send the same ids again is safe, and then an id of ours that
-        // is there already was stored by the first try.
-        let again = answer.as_ref().is_err_and(RedisError::is_connection_dropped);
-        if again {
-            answer = call.invoke_async(&mut connection).await;
-        }
+        let answer: RedisResult<Vec<Stored>> = call.invoke_async(&mut connection).await;
         let stored = answer.map_err(QueueError::redis("enqueue"))?.into_iter();
+        // The connection may send a command twice. An id that was made for this job and is there already was stored by
+        // the first try.
         let enqueued = |(job, stored): (&&Encoded, Stored)| match stored {
-            Stored::Number(n) => Enqueued { id: job.id.clone(), is_new: n == 1 || (again && job.id_is_ours) },
+            Stored::Number(n) => Enqueued { id: job.id.clone(), is_new: n == 1 || job.id_is_ours },
             Stored::Holder(id) => Enqueued { id, is_new: false },
         };
         Ok(jobs.iter().zip(stored).map(enqueued).collect())

@@ -200,6 +200,9 @@ impl<C: Send + Sync + 'static> Runner<C> {
             call.arg(&*claimed.id).arg(&claimed.token).arg(name).arg(limit.concurrency.unwrap_or(0));
             call.arg(permits).arg(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
             let answer = call.invoke_async::<i64>(&mut self.client.connection()).await;
+            if answer.is_ok() {
+                outage.over();
+            }
             match answer.map_err(QueueError::redis("ask for a place under a limit")) {
                 Ok(1) => return None,
                 Ok(0) => return Some(Outcome::Waits),

@@ -33,6 +33,28 @@ pub(crate) enum Step {
     Resign,
 }
 
+/// All steps, in the order of [`Step`].
+const STEPS: [Step; 18] = [
+    Step::Push,
+    Step::Enqueue,
+    Step::Relay,
+    Step::Intake,
+    Step::Tick,
+    Step::Claim,
+    Step::Admit,
+    Step::Renew,
+    Step::Settle,
+    Step::Sweep,
+    Step::Cancel,
+    Step::Retry,
+    Step::Discard,
+    Step::Purge,
+    Step::Scan,
+    Step::Reconcile,
+    Step::Elect,
+    Step::Resign,
+];
+
 const INTAKE: &str = "#!lua\n";
 const OUTLET: &str = "#!lua flags=allow-oom\n";
 const NOTHING: &str = "";
@@ -107,6 +129,17 @@ impl Scripts {
         Self(SOURCES.map(script).into())
     }
 
+    /// The step whose script has this hash.
+    pub(crate) fn step(&self, hash: &[u8]) -> Option<Step> {
+        let index = self.0.iter().position(|script| script.get_hash().as_bytes() == hash)?;
+        STEPS.get(index).copied()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn hash(&self, step: Step) -> &str {
+        self.0[step as usize].get_hash()
+    }
+
     /// A step on one queue.
     pub(crate) fn on(&self, step: Step, keys: &QueueKeys) -> ScriptInvocation<'_> {
         let mut invocation = self.plain(step);
@@ -122,7 +155,7 @@ impl Scripts {
 
 #[cfg(test)]
 mod tests {
-    use super::{SOURCES, Step};
+    use super::{SOURCES, STEPS, Scripts, Step};
 
     #[test]
     fn steps_and_sources_are_in_the_same_order() {
@@ -131,5 +164,17 @@ mod tests {
         assert_eq!(SOURCES[Step::Discard as usize].0, "discard");
         assert_eq!(SOURCES[Step::Resign as usize].0, "resign");
         assert_eq!(SOURCES.len(), Step::Resign as usize + 1);
+        assert_eq!(SOURCES.len(), STEPS.len());
+    }
+
+    #[test]
+    fn a_step_is_found_by_the_hash_of_its_script() {
+        let scripts = Scripts::default();
+        for (index, step) in STEPS.into_iter().enumerate() {
+            assert_eq!(step as usize, index);
+            let found = scripts.step(scripts.0[index].get_hash().as_bytes());
+            assert_eq!(found.map(|step| step as usize), Some(index), "{}", SOURCES[index].0);
+        }
+        assert!(scripts.step(b"").is_none());
     }
 }

@@ -16,7 +16,7 @@ use crate::outage::Outage;
 use crate::script::Step;
 use crate::settings::Settings;
 
-/// How often Redis may refuse outcomes before they are given up.
+/// How often Redis may reject outcomes that it will never accept before they are given up.
 const REFUSALS: u32 = 4;
 /// Outcomes in one step.
 const BATCH: usize = 128;
@@ -122,14 +122,17 @@ impl Settler {
         }
     }
 
-    /// Tries as long as Redis is away, and some times more when it does not like what it gets.
+    /// Tries for as long as Redis is unavailable or refuses for now, and a few times more when it rejects what it gets.
     async fn offer_patiently(&self, group: &[Settlement]) -> Option<Vec<i64>> {
         let (mut outage, mut refusals) = (Outage::of("redis"), 0);
         loop {
             match self.offer(group).await {
-                Ok(answers) => return Some(answers),
+                Ok(answers) => {
+                    outage.over();
+                    return Some(answers);
+                }
                 Err(error) => {
-                    refusals += u32::from(!error.is_outage());
+                    refusals += u32::from(!error.is_unavailable());
                     if refusals == REFUSALS {
                         tracing::error!(error = crate::error_chain(&error), "outcomes cannot be stored");
                         return None;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
-use crate::link::Connection;
+use crate::target::Connection;
 
 /// The tasks that wait, one a list. They end when this is dropped.
 pub(crate) struct Watchers {

@@ -18,7 +18,10 @@ pub enum StoreError {
     #[error("cannot migrate the database")]
     Migrate(#[source] MigrateError),
     /// The address is none of Postgres. It is not shown: it holds a password.
-    #[error("the address of Postgres is wrong: {reason}; write postgres://USER:PASSWORD@HOST/DATABASE")]
+    #[error(
+        "the address of Postgres is wrong: {reason}; write postgres://USER:PASSWORD@HOST/DATABASE, \
+             and in the password `@` as %40, `/` as %2F, `?` as %3F, `#` as %23, `%` as %25"
+    )]
     Url {
         /// What is wrong.
         reason: String,

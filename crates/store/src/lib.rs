@@ -202,6 +202,11 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(StoreError::Url { reason: "it does not begin with postgres://".to_owned() });
     }
+    // A piece of a password must not be taken for an option: the driver logs those that it does not know.
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if rest.split_once(['/', '?', '#']).is_some_and(|(_, behind)| behind.contains('@')) {
+        return Err(StoreError::Url { reason: "a character of its password splits it".to_owned() });
+    }
     let options =
         PgConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
     // For who follows a trace; what is slow is told by whoever waits for it.

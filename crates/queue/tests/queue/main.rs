@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod connections;
 mod control;
 mod daylight;
 mod daylight_table;
@@ -17,6 +18,7 @@ mod order;
 mod other_producers;
 mod reconciler;
 mod redis_faults;
+mod replies;
 mod results;
 mod retries;
 mod schedule_books;

@@ -60,3 +60,39 @@ async fn a_worker_whose_redis_is_away_stops_when_it_is_told() {
     redis.kill();
     worker.drain().await;
 }
+
+#[tokio::test]
+async fn an_outcome_survives_a_rotation_of_the_password() {
+    let redis = TestRedis::private().await;
+    let queue = Queue::on(&redis.url(), "rotation");
+    let worker = queue.work();
+    let running = queue.enqueue(NewJob::new("sleep", json!({"ms": 500}))).await;
+    eventually(LONG, "it runs", async || queue.ledger.count() == 1).await;
+    // This connection has logged in already, and stays.
+    let mut admin = queue.redis().await;
+    let mut set = async |password: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("requirepass").arg(password);
+        set.query_async::<()>(&mut admin).await.unwrap();
+        let mut cut = redis::cmd("CLIENT");
+        cut.arg("KILL").arg("TYPE").arg("normal").query_async::<i64>(&mut admin).await.unwrap();
+    };
+    set("another").await;
+    eventually(LONG, "it ends", async || queue.ledger.count() == 2).await;
+    let mut observer = redis::Client::open(queue.url.as_str()).unwrap().get_connection_info().clone();
+    observer = observer.clone().set_redis_settings(observer.redis_settings().clone().set_password("another"));
+    let mut observer =
+        redis::Client::open(observer).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut refused = async || {
+        let info: String = redis::cmd("INFO").arg("errorstats").query_async(&mut observer).await.unwrap();
+        let counts = info.lines().filter_map(|line| line.strip_prefix("errorstat_")?.split_once(":count="));
+        counts.filter_map(|(_, count)| count.parse::<u32>().ok()).sum::<u32>()
+    };
+    let before = refused().await;
+    eventually(LONG, "the outcome was refused again and again", async || refused().await > before + 12).await;
+    set("").await;
+    assert_eq!(queue.end_of(&running).await.state, JobState::Succeeded);
+    let job = queue.job(&running).await;
+    assert_eq!((job.attempt, job.errors.len(), queue.ledger.count()), (1, 0, 2));
+    worker.drain().await;
+}
