@@ -70,8 +70,8 @@ pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
     watched
 }
 
-/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer and Redis takes writes, else 503 that says which does
-/// not, and why. Names the schedules that stand still.
+/// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer and Redis takes writes, else 503 that says
+/// which does not, and why. Names the schedules that stand still.
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
     let (postgres, redis, mut overdue) =
         tokio::join!(state.store.ping(), state.control.check_writes(), watched(&state));

@@ -123,7 +123,7 @@ async fn redis(config: &Config) -> Vec<Finding> {
         }
     };
     if client.accepts_any_certificate() {
-        let remedy = "name the authority by SSL_CERT_FILE, and take `ssl_cert_reqs=none` or `#insecure` out of the address";
+        let remedy = "name its authority by SSL_CERT_FILE, without `ssl_cert_reqs=none` and `#insecure`";
         findings.push(warning("redis TLS", "the certificate of Redis is not checked", remedy));
     }
     findings.extend(writes(&client).await);

@@ -242,7 +242,8 @@ impl RunNow {
 
 /// Waits for the end of a job.
 ///
-/// The job ends whether it can be seen or not: while Redis or the API is unavailable, this waits on, and says so.
+/// The job ends whether it can be seen or not: while Redis or the API is unavailable, this waits on, and says
+/// so.
 pub(super) async fn wait(
     id: &str,
     look: impl AsyncFn(&str) -> anyhow::Result<JobRecord>,

@@ -1,4 +1,5 @@
-//! Redis, firewalls and load balancers cut idle connections: no request fails for it, no probe, and nobody who waits.
+//! Redis, firewalls and load balancers cut idle connections: no request fails for it, no probe, and no
+//! command that waits.
 
 use dogwatch_testing::{TestDatabase, eventually};
 use reqwest::Client;

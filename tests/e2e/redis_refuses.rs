@@ -1,4 +1,5 @@
-//! A Redis that answers and refuses: what the API, probes and the doctor say of it, and how a wrong address is shown.
+//! A Redis that answers and refuses: what the API, probes and the doctor say of it, and how a wrong address
+//! is shown.
 
 use dogwatch_testing::TestDatabase;
 use serde_json::{Value, json};

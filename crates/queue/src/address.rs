@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let url = "rediss+sentinel://app:p@a:1,b:2/main/3?sentinel_username=s&sentinel_password=x%40+y&ssl_cert_reqs=none";
+        let url = "rediss+sentinel://app:p@a:1,b:2/main/3\
+                   ?sentinel_username=s&sentinel_password=x%40+y&ssl_cert_reqs=none";
         let address = Address::parse(url).unwrap().unwrap();
         assert_eq!(
             (address.kind, address.hosts.as_slice(), address.path),

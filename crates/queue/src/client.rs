@@ -1,8 +1,8 @@
 //! The connection to Redis, and the few facts about it that `doctor` and health checks ask for.
 //!
-//! A [`Client`] is opened without a connection: Redis may be unavailable when a process starts, and for a while at any
-//! time. Every command has a time limit. A connection that was cut is replaced, and the command sent again where that
-//! is safe; whether to try again when Redis is unavailable is the caller's decision.
+//! A [`Client`] is opened without a connection: Redis may be unavailable when a process starts, and for a
+//! while at any time. Every command has a time limit. A connection that was cut is replaced, and the command
+//! sent again where that is safe; whether to try again when Redis is unavailable is the caller's decision.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -138,8 +138,8 @@ impl Client {
         GlobalKeys::new(&self.namespace)
     }
 
-    /// Writes a key that expires at once: a Redis that answers may take no writes, since its disk or its memory is full,
-    /// replicas are missing, or it is a replica itself.
+    /// Writes a key that expires at once: a Redis that answers may take no writes, since its disk or its
+    /// memory is full, replicas are missing, or it is a replica itself.
     ///
     /// # Errors
     /// What Redis said.

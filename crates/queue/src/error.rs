@@ -16,7 +16,8 @@ pub enum QueueError {
     },
     /// The address is not one of Redis.
     #[error(
-        "`{url}` is not an address of Redis: {reason}; write redis://HOST:PORT/DB, rediss://… or redis+unix:///PATH"
+        "`{url}` is not an address of Redis: {reason}; \
+         write redis://HOST:PORT/DB, rediss://… or redis+unix:///PATH"
     )]
     Url {
         /// The address without its login and options.

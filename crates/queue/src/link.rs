@@ -1,12 +1,13 @@
 //! A connection to Redis that replaces itself.
 //!
-//! A [`Link`] connects at the first command and throws its connection away when a command shows that it is of no more
-//! use: it was cut, it does not answer within the time limit (a black hole looks like that), or the server has become a
-//! replica. The next command connects anew, which with Sentinels asks them which server is the master now.
+//! A [`Link`] connects at the first command and throws its connection away when a command shows that it is of
+//! no more use: it was cut, it does not answer within the time limit (a black hole looks like that), or the
+//! server has become a replica. The next command connects anew, which with Sentinels asks them which server
+//! is the master now.
 //!
-//! Servers, firewalls and load balancers cut idle connections, and nobody notices before the next command. So a command
-//! is sent again on a new connection where twice is the same as once, and otherwise only after a PING (see
-//! [`Repeat`]). Whether to try again when Redis is unavailable is the caller's decision.
+//! Servers, firewalls and load balancers cut idle connections, which shows at the next command only. So a
+//! command is sent again on a new connection where twice is the same as once, and otherwise only after a PING
+//! (see [`Repeat`]). Whether to try again when Redis is unavailable is the caller's decision.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ use crate::repeat::{self, Repeat};
 use crate::script::Scripts;
 use crate::target::{Connection, RESPONSE_TIMEOUT, Target};
 
-/// How often a command is sent again, and until when: one that got no answer within its time limit is sent once more.
+/// How often a command is sent again, and until when: one that got no answer within its time limit is sent
+/// once more.
 const MOST_REPEATS: u32 = 2;
 const REPEAT_WITHIN: Duration = Duration::from_secs(6);
 

@@ -134,8 +134,8 @@ impl Producer {
         let mut connection = self.client.connection();
         let answer: RedisResult<Vec<Stored>> = call.invoke_async(&mut connection).await;
         let stored = answer.map_err(QueueError::redis("enqueue"))?.into_iter();
-        // The connection may send a command twice. An id that was made for this job and is there already was stored by
-        // the first try.
+        // The connection may send a command twice. An id that was made for this job and is there already was
+        // stored by the first try.
         let enqueued = |(job, stored): (&&Encoded, Stored)| match stored {
             Stored::Number(n) => Enqueued { id: job.id.clone(), is_new: n == 1 || job.id_is_ours },
             Stored::Holder(id) => Enqueued { id, is_new: false },

@@ -1,7 +1,7 @@
 //! Which commands may be sent a second time when the connection was lost before their answer arrived.
 //!
-//! The first copy may have been executed. A command may be sent again by itself only when twice is the same as once,
-//! in Redis and in its answer.
+//! The first copy may have been executed. A command may be sent again by itself only when twice is the same
+//! as once, in Redis and in its answer.
 
 use redis::{Arg, Cmd};
 

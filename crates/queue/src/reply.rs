@@ -1,7 +1,7 @@
 //! What an error of Redis means: whether the same command may succeed later, and what an operator can do.
 //!
-//! This is the only place that knows error replies by their names. Whoever has an outcome, a lease or a request in
-//! hand asks for the [`Class`] of the error: only a command that Redis will never accept is given up.
+//! This is the only place that knows error replies by their names. Code with an outcome, a lease or a request
+//! in hand asks for the [`Class`] of the error: only a command that Redis will never accept is given up.
 
 use std::fmt;
 

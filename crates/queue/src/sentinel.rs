@@ -17,7 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Sentinels {
     addresses: Vec<ConnectionInfo>,
     master: String,
-    /// Login, database, TLS and TCP settings of the master; its address is that of a Sentinel until it is known.
+    /// Login, database, TLS and TCP settings of the master; its address is that of a Sentinel until it is
+    /// known.
     node: ConnectionInfo,
 }
 

@@ -122,7 +122,8 @@ impl Settler {
         }
     }
 
-    /// Tries for as long as Redis is unavailable or refuses for now, and a few times more when it rejects what it gets.
+    /// Tries for as long as Redis is unavailable or refuses for now, and a few times more when it rejects
+    /// what it gets.
     async fn offer_patiently(&self, group: &[Settlement]) -> Option<Vec<i64>> {
         let (mut outage, mut refusals) = (Outage::of("redis"), 0);
         loop {

@@ -16,7 +16,8 @@ use redis::{
 use crate::address::{Address, Kind};
 use crate::{sentinel, tls};
 
-/// A command that takes longer has failed. Long enough for a Redis that rewrites its file, short enough to be noticed.
+/// A command that takes longer has failed. Long enough for a Redis that rewrites its file, short enough to be
+/// noticed.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Making a connection takes longer only when the server cannot be reached.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -139,8 +140,8 @@ async fn in_time<T>(connecting: impl Future<Output = RedisResult<T>>) -> RedisRe
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(too_late)?
 }
 
-/// Without Nagle's algorithm, which would hold small commands back for up to 40 ms; and what is not acknowledged within
-/// the time limit is given up by the kernel too.
+/// Without Nagle's algorithm, which would hold small commands back for up to 40 ms; and what is not
+/// acknowledged within the time limit is given up by the kernel too.
 fn with_tcp(url: &str) -> RedisResult<ConnectionInfo> {
     let info = url.into_connection_info()?;
     let (interval, retries) = KEEPALIVE_RETRY;

@@ -1,8 +1,8 @@
 //! TLS to Redis.
 //!
-//! The driver's own TLS refuses what `openssl req -x509` makes and most guides recommend: a self-signed certificate
-//! that is an authority and the server's own at once. Here the server may show a certificate that this machine trusts
-//! as an authority, when it is exactly that certificate, in its time and for this host.
+//! The driver's own TLS refuses what `openssl req -x509` makes and most guides recommend: a self-signed
+//! certificate that is an authority and the server's own at once. Here the server may show a certificate that
+//! this machine trusts as an authority, when it is exactly that certificate, in its time and for this host.
 
 use std::io;
 use std::sync::{Arc, Once};

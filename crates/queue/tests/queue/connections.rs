@@ -1,4 +1,4 @@
-//! A connection that was cut while nobody used it fails no request, and a command is never carried out twice.
+//! A connection that was cut while it was idle fails no request, and a command is never carried out twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -79,7 +79,8 @@ async fn no_command_fails_since_its_connection_was_cut_before() {
     assert!(queue.producer.enqueue(unique).await.unwrap().is_new);
 }
 
-/// Stands between a client and Redis. When it is armed, it passes the next script on, and cuts instead of answering.
+/// Stands between a client and Redis. When it is armed, it passes the next script on, and cuts instead of
+/// answering.
 struct Thief {
     url: String,
     armed: Arc<AtomicBool>,

@@ -151,7 +151,7 @@ async fn a_key_of_another_kind_is_never_accepted() {
 }
 
 #[tokio::test]
-async fn a_redis_that_nobody_reaches_is_unreachable_and_refuses_nothing() {
+async fn a_redis_that_cannot_be_reached_is_unreachable_and_refuses_nothing() {
     let client = Client::open(&format!("redis://127.0.0.1:{}", free_port()), "none").unwrap();
     let error = client.check_writes().await.unwrap_err();
     assert_eq!(error.fault().unwrap().class(), Class::Unreachable);
