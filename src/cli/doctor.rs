@@ -1,10 +1,11 @@
 //! `dogwatch doctor`: what is wrong with Redis, Postgres, migrations, schedules and clocks, and how to mend it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use dogwatch_queue::{Client, Clock, QueueError, RedisFault, error_chain};
+use dogwatch_queue::{Client, Clock, Inspector, QueueError, RedisFault, error_chain};
 use dogwatch_store::Store;
 use serde::Serialize;
 
@@ -12,6 +13,10 @@ use super::{Global, output, schedules};
 use crate::config::Config;
 use crate::wiring;
 
+/// How long a job may be between two commands of its producer.
+const SECOND_FINDING: Duration = Duration::from_secs(1);
+/// A queue with very many jobs is left to its workers.
+const LONGEST_READING: Duration = Duration::from_secs(10);
 /// A clock that is off by more spoils windows and retries.
 const MAX_SKEW_MS: i64 = 2_000;
 
@@ -127,6 +132,7 @@ async fn redis(config: &Config) -> Vec<Finding> {
         findings.push(warning("redis TLS", "the certificate of Redis is not checked", remedy));
     }
     findings.extend(writes(&client).await);
+    findings.push(jobs_in_no_collection(&client).await);
     findings.push(clock("redis clock", there - Clock::system().now().timestamp_millis()));
     findings
 }
@@ -147,6 +153,37 @@ async fn writes(client: &Client) -> Vec<Finding> {
         Err(error) => wrong("redis rights", error_chain(&error), remedy(&error, "see the log of Redis")),
     };
     vec![ok("redis writes", "accepted"), rights]
+}
+
+/// Jobs that are stored and would never run without a worker that puts them back.
+async fn jobs_in_no_collection(client: &Client) -> Finding {
+    const WHAT: &str = "redis jobs";
+    let inspector = Inspector::new(client.clone());
+    let missing = async {
+        let mut found = Vec::new();
+        for queue in inspector.queues().await? {
+            let mut jobs = inspector.missing(&queue).await?;
+            if jobs > 0 {
+                // One that is just being enqueued is in a collection by then.
+                tokio::time::sleep(SECOND_FINDING).await;
+                jobs = jobs.min(inspector.missing(&queue).await?);
+            }
+            if jobs > 0 {
+                found.push(format!("{jobs} of queue `{queue}`"));
+            }
+        }
+        Ok::<_, QueueError>(found)
+    };
+    match tokio::time::timeout(LONGEST_READING, missing).await {
+        Ok(Ok(found)) if found.is_empty() => ok(WHAT, "each is in one collection"),
+        Ok(Ok(found)) => warning(
+            WHAT,
+            format!("stored and in no collection: {}", found.join(", ")),
+            "start a worker that serves the queue; it enqueues them within some two minutes",
+        ),
+        Ok(Err(error)) => wrong(WHAT, error_chain(&error), remedy(&error, "see the log of Redis")),
+        Err(_) => ok(WHAT, format!("too many to check within {LONGEST_READING:?}; workers check them")),
+    }
 }
 
 /// What INFO says of version, memory and disk.

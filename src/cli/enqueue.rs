@@ -7,8 +7,8 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use dogwatch_queue::{
-    Enqueued, Inspector, JobRecord, JobRef, JobState, NewJob, Pause, QueueError, TraceContext, Unique, UniqueUntil,
-    error_chain,
+    Enqueued, Inspector, JobRecord, JobRef, JobState, NewJob, Pause, QueueError, TraceContext, Unique,
+    UniqueUntil, error_chain,
 };
 use dogwatch_runtime::duration;
 use serde_json::{Value, json};

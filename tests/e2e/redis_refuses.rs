@@ -115,3 +115,18 @@ async fn a_wrong_address_is_wrong_usage_and_shows_no_password() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_doctor_counts_jobs_that_are_in_no_collection() {
+    let server = Server::plain(&[]).await;
+    let (place, _database) = place(&server.url()).await;
+    assert_eq!(finding(&place.json(&["doctor", "--json"]), "redis jobs")["state"], "ok");
+    // A producer that died before its second command.
+    assert_eq!(server.ask("SADD dogwatch:queues default").await, ":1");
+    assert_eq!(server.ask("HSET dogwatch:{default}:data half {}").await, ":1");
+    let doctor = place.json(&["doctor", "--json"]);
+    let found = finding(&doctor, "redis jobs");
+    assert_eq!(found["state"], "warning");
+    let detail = found["detail"].as_str().unwrap();
+    assert_eq!(detail, "stored and in no collection: 1 of queue `default`");
+}

@@ -21,8 +21,8 @@ pub(crate) enum Repeat {
 /// Plain commands for which twice is the same as once.
 const AGAIN: [&str; 31] = [
     "PING", "TIME", "INFO", "GET", "MGET", "EXISTS", "PTTL", "HGET", "HMGET", "HGETALL", "HKEYS", "HLEN",
-    "HEXISTS", "HSCAN", "LLEN", "LRANGE", "LINDEX", "ZRANGE", "ZCARD", "ZSCORE", "SCARD", "SMEMBERS", "SADD", "HDEL",
-    "HSETNX", "SET", "SETEX", "DEL", "UNLINK", "ZADD", "SCRIPT",
+    "HEXISTS", "HSCAN", "LLEN", "LRANGE", "LINDEX", "ZRANGE", "ZCARD", "ZSCORE", "SCARD", "SMEMBERS", "SADD",
+    "HDEL", "HSETNX", "SET", "SETEX", "DEL", "UNLINK", "ZADD", "SCRIPT",
 ];
 /// More of them, for the housekeeping of a worker's entry.
 const AGAIN_REMOVING: [&str; 4] = ["ZREM", "ZREMRANGEBYSCORE", "SREM", "ZRANGEBYSCORE"];
@@ -32,7 +32,9 @@ impl Step {
     pub(crate) fn repeat(self) -> Repeat {
         match self {
             // An id, or a position of an outbox, is stored once.
-            Self::Push | Self::Enqueue | Self::Relay | Self::Cancel | Self::Scan | Self::Resign => Repeat::Again,
+            Self::Push | Self::Enqueue | Self::Relay | Self::Cancel | Self::Scan | Self::Resign => {
+                Repeat::Again
+            }
             Self::Claim
             | Self::Admit
             | Self::Renew

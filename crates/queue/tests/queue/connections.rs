@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dogwatch_embedded::RedisOptions;
+use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{Cancelled, DeadFilter, JobFilter, JobState, NewJob};
 use dogwatch_testing::{PrivateRedis, TestRedis, eventually, free_port};
 use serde_json::json;
@@ -47,9 +48,9 @@ async fn no_command_fails_since_its_connection_was_cut_before() {
     cut(admin).await;
     inspector.last_successes().await.unwrap();
     cut(admin).await;
-    inspector.last_ticks().await.unwrap();
+    inspector.last_ticks(&Book::default()).await.unwrap();
     cut(admin).await;
-    inspector.leadership().await.unwrap();
+    inspector.leadership(&Book::default()).await.unwrap();
     cut(admin).await;
     queue.client.time_ms().await.unwrap();
     cut(admin).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{
     Cancelled, JobFilter, JobRef, JobState, ListPosition, NewJob, QueueError, Relayed, Unique, UniqueUntil,
 };
@@ -144,7 +145,7 @@ async fn the_last_tick_of_a_moved_schedule_is_the_later_one_and_names_its_queue(
         let _: () = redis.hset_multiple(slots, &fields).await.unwrap();
         let _: () = redis.sadd(format!("{}:queues", queue.namespace), name).await.unwrap();
     }
-    let last = queue.inspector.last_ticks().await.unwrap().remove("nightly").unwrap();
+    let last = queue.inspector.last_ticks(&Book::default()).await.unwrap().remove("nightly").unwrap();
     assert_eq!((last.queue.as_str(), last.at.timestamp_millis()), ("default", 1_790_000_060_000));
 }
 
