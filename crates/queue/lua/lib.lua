@@ -28,6 +28,9 @@
 --   claim:W      STRING  the last claim of worker W: its nonce and ids
 --   stats:M      HASH  what ended in minute M       totals  HASH  the same, ever
 --   revoked:ID   STRING  a job that was revoked before it was here
+--   celery       HASH  what happened to Celery's messages, ever: taken, refused, left, duplicate, dropped and others
+--   replies      LIST  results of Celery tasks that belong into another Redis; control has their reply_bytes
+--   replies_turn STRING  the worker that stores them there
 -- A job is in exactly one of active, prioritized, scheduled, leases, parked, done, dead. Time is always Redis's own.
 
 local Q = KEYS[1]
@@ -229,11 +232,29 @@ local function free_limits(id)
   for _, limit in ipairs(drop_limits(id)) do call_waiters(limit) end
 end
 
--- Tells Celery clients that wait; {key, value} each. What cannot be told, such as for want of rights, stops nothing.
+-- Keeps a result until a worker has stored it in another Redis. The newest is dropped when too many wait.
+local MAX_REPLIES, MAX_REPLY_BYTES = 10000, 64 * 1024 * 1024
+local function keep_reply(to)
+  local text = cjson.encode({ key = to.key, value = to.value })
+  local bytes = tonumber(call('HGET', Q .. ':control', 'reply_bytes') or '0') + #text
+  if bytes > MAX_REPLY_BYTES or call('LLEN', Q .. ':replies') >= MAX_REPLIES then
+    call('HINCRBY', Q .. ':celery', 'dropped', 1)
+    return
+  end
+  call('RPUSH', Q .. ':replies', text)
+  call('HSET', Q .. ':control', 'reply_bytes', int(bytes))
+end
+
+-- Stores results for Celery clients and notifies those that wait; {key, value, relay} each, `relay` for another Redis.
+-- What cannot be stored, such as for want of rights, stops nothing.
 local function reply(replies)
   for _, to in ipairs(replies or {}) do
-    redis.pcall('SET', to.key, to.value, 'EX', 86400)
-    redis.pcall('PUBLISH', to.key, to.value)
+    if to.relay == true then
+      keep_reply(to)
+    else
+      redis.pcall('SET', to.key, to.value, 'EX', 86400)
+      redis.pcall('PUBLISH', to.key, to.value)
+    end
   end
 end
 
@@ -248,7 +269,8 @@ local function tell_revoked(celery, reason)
   local text = '{"status":"REVOKED","result":{"exc_type":"TaskRevokedError","exc_message":["' .. reason ..
     '"],"exc_module":"celery.exceptions"},"traceback":null,"children":[],"date_done":null,"task_id":' ..
     cjson.encode(celery.id) .. '}'
-  reply({ { key = 'celery-task-meta-' .. celery.id, value = text } })
+  local prefix = type(celery.results_prefix) == 'string' and celery.results_prefix or ''
+  reply({ { key = prefix .. 'celery-task-meta-' .. celery.id, value = text, relay = celery.relay } })
 end
 
 -- Ends a job that is in no set any more and that no claim holds.

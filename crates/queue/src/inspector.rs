@@ -16,7 +16,7 @@ use crate::presence::{self, WorkerInfo};
 use crate::reconcile::Reconciler;
 use crate::record::{JobRecord, JobState, Payload, Raw};
 use crate::scheduler::{self, Book, LastTick};
-use crate::totals::{self, JobTotals, TickTotals};
+use crate::totals::{self, CeleryTotals, JobTotals, TickTotals};
 
 /// What one round trip tells of a queue.
 type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
@@ -306,6 +306,15 @@ impl Inspector {
         let mut all = Vec::new();
         for queue in self.queues().await? {
             all.push(totals::of_ticks(&self.client, &queue).await?);
+        }
+        Ok(all)
+    }
+
+    /// What happened to the messages of Celery's clients, by queue.
+    pub async fn celery_totals(&self) -> Result<Vec<CeleryTotals>, QueueError> {
+        let mut all = Vec::new();
+        for queue in self.queues().await? {
+            all.extend(totals::of_celery(&self.client, &queue).await?);
         }
         Ok(all)
     }

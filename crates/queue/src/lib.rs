@@ -53,7 +53,7 @@ mod wake;
 mod worker;
 
 pub use self::address::shown_address;
-pub use self::celery::{Settings as CelerySettings, Task as CeleryTask};
+pub use self::celery::{CeleryList, Settings as CelerySettings, Task as CeleryTask, Unknown as UnknownTasks};
 pub use self::client::{Client, probe};
 pub use self::clock::Clock;
 pub use self::context::Run;
@@ -75,6 +75,6 @@ pub use self::scheduler::Scheduler;
 #[doc(hidden)]
 pub use self::script::Scripts;
 pub use self::settings::{Limit, Rate, Settings};
-pub use self::totals::{JobTotals, TickTotals};
+pub use self::totals::{CeleryTotals, JobTotals, TickTotals};
 pub use self::trace::{TraceContext, TraceId};
 pub use self::worker::{Stop, Worker};

@@ -99,6 +99,11 @@ impl Catalog {
         self.0.values()
     }
 
+    /// Whether there is a job of this name.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The job of this name.
     ///
     /// # Errors

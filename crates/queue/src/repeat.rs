@@ -32,6 +32,7 @@ impl Step {
     pub(crate) fn repeat(self) -> Repeat {
         match self {
             // An id, or a position of an outbox, is stored once.
+            Self::CeleryPage | Self::CeleryEnds => Repeat::Again,
             Self::Push | Self::Enqueue | Self::Relay | Self::Cancel | Self::Scan | Self::Resign => {
                 Repeat::Again
             }
@@ -41,6 +42,7 @@ impl Step {
             | Self::Settle
             | Self::Sweep
             | Self::Intake
+            | Self::CeleryReplies
             | Self::Tick
             | Self::Reconcile
             | Self::Elect => Repeat::ByCaller,

@@ -17,6 +17,9 @@ pub(crate) enum Step {
     Enqueue,
     Relay,
     Intake,
+    CeleryPage,
+    CeleryEnds,
+    CeleryReplies,
     Tick,
     Claim,
     Admit,
@@ -34,11 +37,14 @@ pub(crate) enum Step {
 }
 
 /// All steps, in the order of [`Step`].
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 21] = [
     Step::Push,
     Step::Enqueue,
     Step::Relay,
     Step::Intake,
+    Step::CeleryPage,
+    Step::CeleryEnds,
+    Step::CeleryReplies,
     Step::Tick,
     Step::Claim,
     Step::Admit,
@@ -57,6 +63,7 @@ const STEPS: [Step; 18] = [
 
 const INTAKE: &str = "#!lua\n";
 const OUTLET: &str = "#!lua flags=allow-oom\n";
+const READING: &str = "#!lua flags=no-writes\n";
 const NOTHING: &str = "";
 const LIB: &str = include_str!("../lua/lib.lua");
 const LIB_AND_COLLECTIONS: &str =
@@ -64,11 +71,14 @@ const LIB_AND_COLLECTIONS: &str =
 const LIB_AND_NEW: &str = concat!(include_str!("../lua/lib.lua"), include_str!("../lua/new.lua"));
 
 /// Name, flags, what stands before it, and text; in the order of [`Step`].
-const SOURCES: [(&str, &str, &str, &str); 18] = [
+const SOURCES: [(&str, &str, &str, &str); 21] = [
     ("push", INTAKE, NOTHING, include_str!("../lua/push.lua")),
     ("enqueue", INTAKE, LIB_AND_NEW, include_str!("../lua/enqueue.lua")),
     ("relay", INTAKE, LIB_AND_NEW, include_str!("../lua/relay.lua")),
     ("intake", INTAKE, LIB_AND_NEW, include_str!("../lua/intake.lua")),
+    ("celery_page", READING, NOTHING, include_str!("../lua/celery_page.lua")),
+    ("celery_ends", READING, NOTHING, include_str!("../lua/celery_ends.lua")),
+    ("celery_replies", OUTLET, LIB, include_str!("../lua/celery_replies.lua")),
     ("tick", INTAKE, LIB_AND_NEW, include_str!("../lua/tick.lua")),
     ("claim", OUTLET, LIB, include_str!("../lua/claim.lua")),
     ("admit", OUTLET, LIB, include_str!("../lua/admit.lua")),

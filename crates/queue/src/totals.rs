@@ -36,6 +36,18 @@ pub struct TickTotals {
     pub skipped: u64,
 }
 
+/// What happened to the messages of Celery's clients that were moved into one queue, ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CeleryTotals {
+    /// The queue.
+    pub queue: String,
+    /// How many messages, by what happened to them: `taken`, `refused`, `duplicate` (a job of the same id waits or
+    /// runs), `revoked` (before they arrived), `left` (in their list, counted by each worker that reads it).
+    pub messages: BTreeMap<String, u64>,
+    /// Results for another Redis: `relayed` there, `dropped` because too many waited.
+    pub results: BTreeMap<String, u64>,
+}
+
 /// Buckets of run times between two bounds: two doublings.
 const BUCKETS_PER_BOUND: u32 = 8;
 /// The first bound is 2^8 microseconds, the last some four hours.
@@ -80,6 +92,27 @@ pub(crate) async fn of_jobs(client: &Client, queue: &str) -> Result<Vec<JobTotal
         }
     }
     Ok(by_job.iter().map(|(job, figures)| JobTotals::of(queue, job, figures)).collect())
+}
+
+/// What happened to the messages of Celery's clients; nothing where there were none.
+pub(crate) async fn of_celery(client: &Client, queue: &str) -> Result<Option<CeleryTotals>, QueueError> {
+    let counts: BTreeMap<String, u64> = redis::cmd("HGETALL")
+        .arg(client.queue(queue).family("celery"))
+        .query_async(&mut client.connection())
+        .await
+        .map_err(QueueError::redis("read the totals of Celery's messages"))?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    let of = |names: &[&str]| {
+        let count = |name: &&str| ((*name).to_owned(), counts.get(*name).copied().unwrap_or_default());
+        names.iter().map(count).collect()
+    };
+    Ok(Some(CeleryTotals {
+        queue: queue.to_owned(),
+        messages: of(&["taken", "refused", "left", "duplicate", "revoked"]),
+        results: of(&["relayed", "dropped"]),
+    }))
 }
 
 /// What the schedulers have done in a queue.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::celery::Intake;
+use crate::celery::{CeleryIngest, Control, ResultRelay};
 use crate::claim::{Claimed, Claimer};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -82,8 +82,15 @@ impl<C: Send + Sync + 'static> Worker<C> {
             duties.spawn(reconciler.run(identity.clone(), settings.reconcile_every, end.clone()));
             duties.spawn(sweep::run(client.clone(), queue.name, settings.clone(), end.clone()));
         }
-        for intake in Intake::all(&client, &registry.catalog(), &settings) {
-            duties.spawn(intake.run(stop.drain.clone()));
+        let catalog = registry.catalog();
+        for ingest in CeleryIngest::all(&client, &catalog, &settings) {
+            duties.spawn(ingest.run(stop.drain.clone()));
+        }
+        if let Some(control) = Control::new(&client, &catalog, &settings, &leases, &identity) {
+            duties.spawn(control.run(stop.drain.clone()));
+        }
+        if let Some(relay) = ResultRelay::new(&client, &settings, &identity) {
+            duties.spawn(relay.run(end.clone()));
         }
         let (mut settlers, mut outcomes) = (JoinSet::new(), HashMap::new());
         for queue in settings.weighted_queues() {

@@ -24,6 +24,14 @@ use crate::new_job::check_id;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// As for any other job.
 const MAX_ID_BYTES: usize = 200;
+/// An id that is too long for a job is answered all the same, up to here.
+const MAX_ANSWERED_ID_BYTES: usize = 1024;
+/// As much of a value is read where a message cannot be.
+const MAX_SEARCHED_BYTES: usize = 2048;
+/// A longer time limit is none.
+const LONGEST_LIMIT: Duration = Duration::from_hours(87_600);
+/// A shorter one is this.
+const SHORTEST_LIMIT: Duration = Duration::from_millis(1);
 
 /// A task that a client has sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,46 +94,55 @@ pub(super) struct Envelope {
     properties: Value,
 }
 
-/// As much of an envelope as tells whom to answer; the rest costs no memory.
-#[derive(Deserialize)]
-struct Sender {
-    headers: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-    task: String,
-}
-
 /// Reads a message as it stood in the list.
 pub(crate) fn decode(raw: &[u8]) -> Result<Message, Refusal> {
+    // The id is searched for in the text where the message cannot be read: its sender waits for an answer.
+    let searched = |fault: Fault| {
+        let id = search(raw, "correlation_id").or_else(|| search(raw, "id"));
+        fault.answering(id, search(raw, "task"))
+    };
     if raw.len() > MAX_BYTES {
-        let fault = unreadable(format!("{} bytes are too many; {MAX_BYTES} are allowed", raw.len()));
-        return Err(match serde_json::from_slice(raw) {
-            Ok(Sender { headers: Named { id, task } }) => fault.told(Some(id), Some(task)),
-            Err(_) => fault.told(None, None),
-        });
+        let reason = format!("{} bytes are too many; {MAX_BYTES} are allowed", raw.len());
+        return Err(searched(unreadable(reason)));
     }
-    let envelope: Envelope = serde_json::from_slice(raw).map_err(|error| {
-        unreadable(format!("the message is no envelope of kombu: {error}")).told(None, None)
-    })?;
+    let envelope: Envelope = serde_json::from_slice(raw)
+        .map_err(|error| searched(unreadable(format!("the message is not an envelope of kombu: {error}"))))?;
     // Clients write the id here as well, outside of a body that may be unreadable.
     let spare_id = || text(&envelope.properties["correlation_id"]);
-    let (id, task) = (text(&envelope.headers["id"]).or_else(spare_id), text(&envelope.headers["task"]));
-    let body = envelope.json().map_err(|fault| fault.told(id.clone(), task.clone()))?;
-    let call = Call::new(&envelope, body).map_err(|fault| fault.told(id.clone(), task))?;
+    let id = text(&envelope.headers["id"]).or_else(spare_id).or_else(|| search(raw, "correlation_id"));
+    let task = text(&envelope.headers["task"]);
+    let body = envelope.json().map_err(|fault| fault.answering(id.clone(), task.clone()))?;
+    let call = Call::new(&envelope, body).map_err(|fault| fault.answering(id.clone(), task))?;
     let (id, task) = (text(&call.fields["id"]).or(id), text(&call.fields["task"]));
     let parts = ["chain", "chord", "callbacks"].map(|part| waiting(&call.embed[part]));
     let message = call.message(&envelope.properties);
-    message.map_err(|fault| Refusal { dependents: parts.concat().into(), ..fault.told(id, task) })
+    message.map_err(|fault| Refusal { dependents: parts.concat().into(), ..fault.answering(id, task) })
+}
+
+/// The first value of this key in a JSON text that may be cut off or malformed; a string or a number. Quotes within
+/// strings are escaped, so what a message carries as its body is not searched.
+fn search(raw: &[u8], key: &str) -> Option<String> {
+    let key = format!("\"{key}\"");
+    let mut rest = raw;
+    while let Some(at) = rest.windows(key.len()).position(|window| window == key.as_bytes()) {
+        rest = &rest[at + key.len()..];
+        let value = rest.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        let found = value.and_then(|value| {
+            let value = &value[..value.len().min(MAX_SEARCHED_BYTES)];
+            serde_json::Deserializer::from_slice(value).into_iter::<Value>().next()?.ok()
+        });
+        if let Some(found) = found.as_ref().and_then(text) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 impl Fault {
-    fn told(self, id: Option<String>, task: Option<String>) -> Refusal {
+    fn answering(self, id: Option<String>, task: Option<String>) -> Refusal {
         let Self(exc_type, exc_module, reason) = self;
         Refusal {
-            id: id.filter(|id| is_id(id)),
+            id: id.filter(|id| id.len() <= MAX_ANSWERED_ID_BYTES),
             task,
             reason,
             exc_type,
@@ -136,6 +153,10 @@ impl Fault {
 }
 
 impl Envelope {
+    pub(super) fn header(&self, name: &str) -> &Value {
+        &self.headers[name]
+    }
+
     /// The body, which has to be JSON.
     pub(super) fn json(&self) -> Result<Value, Fault> {
         let content = self.content_type.as_str().unwrap_or("application/json");
@@ -305,10 +326,12 @@ fn limit(seconds: &Value) -> Result<Option<Duration>, Fault> {
     if seconds.is_null() {
         return Ok(None);
     }
-    let limit = seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let longest = LONGEST_LIMIT.as_secs_f64() + 1.0;
+    let limit = seconds.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds.min(longest)).ok());
     let limit = limit.ok_or_else(|| invalid(format!("timelimit: `{seconds}` is no number of seconds")))?;
     // Celery takes 0 for no limit.
-    Ok(Some(limit).filter(|limit| !limit.is_zero()))
+    let limit = Some(limit).filter(|limit| !limit.is_zero() && *limit <= LONGEST_LIMIT);
+    Ok(limit.map(|limit| limit.max(SHORTEST_LIMIT)))
 }
 
 /// A string with something in it; a number, which Python lets pass as an id, as a string.

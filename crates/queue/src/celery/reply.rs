@@ -30,9 +30,9 @@ pub(crate) struct Exception<'a> {
 }
 
 impl<'a> Exception<'a> {
-    /// A job that failed.
+    /// A job that failed: the base class of all of Celery's errors of tasks, which every client has.
     pub(crate) fn job(message: &'a str) -> Self {
-        Self { exc_type: "JobError", exc_module: "dogwatch", message }
+        Self { exc_type: "TaskError", exc_module: "celery.exceptions", message }
     }
 
     /// No job of this name.
@@ -53,6 +53,15 @@ impl<'a> Exception<'a> {
     /// A job that took too long.
     pub(crate) fn time_limit(message: &'a str) -> Self {
         Self { exc_type: "TimeLimitExceeded", exc_module: "billiard.exceptions", message }
+    }
+
+    /// A job that took longer than the soft limit, where that is the smaller one.
+    pub(crate) fn soft_time_limit(message: &'a str) -> Self {
+        Self { exc_type: "SoftTimeLimitExceeded", exc_module: "billiard.exceptions", message }
+    }
+
+    pub(crate) fn is_time_limit(self) -> bool {
+        self.exc_type == "TimeLimitExceeded"
     }
 
     fn json(self) -> Value {
@@ -155,8 +164,8 @@ mod tests {
         let child = ReplyFields { parent_id: Some("p".to_owned()), ..to.clone() };
         assert_json(
             &failure(&child, Exception::job("no"), Some("text"), at("2026-11-23T10:38:52Z")),
-            r#"{"status": "FAILURE", "result": {"exc_type": "JobError", "exc_message": ["no"],
-                "exc_module": "dogwatch"}, "traceback": "text", "children": [],
+            r#"{"status": "FAILURE", "result": {"exc_type": "TaskError", "exc_message": ["no"],
+                "exc_module": "celery.exceptions"}, "traceback": "text", "children": [],
                 "date_done": "2026-11-23T10:38:52.000000+00:00", "parent_id": "p", "task_id": "fdda4419"}"#,
         );
         assert_json(

@@ -3,7 +3,8 @@
 Each function whose name begins with `case_` is a case of its own: it sends, waits, and fails by an exception. One that
 went well prints `ok CASE`. `list` prints the names of all, `all` runs them.
 
-The worker takes the list `celery` from the Redis at BROKER_URL and offers the jobs
+Results are at BROKER_URL too, or at BACKEND_URL of the environment; BROKER_PREFIX and RESULTS_PREFIX are the
+`global_keyprefix` of both. The worker takes the list `celery` from the Redis at BROKER_URL and offers the jobs
     echo  any arguments                   returns them
     add   x, y                            returns their sum
     fail  message                         fails with this message, at the first attempt
@@ -13,13 +14,16 @@ and this is its configuration: [celery.tasks] "app.tasks.add" = { job = "add", a
 
 import datetime
 import decimal
+import json
 import os
 import sys
 import time
 import uuid
 
 from celery import Celery, chain, chord, group
-from celery.exceptions import NotRegistered, TaskRevokedError, TimeoutError
+from celery.exceptions import (
+    NotRegistered, SoftTimeLimitExceeded, TaskError, TaskRevokedError, TimeLimitExceeded, TimeoutError,
+)
 
 # A worker that is not fast enough for this fails the case; nothing ever waits longer.
 PATIENCE = 20
@@ -28,8 +32,15 @@ TOLERANCE = 0.05
 
 
 def new_app():
-    """As an application has it: nothing but the address is set."""
-    return Celery("client", broker=URL, backend=URL)
+    """As an application has it: nothing but the addresses, and prefixes where there are any, is set."""
+    app = Celery("client", broker=URL, backend=os.environ.get("BACKEND_URL", URL))
+    for setting, variable in [
+        ("broker_transport_options", "BROKER_PREFIX"),
+        ("result_backend_transport_options", "RESULTS_PREFIX"),
+    ]:
+        if variable in os.environ:
+            app.conf[setting] = {"global_keyprefix": os.environ[variable]}
+    return app
 
 
 def send(name, *args, **options):
@@ -76,7 +87,7 @@ def equal(found, expected):
 
 
 def job_error(error, message):
-    equal(type(error).__name__, "JobError")
+    equal(type(error), TaskError)
     assert message in str(error), f"{error!r} does not say {message!r}"
 
 
@@ -195,6 +206,40 @@ def case_task_id():
     equal(get(elsewhere(task_id)), {"a": 1})
 
 
+def forget(task_id):
+    """Forgets a result; with a new client, since the old one may have an announcement of it unread."""
+    global app
+    app.AsyncResult(task_id).forget()
+    app = new_app()
+
+
+def case_task_id_again():
+    """An id that has ended runs again, as in Celery; one that waits or runs is kept."""
+    task_id = f"again-{uuid.uuid4()}"
+    job_error(raised(send("fail", kwargs={"message": "first"}, task_id=task_id)), "first")
+    for n in range(3):
+        forget(task_id)
+        equal(get(send("echo", kwargs={"n": n}, task_id=task_id)), {"n": n})
+    # Wrong arguments, and then right ones.
+    forget(task_id)
+    assert isinstance(raised(send("app.tasks.add", ("a",) * 3, task_id=task_id)), TypeError)
+    forget(task_id)
+    equal(get(send("app.tasks.add", (1, 2), task_id=task_id)), 3)
+    # While it waits, the first is kept.
+    forget(task_id)
+    first = send("echo", kwargs={"n": "first"}, task_id=task_id, countdown=2)
+    send("echo", kwargs={"n": "second"}, task_id=task_id)
+    equal(get(first), {"n": "first"})
+
+
+def case_chain_again():
+    """A chain whose step has a fixed id."""
+    task_id = f"again-{uuid.uuid4()}"
+    for n in range(3):
+        forget(task_id)
+        equal(get(chain(add(n, 2), add(10).set(task_id=task_id)).apply_async()), n + 12)
+
+
 def case_ignore_result():
     ignored = send("add", kwargs={"x": 1, "y": 1}, ignore_result=True)
     failed = send("fail", kwargs={"message": "nobody asks"}, ignore_result=True)
@@ -209,7 +254,16 @@ def case_time_limit():
     error = raised(result)
     assert time.monotonic() - began < PATIENCE / 2, "it was not stopped"
     equal(result.state, "FAILURE")
-    assert type(error).__name__ in ("TimeLimitExceeded", "JobError"), repr(error)
+    assert isinstance(error, TimeLimitExceeded), repr(error)
+
+
+def case_soft_time_limit():
+    """The smaller of both limits holds."""
+    for options in ({"soft_time_limit": 1}, {"soft_time_limit": 1, "time_limit": PATIENCE * 3}):
+        error = raised(send("slow", kwargs={"seconds": PATIENCE * 2}, **options))
+        assert isinstance(error, SoftTimeLimitExceeded), repr(error)
+    error = raised(send("slow", kwargs={"seconds": PATIENCE * 2}, soft_time_limit=PATIENCE * 3, time_limit=1))
+    assert isinstance(error, TimeLimitExceeded), repr(error)
 
 
 def case_compression():
@@ -272,6 +326,60 @@ def case_revoke_lets_run():
     result.revoke()
     get(result)
     equal(elsewhere(result.id).state, "SUCCESS")
+
+
+def answers(command, *args, **options):
+    """What the workers answer, as soon as one does."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        found = getattr(app.control.inspect(timeout=1, **options), command)(*args)
+        if found or time.monotonic() > until:
+            return found
+
+
+def case_inspect():
+    (node,) = answers("ping")
+    assert node.startswith("dogwatch@"), node
+    equal(answers("ping"), {node: {"ok": "pong"}})
+    # Nothing is registered under a name of a task that only the client knows.
+    names = answers("registered")[node]
+    assert {"app.tasks.add", "echo", "slow"} <= set(names), names
+    result = send("slow", kwargs={"seconds": 6})
+    until = time.monotonic() + PATIENCE
+    while not (running := [task for task in answers("active")[node] if task["id"] == result.id]):
+        assert time.monotonic() < until, "it is not active"
+    equal((running[0]["name"], running[0]["hostname"]), ("slow", node))
+    assert answers("stats")[node]["pool"]["max-concurrency"] > 0
+    # For certain workers.
+    equal(list(answers("ping", destination=[node])), [node])
+    equal(list(answers("ping", pattern="dogwatch@*", matcher="glob")), [node])
+    for others in ({"destination": ["celery@other"]}, {"pattern": "celery@*", "matcher": "glob"}):
+        equal(app.control.inspect(timeout=1, **others).ping(), None)
+    app.control.revoke(result.id, terminate=True, destination=["celery@other"])
+    get(result)
+    # `ping` of the control itself.
+    equal(app.control.ping(timeout=1, destination=[node]), [{node: {"ok": "pong"}}])
+
+
+def case_unreadable():
+    """Whatever is wrong with a message of a known task, its sender gets an exception."""
+    redis = app.backend.client
+    for n, change in enumerate([
+        lambda envelope: envelope.update(body="*"),
+        lambda envelope: envelope["headers"].update(compression="application/x-gzip"),
+        lambda envelope: envelope["headers"].update(id=None, eta="soon"),
+        lambda envelope: envelope.update({"content-type": "application/x-msgpack"}),
+    ]):
+        task_id = f"unreadable-{n}-{uuid.uuid4()}"
+        envelope = {
+            "body": "W1tdLCB7fSwge31d", "content-encoding": "utf-8", "content-type": "application/json",
+            "headers": {"id": task_id, "task": "echo", "lang": "py"},
+            "properties": {"correlation_id": task_id, "body_encoding": "base64", "delivery_tag": task_id},
+        }
+        change(envelope)
+        redis.lpush("celery", json.dumps(envelope))
+        raised(elsewhere(task_id))
+        equal(elsewhere(task_id).state, "FAILURE")
 
 
 def case_pickle():
@@ -366,6 +474,49 @@ def case_migration():
     print(f"of 200 tasks {by_python} were run by Python")
 
 
+def only_python(number):
+    return send("app.tasks.only_python", (number,))
+
+
+def case_beside_python():
+    """With python_worker.py on the same list: none of the tasks that only Python knows is lost."""
+    results = []
+    for n in range(100):
+        results.append((only_python(n), n * 2))
+        # A Celery worker drops what it does not know, so this is one that both know.
+        results.append((send("app.tasks.add", (n, 1)), n + 1))
+    for result, expected in results:
+        equal(get(result), expected)
+
+
+def case_sent_to_wait():
+    app.backend.client.set("waiting", send("echo", countdown=PATIENCE * 3).id)
+
+
+def case_revoked_later():
+    """After the worker was restarted with another queue for new tasks."""
+    task_id = app.backend.client.get("waiting").decode()
+    app.control.revoke(task_id)
+    assert isinstance(raised(elsewhere(task_id)), TaskRevokedError)
+
+
+def case_left_for_python():
+    """Without a Python worker: what only Python knows stays in the list, in its order."""
+    ids = [only_python(n).id for n in range(14)]
+    for n in range(3):
+        equal(get(send("echo", kwargs={"n": n})), {"n": n})
+    # The oldest is last.
+    left = [json.loads(message)["headers"]["id"] for message in app.backend.client.lrange("celery", 0, -1)]
+    equal(left[::-1], ids)
+    app.backend.client.set("left", json.dumps(ids))
+
+
+def case_fetched_by_python():
+    """With python_worker.py: it runs what was left."""
+    for n, task_id in enumerate(json.loads(app.backend.client.get("left"))):
+        equal(get(elsewhere(task_id)), n * 2)
+
+
 def case_chain_to_python():
     """With python_worker.py on the list `python`: it understands what our worker sends on."""
     result = chain(add(1, 2), add(10).set(queue="python"), add(100), add(1000).set(queue="python")).apply_async()
@@ -377,8 +528,11 @@ def case_chain_to_python():
 
 
 CASES = {name.removeprefix("case_"): case for name, case in list(globals().items()) if name.startswith("case_")}
-# Those that need python_worker.py too.
-WITH_PYTHON_WORKER = {"migration", "chain_to_python"}
+# Those that need python_worker.py too, or belong together.
+WITH_PYTHON_WORKER = {
+    "migration", "chain_to_python", "beside_python", "left_for_python", "fetched_by_python",
+    "sent_to_wait", "revoked_later",
+}
 
 if __name__ == "__main__":
     _, URL, *names = sys.argv

@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backends;
+mod lists;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use dogwatch_embedded::RedisOptions;
 use dogwatch_queue::{
     CelerySettings, CeleryTask, Client, Inspector, Job, JobError, JobState, Registry, Retry, Run, Settings,
-    Stop, Worker, mins, secs,
+    Stop, UnknownTasks, Worker, mins, secs,
 };
 use dogwatch_testing::{PrivateRedis, eventually, free_port, python_with};
 use serde::{Deserialize, Serialize};
@@ -100,19 +103,29 @@ impl Job for Slow {
 struct Side {
     redis: PrivateRedis,
     url: String,
+    settings: Settings,
     stop: Stop,
     worker: JoinHandle<()>,
 }
 
 impl Side {
+    /// Refuses tasks that it does not know, so that each case gets an answer.
     async fn start(concurrency: usize) -> Self {
+        Self::with(|settings, _| {
+            settings.concurrency = concurrency;
+            settings.celery.unknown = UnknownTasks::Refuse;
+        })
+        .await
+    }
+
+    /// With other settings; the address of Redis may be a part of them.
+    async fn with(change: impl FnOnce(&mut Settings, &str)) -> Self {
         let port = free_port();
         let redis = PrivateRedis::start(RedisOptions { port: Some(port) }).await;
         let url = format!("redis://127.0.0.1:{port}/0");
-        let client = Client::open(&url, "celery-test").unwrap();
         let add = CeleryTask { job: "add".to_owned(), args: vec!["x".to_owned(), "y".to_owned()] };
-        let settings = Settings {
-            concurrency,
+        let mut settings = Settings {
+            concurrency: 8,
             celery: CelerySettings {
                 queues: vec!["celery".to_owned()],
                 tasks: BTreeMap::from([("app.tasks.add".to_owned(), add)]),
@@ -120,10 +133,18 @@ impl Side {
             },
             ..Settings::for_tests("celery-test")
         };
-        let registry = Registry::new().with::<Echo>().with::<Add>().with::<Fail>().with::<Slow>();
-        let stop = Stop::default();
-        let worker = tokio::spawn(Worker::new(client, registry, (), settings, "test").run(stop.clone()));
-        Self { redis, url, stop, worker }
+        change(&mut settings, &url);
+        let (stop, worker) = start_worker(&url, &settings);
+        Self { redis, url, settings, stop, worker }
+    }
+
+    async fn stop_worker(&mut self) {
+        self.stop.drain.cancel();
+        (&mut self.worker).await.unwrap();
+    }
+
+    fn start_worker(&mut self) {
+        (self.stop, self.worker) = start_worker(&self.url, &self.settings);
     }
 
     async fn end(self) {
@@ -132,6 +153,18 @@ impl Side {
         self.worker.await.unwrap();
         self.redis.stop().await;
     }
+}
+
+fn start_worker(url: &str, settings: &Settings) -> (Stop, JoinHandle<()>) {
+    let client = Client::open(url, "celery-test").unwrap();
+    let registry = registry();
+    let (stop, settings) = (Stop::default(), settings.clone());
+    let worker = tokio::spawn(Worker::new(client, registry, (), settings, "test").run(stop.clone()));
+    (stop, worker)
+}
+
+fn registry() -> Registry<()> {
+    Registry::new().with::<Echo>().with::<Add>().with::<Fail>().with::<Slow>()
 }
 
 fn script(name: &str) -> String {
@@ -154,10 +187,31 @@ async fn run(command: &mut Command) -> String {
 }
 
 async fn client(python: &Path, url: &str, cases: &[&str]) {
-    let output = run(Command::new(python).arg(script("client.py")).arg(url).args(cases)).await;
+    client_with(python, url, &[], cases).await;
+}
+
+/// With these variables in its environment.
+async fn client_with(python: &Path, url: &str, variables: &[(&str, &str)], cases: &[&str]) {
+    let mut command = Command::new(python);
+    command.arg(script("client.py")).arg(url).args(cases).envs(variables.iter().copied());
+    let output = run(&mut command).await;
     for case in cases {
         assert!(output.lines().any(|line| line == format!("ok {case}")), "{case}: {output}");
     }
+}
+
+/// A worker of Celery on these lists.
+fn python_worker(python: &Path, url: &str, lists: &str) -> Child {
+    let mut worker = Command::new(python);
+    worker.arg(script("python_worker.py")).arg(url).arg(lists);
+    worker
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        // Shown when the test fails.
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -165,9 +219,18 @@ async fn an_unmodified_client_sees_what_it_expects() {
     let python = python().await;
     let side = Side::start(32).await;
     let cases = run(Command::new(&python).arg(script("client.py")).arg(&side.url).arg("list")).await;
-    let apart = ["priority", "migration", "chain_to_python"];
+    let apart = [
+        "priority",
+        "migration",
+        "chain_to_python",
+        "beside_python",
+        "left_for_python",
+        "fetched_by_python",
+        "sent_to_wait",
+        "revoked_later",
+    ];
     let cases: Vec<&str> = cases.lines().filter(|case| !apart.contains(case)).collect();
-    assert!(cases.len() >= 29, "{cases:?}");
+    assert!(cases.len() >= 34, "{cases:?}");
     let part = |n: usize| cases.iter().skip(n).step_by(CLIENTS).copied().collect::<Vec<_>>();
     let parts: Vec<Vec<&str>> = (0..CLIENTS).map(part).collect();
     let clients = parts.iter().map(|cases| client(&python, &side.url, cases));
@@ -187,21 +250,27 @@ async fn priorities_are_kept() {
 async fn python_workers_go_on_beside_ours_on_the_same_list_while_one_moves() {
     let python = python().await;
     let side = Side::start(8).await;
-    let start = |lists: &str| -> Child {
-        let mut worker = Command::new(&python);
-        worker.arg(script("python_worker.py")).arg(&side.url).arg(lists);
-        worker
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Shown when the test fails.
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
-    };
-    let workers = [start("celery"), start("python")];
+    let workers = [python_worker(&python, &side.url, "celery"), python_worker(&python, &side.url, "python")];
     client(&python, &side.url, &["migration", "chain_to_python"]).await;
     drop(workers);
+    side.end().await;
+}
+
+/// A task's queue is the one that it was moved into, whatever is configured since.
+#[tokio::test]
+async fn a_revocation_finds_the_queue_of_its_task() {
+    let python = python().await;
+    let mut side = Side::with(|_, _| {}).await;
+    client(&python, &side.url, &["sent_to_wait"]).await;
+    let inspector = Inspector::new(Client::open(&side.url, "celery-test").unwrap());
+    let scheduled = async || inspector.counts().await.unwrap().iter().any(|queue| queue.scheduled == 1);
+    eventually(secs(20), "it was moved", scheduled).await;
+    side.stop_worker().await;
+    side.settings.celery.into = "other".to_owned();
+    side.settings.queues.push("other".to_owned());
+    side.start_worker();
+    // The worker listens when it answers.
+    client(&python, &side.url, &["inspect", "revoked_later"]).await;
     side.end().await;
 }
 

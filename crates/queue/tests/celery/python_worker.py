@@ -18,6 +18,12 @@ def add(x, y):
     return x + y
 
 
+@app.task(name="app.tasks.only_python")
+def only_python(number):
+    """Which Dogwatch does not know."""
+    return number * 2
+
+
 if __name__ == "__main__":
     app.worker_main([
         "worker",

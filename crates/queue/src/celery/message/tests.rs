@@ -1,4 +1,5 @@
 use super::super::follow_up::{Origin, error_follow_ups, follow_ups};
+use super::super::inspect::command;
 use super::super::reply;
 use super::super::revoke::revocation;
 use super::*;
@@ -137,7 +138,60 @@ fn what_cannot_be_run_is_refused_with_its_id_and_a_reason() {
         assert_eq!(*refusal.dependents, *expected);
     }
     assert_eq!(decode(b"PING").unwrap_err().id, None);
-    assert_eq!(decode(&header("id", json!("x".repeat(201)))).unwrap_err().id, None);
+    let long = "x".repeat(201);
+    assert_eq!(decode(&header("id", json!(long))).unwrap_err().id, Some(long));
+    assert_eq!(decode(&header("id", json!("x".repeat(1025)))).unwrap_err().id, None);
+}
+
+#[test]
+fn the_id_is_found_wherever_it_stands() {
+    let id = "7a7954e4-c0ad-4947-b1af-a750727563d6";
+    let (right, broken) = (message(&json!([[], {}, {}]), |_| {}), json!("*"));
+    let of = |change: fn(&mut Value)| message(&json!([[], {}, {}]), change);
+    let without_headers = message(&Value::Null, |envelope| {
+        envelope["body"] = broken.clone();
+        envelope["headers"] = json!({});
+    });
+    let in_body = message(&json!({"task": "t", "id": id, "args": 5}), |envelope| {
+        envelope["headers"] = json!({});
+        envelope["properties"]["correlation_id"] = Value::Null;
+    });
+    for (what, raw) in [
+        ("cut off", right[..right.len() - 2].to_vec()),
+        ("headers are a string", of(|envelope| envelope["headers"] = json!("{}"))),
+        ("no headers", without_headers),
+        ("the body alone", in_body),
+        ("too large", message(&json!("x".repeat(MAX_BYTES)), |envelope| envelope["headers"] = json!({}))),
+        ("pickled", of(|envelope| envelope["content-type"] = json!("application/x-python-serialize"))),
+        ("properties are not a mapping", {
+            let mut raw = br#"{"properties": {"correlation_id": ""#.to_vec();
+            raw.extend_from_slice(id.as_bytes());
+            raw.extend_from_slice(b"\", \xff");
+            raw
+        }),
+    ] {
+        assert_eq!(decode(&raw).unwrap_err().id.as_deref(), Some(id), "{what}");
+    }
+    // What a message carries is not searched.
+    let body = message(&Value::Null, |envelope| {
+        envelope["properties"] = json!({"body_encoding": null});
+        envelope["headers"] = json!({});
+        envelope["body"] = json!(r#"[{"id": "1", "correlation_id": "2"}"#);
+    });
+    assert_eq!(decode(&body).unwrap_err().id, None);
+}
+
+#[test]
+fn a_time_limit_is_bounded() {
+    let of = |seconds: Value| {
+        let raw = message(&json!([[], {}, {}]), |envelope| envelope["headers"]["timelimit"][0] = seconds);
+        decode(&raw).unwrap().hard_limit
+    };
+    assert_eq!(of(json!(2.5)), Some(Duration::from_millis(2500)));
+    assert_eq!(of(json!(1e-9)), Some(Duration::from_millis(1)));
+    for none in [json!(0), json!(1e300), json!(4e8)] {
+        assert_eq!(of(none.clone()), None, "{none}");
+    }
 }
 
 #[test]
@@ -176,7 +230,7 @@ fn no_message_costs_more_than_its_bound() {
 /// Reads it, and answers what can be read: nothing of all that may panic.
 fn survive(raw: &[u8]) {
     let now = DateTime::UNIX_EPOCH;
-    drop(revocation(raw));
+    drop(command(raw).map(|command| revocation(&command)));
     if let Ok(message) = decode(raw) {
         let origin = Origin { task: &message.reply_fields, list: "celery\x06\x163", now };
         let children = follow_ups(&message.follow_up, origin, &json!(1), || "new".to_owned());
