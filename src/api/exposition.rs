@@ -3,12 +3,13 @@
 //! as Redis has counted them; of what comes in, and of connections, each process tells its own. A source that does not answer is
 //! left out, and that is told as a figure too.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dogwatch_queue::{JobTotals, QueueCounts, QueueError, TickTotals, WorkerInfo};
+use dogwatch_queue::{CeleryTotals, JobTotals, QueueCounts, QueueError, TickTotals, WorkerInfo};
 use dogwatch_store::{IntakeFigures, PoolFigures, StoreError};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
@@ -54,6 +55,7 @@ struct OfRedis {
     queues: Vec<QueueCounts>,
     jobs: Vec<JobTotals>,
     ticks: Vec<TickTotals>,
+    celery: Vec<CeleryTotals>,
     workers: Vec<WorkerInfo>,
     elections: u64,
     has_leader: bool,
@@ -62,14 +64,15 @@ struct OfRedis {
 impl OfRedis {
     async fn read(state: &ApiState) -> Result<Self, QueueError> {
         let inspector = &state.inspector;
-        let (queues, jobs, ticks, workers, (elections, has_leader)) = tokio::try_join!(
+        let (queues, jobs, ticks, celery, workers, (elections, has_leader)) = tokio::try_join!(
             inspector.counts(),
             inspector.job_totals(),
             inspector.tick_totals(),
+            inspector.celery_totals(),
             inspector.workers(),
             inspector.leadership(&state.book)
         )?;
-        Ok(Self { queues, jobs, ticks, workers, elections, has_leader })
+        Ok(Self { queues, jobs, ticks, celery, workers, elections, has_leader })
     }
 }
 
@@ -100,6 +103,7 @@ impl Collector for Figures {
             page.queues(&redis.queues)?;
             page.jobs(&redis.jobs)?;
             page.schedulers(redis)?;
+            page.celery(&redis.celery)?;
         }
         let undelivered = self.undelivered.map(|count| (Vec::new(), count as f64));
         page.gauge(
@@ -208,6 +212,21 @@ impl Page<'_> {
         let skipped = of_ticks(|ticks| ticks.skipped as f64);
         let help = "Ticks that were passed over, since the run before had not ended";
         self.counter("dogwatch_scheduler_ticks_skipped", help, skipped)
+    }
+
+    fn celery(&mut self, celery: &[CeleryTotals]) -> fmt::Result {
+        let by_outcome = |counts: fn(&CeleryTotals) -> &BTreeMap<String, u64>| {
+            celery.iter().flat_map(move |totals| {
+                counts(totals).iter().map(|(outcome, count)| {
+                    (vec![("queue", totals.queue.as_str()), ("outcome", outcome)], *count as f64)
+                })
+            })
+        };
+        let help =
+            "Messages of Celery's clients, by what happened to them; each worker counts what it leaves";
+        self.counter("dogwatch_celery_tasks", help, by_outcome(|totals| &totals.messages))?;
+        let help = "Results for a Celery backend in another Redis, by what happened to them";
+        self.counter("dogwatch_celery_results", help, by_outcome(|totals| &totals.results))
     }
 
     fn schedules(&mut self, watched: &[Watched]) -> fmt::Result {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstyle::AnsiColor;
 use clap::Args;
-use dogwatch_queue::{Client, Clock, Inspector, QueueError, RedisFault, error_chain};
+use dogwatch_queue::{CeleryList, Client, Clock, Inspector, QueueError, RedisFault, error_chain};
 use dogwatch_store::Store;
 use serde::Serialize;
 
@@ -133,6 +133,7 @@ async fn redis(config: &Config) -> Vec<Finding> {
     }
     findings.extend(writes(&client).await);
     findings.push(jobs_in_no_collection(&client).await);
+    findings.extend(celery(config, &client).await);
     findings.push(clock("redis clock", there - Clock::system().now().timestamp_millis()));
     findings
 }
@@ -206,6 +207,42 @@ async fn information(client: &Client) -> Result<Vec<Finding>, QueueError> {
         findings.push(warning("redis disk", "jobs since the last snapshot are lost with Redis", remedy));
     }
     Ok(findings)
+}
+
+/// What waits in Celery's lists, and whether its results can be stored.
+async fn celery(config: &Config, client: &Client) -> Vec<Finding> {
+    if config.celery.queues.is_empty() {
+        return Vec::new();
+    }
+    let mut findings = match config.celery.survey(client, &dogwatch_jobs::registry().catalog()).await {
+        Ok(lists) => lists.iter().map(celery_list).collect(),
+        Err(error) => {
+            let remedy = "let the user of Redis read the lists: docs/QUEUE.md, Access control";
+            vec![wrong("celery lists", error_chain(&error), remedy)]
+        }
+    };
+    match config.celery.check_results().await {
+        Ok(None) => {}
+        Ok(Some(address)) => findings.push(ok("celery results", format!("stored at {address}"))),
+        Err(error) => {
+            let remedy = "start that Redis, or correct [celery] results";
+            findings.push(wrong("celery results", error_chain(&error), remedy));
+        }
+    }
+    findings
+}
+
+fn celery_list(list: &CeleryList) -> Finding {
+    let CeleryList { list, messages, read, left, tasks } = list;
+    if *left == 0 {
+        return ok("celery list", format!("`{list}`: {messages} messages wait"));
+    }
+    let detail = format!(
+        "`{list}`: {messages} messages wait; of {read} that were read, {left} are of unknown tasks ({})",
+        tasks.join(", ")
+    );
+    let remedy = "run a Celery worker for them, or name their jobs in [celery.tasks]";
+    warning("celery list", detail, remedy)
 }
 
 /// A sentence about the version, when our scripts need a later one.

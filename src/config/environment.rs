@@ -23,7 +23,7 @@ const KNOWN: [(&str, &str); 12] = [
     ("RESPONSE_TIME_THRESHOLD", "jobs.thresholds.response_time_ms"),
 ];
 /// Settings without a default.
-const OPTIONAL: [&str; 2] = ["store.url", "queue.url"];
+const OPTIONAL: [&str; 3] = ["store.url", "queue.url", "celery.results"];
 /// Variables with our prefix that are no settings.
 const NO_SETTINGS: [&str; 6] = [
     "DOGWATCH_SERVERS_DIR",

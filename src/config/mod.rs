@@ -203,6 +203,7 @@ impl Config {
         let within =
             |section: &'static str| move |(key, reason): (&str, String)| (format!("{section}.{key}"), reason);
         self.queue.validate().map_err(within("queue"))?;
+        self.celery.validate().map_err(within("celery"))?;
         self.monitoring.check().map_err(within("monitoring"))?;
         self.jobs.validate().map_err(within("jobs"))?;
         self.alerts.validate().map_err(within("alerts"))?;
