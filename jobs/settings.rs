@@ -99,6 +99,8 @@ impl Thresholds {
                 },
                 ..rule("service_health", Metric::ServiceHealth, 1.0, Severity::Critical)
             },
+            // One is enough: a dead letter is work that nobody does any more.
+            rule("queue_dead", Metric::QueueDead, 0.0, Severity::High),
             rule("trend", Metric::TrendChangePercent, self.trend_change_percent, Severity::Medium),
             Rule {
                 condition: Condition::Threshold {
@@ -178,4 +180,27 @@ pub(crate) fn check_days_of(tables: &BTreeMap<String, u32>) -> Result<(), String
         check_days(*days).map_err(|reason| format!("{table}: {reason}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dogwatch_alerting::{Outcome, Reading};
+
+    use super::*;
+
+    #[test]
+    fn one_dead_letter_raises_an_alert_by_default() {
+        let rules = crate::tests_support::settings().thresholds.rules(5);
+        let rule = rules.iter().find(|rule| rule.name == "queue_dead").unwrap();
+        let dead = |count: f64| Reading {
+            value: Some(count),
+            count: 1,
+            note: None,
+            scope: Scope::of([(Dimension::Queue, "default".to_owned())]),
+        };
+        assert_eq!(rule.judge(&dead(1.0), false), Outcome::Breach);
+        assert_eq!(rule.judge(&dead(1.0), true), Outcome::Breach);
+        assert_eq!(rule.judge(&dead(0.0), true), Outcome::Ok);
+        assert!(rule.title(&dead(2.0)).ends_with("2 dead letters"));
+    }
 }
