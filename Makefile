@@ -1,7 +1,8 @@
 # Dogwatch's few commands. `make` alone lists them.
 SHELL := /bin/sh
 # Ends the servers however it ends itself. Behind `exec`, since a shell in between would not pass a signal on.
-WITH_SERVERS := cargo run --quiet --locked --package dogwatch-testing --
+# Built with all packages: for one alone, cargo would compile its dependencies again with fewer features.
+WITH_SERVERS = "$$(sh dev/target-folder.sh)/debug/with-servers"
 
 .PHONY: help up test soak bench lint check-locks deny prepare check-queries bundle install-servers
 
@@ -45,9 +46,11 @@ deny: ## Check licences, sources and advisories of all dependencies
 	@sh dev/deny.sh
 
 prepare: install-servers ## Refresh crates/store/.sqlx after a change of SQL or migrations
+	@cargo build --quiet --locked --workspace
 	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh
 
 check-queries: install-servers ## Check that crates/store/.sqlx is up to date
+	@cargo build --quiet --locked --workspace
 	@exec $(WITH_SERVERS) --migrated sh dev/prepare.sh --check
 
 bundle: ## Put the scripts of dashboard/ together, after a change of one; needs Node
