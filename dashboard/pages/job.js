@@ -30,6 +30,7 @@ export default function JobPage() {
             </div>
             <div class="stack">
               <${Card} title="Arguments" aside=${html`<${Copy} text=${JSON.stringify(job.args)} />`}><${Json} value=${job.args} label="Arguments" /></${Card}>
+              ${job.result_error && html`<${Card} title="Result"><p>The job has succeeded. Its result has ${job.result_error.bytes} bytes; at most ${job.result_error.limit} are kept.</p></${Card}>`}
               ${job.result !== null && html`<${Card} title="Result"><${Json} value=${job.result} label="Result" /></${Card}>`}
             </div>
           </div>`}

@@ -236,7 +236,7 @@ fn list(jobs: &[JobRecord]) {
         let outcome = match (&job.error, &job.result) {
             (Some(error), _) => error.clone(),
             (None, Some(result)) => result.to_string(),
-            (None, None) => String::new(),
+            (None, None) => job.result_error.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
         vec![
             output::time(job.enqueued_at),
@@ -274,6 +274,7 @@ pub(super) fn print(job: &JobRecord) {
         ("unique key", optional(&job.unique_key)),
         ("progress", job.progress.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("result", job.result.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("result", job.result_error.as_ref().map(|error| format!("not kept: {error}")).unwrap_or_default()),
         ("error", optional(&job.error)),
     ];
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {

@@ -40,7 +40,9 @@ impl Client {
         step!(Retry -> Vec<String>, "later", "");
         step!(Discard -> i64, "first");
         step!(Purge -> i64, 10);
-        step!(Sweep -> i64, 0, 0, 0, 0, 10);
+        step!(Scan -> redis::Value, 0, 10);
+        step!(Reconcile -> redis::Value, 0, 10, "none");
+        step!(Sweep -> i64, 0, 0, 0, 0, 10, 0);
         let minute = self.time_ms().await? / 60_000;
         let left = [
             keys.family("rate:limit"),
