@@ -338,14 +338,15 @@ async fn what_is_certainly_wrong_is_an_error_in_the_callers_transaction() {
 
 #[tokio::test]
 async fn what_no_worker_can_run_is_a_dead_letter_and_holds_nothing_back() {
-    let outbox = Outbox::new().await;
+    let mut outbox = Outbox::new().await;
+    outbox.place.set("DOGWATCH_QUEUE_UNKNOWN_FOR", "1s");
     let _worker = outbox.place.start(&["worker"]);
     outbox
         .database
         .execute(
             r#"SELECT dogwatch.enqueue('clenup_old_performance_data');
-               SELECT dogwatch.enqueue('check_service_health', '{"services": 1}');
-               SELECT dogwatch.enqueue('check_service_health', '{"services": 1e400}');
+               SELECT dogwatch.enqueue('check_service_health', '{"services": 1}', max_attempts => 1);
+               SELECT dogwatch.enqueue('check_service_health', '{"services": 1e400}', max_attempts => 1);
                INSERT INTO dogwatch.job_outbox (id, queue, job, args, priority) VALUES ('odd', 'default', 'x', '{}', 12);
                SELECT dogwatch.enqueue('check_service_health', '{"services": []}', id => 'good')"#,
         )

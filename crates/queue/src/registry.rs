@@ -79,6 +79,11 @@ impl<C: Send + Sync + 'static> Registry<C> {
     pub(crate) fn get(&self, name: &str) -> Option<(JobInfo, &Run<C>)> {
         self.jobs.get(name).map(|(info, run)| (*info, run))
     }
+
+    /// The name that was probably meant.
+    pub(crate) fn nearest(&self, name: &str) -> Option<&'static str> {
+        nearest(name, self.jobs.keys().copied())
+    }
 }
 
 impl<C: Send + Sync + 'static> Default for Registry<C> {

@@ -107,7 +107,9 @@ impl<C: Send + Sync + 'static> Runner<C> {
             return Outcome::Released;
         }
         self.unknown.count(&claimed.queue, name);
-        Outcome::Unknown { error: format!("no worker that has claimed it so far knows job `{name}`") }
+        let hint = self.registry.nearest(name).map(|known| format!("; did you mean `{known}`?"));
+        let hint = hint.unwrap_or_default();
+        Outcome::Unknown { error: format!("no worker that has claimed it so far knows job `{name}`{hint}") }
     }
 
     async fn attempt(
