@@ -142,7 +142,7 @@ export async function deadJob(world) {
   await check("dead-job: it is replayed", async () => {
     await page.goto(`${base}/jobs?state=dead&limit=1000`);
     await settled(page);
-    const row = page.getByRole("row").filter({ has: page.locator(`a[href$="id=${id}"]`) });
+    const row = page.getByRole("row").filter({ has: page.locator(`a[href*="id=${id}"]`) });
     await row.getByRole("button", { name: "Replay" }).click();
     // It may have died anew meanwhile, but not of the death that it had.
     await eventually("the job has left its death", async () => {

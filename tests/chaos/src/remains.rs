@@ -23,6 +23,9 @@ const WORKERS_SEEN: u64 = 12;
 /// Names of jobs that succeed here.
 const JOB_NAMES: u64 = 5;
 
+/// Counters of what happens to messages of Celery.
+const CELERY_EVENTS: u64 = 10;
+
 /// Outcomes, and buckets of run times from microseconds to years.
 const FIGURES_OF_A_JOB: u64 = 260;
 
@@ -37,6 +40,8 @@ fn most(family: &str, minutes: u64) -> u64 {
         "control" => 2,
         "slots" => World::slot_fields(),
         "last_success" => JOB_NAMES,
+        // What may happen to a message.
+        "celery" => CELERY_EVENTS,
         "stats" => minutes + 2,
         "totals" => JOB_NAMES * FIGURES_OF_A_JOB,
         // And the idle one.

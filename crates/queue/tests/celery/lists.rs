@@ -8,7 +8,7 @@ use dogwatch_testing::eventually;
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 
-use crate::{Side, client, python, python_worker, registry};
+use crate::{Side, client, python, python_worker, registry, start_worker};
 
 const LIST: &str = "celery";
 const UNKNOWN: &str = "app.tasks.only_python";
@@ -156,10 +156,11 @@ async fn in_the_middle_of_a_long_list_known_tasks_are_replaced_by_what_celery_dr
     side.end().await;
 }
 
-/// Others take and push at both ends while the list is read.
+/// Others take and push at both ends while two workers read the list.
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_while_others_use_the_list() {
     let side = Side::with(|settings, _| settings.concurrency = 16).await;
+    let (stop, second) = start_worker(&side.url, &side.settings);
     let mut redis = connect(&side).await;
     let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
     let mut consumer = connect(&side).await;
@@ -195,5 +196,7 @@ async fn nothing_is_lost_or_doubled_while_others_use_the_list() {
     for id in by_consumer {
         assert!(inspector.job(&id).await.unwrap().is_none(), "{id} was run twice");
     }
+    stop.drain.cancel();
+    second.await.unwrap();
     side.end().await;
 }

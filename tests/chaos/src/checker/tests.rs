@@ -137,7 +137,8 @@ impl History {
     #[track_caller]
     fn breaks(&self, promise: usize, how: &str) {
         let report = self.check();
-        let broken: Vec<usize> = (1..=8).filter(|n| !report.counts[*n - 1].violations.is_empty()).collect();
+        let broken: Vec<usize> =
+            (1..=PROMISES.len()).filter(|n| !report.counts[*n - 1].violations.is_empty()).collect();
         assert_eq!(broken, [promise], "{report:#?}");
         let violations = &report.counts[promise - 1].violations;
         assert!(violations.iter().any(|text| text.contains(how)), "{violations:#?}");
