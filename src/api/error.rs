@@ -41,9 +41,9 @@ pub struct Problem {
     #[schema(required = false)]
     errors: Vec<Fault>,
     /// Queues that each have a job with the id: name one of them by `?queue=`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
-    queues: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    queues: Box<[String]>,
 }
 
 /// One fault in the request.
@@ -66,7 +66,7 @@ impl Problem {
             status: code.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
-            queues: Vec::new(),
+            queues: Box::default(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Problem {
             QueueError::Ambiguous { queues, .. } => {
                 let example = queues.first().map(|queue| format!(", such as ?queue={queue}"));
                 let detail = format!("{error}{}", example.unwrap_or_default());
-                Self { queues: queues.clone(), ..Self::new(StatusCode::CONFLICT, detail) }
+                Self { queues: queues.as_slice().into(), ..Self::new(StatusCode::CONFLICT, detail) }
             }
             error => match error.refusal() {
                 Some(refusal) => Self::refused("Redis", &refusal, error),

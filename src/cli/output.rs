@@ -45,7 +45,7 @@ pub async fn reader_closed() {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// A line about what is going on.

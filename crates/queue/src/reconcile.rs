@@ -65,18 +65,21 @@ pub(crate) struct Missing {
 struct Part {
     hasher: RandomState,
     parts: u64,
-    part: u64,
+    index: u64,
 }
 
 impl Part {
     /// The hash of a job that belongs to this part.
     fn hash(&self, id: &Vec<u8>) -> Option<u64> {
-        Some(self.hasher.hash_one(id)).filter(|hash| hash % self.parts == self.part)
+        Some(self.hasher.hash_one(id)).filter(|hash| hash % self.parts == self.index)
     }
 }
 
 /// A page of `data`, as `scan.lua` returns it.
 type Page = (u64, Vec<Vec<u8>>, Vec<Vec<u8>>);
+
+/// A job of the hash `stray`, and since when it is missing.
+type Note = (Vec<u8>, Vec<u8>);
 
 impl Reconciler {
     pub(crate) fn new(client: Client, queue: Arc<str>) -> Self {
@@ -139,7 +142,7 @@ impl Reconciler {
     /// The jobs that are in no collection. A job that is just being enqueued or moved may be among them.
     pub(crate) async fn missing(&self) -> Result<Missing, QueueError> {
         let parts = (self.listed().await? / MOST_LISTED + 1) as u64;
-        let part = Part { hasher: RandomState::new(), parts, part: rand::random::<u64>() % parts };
+        let part = Part { hasher: RandomState::new(), parts, index: rand::random::<u64>() % parts };
         let (mut expected, mut missing) = (HashSet::new(), Vec::new());
         let hash = |id: &Vec<u8>| part.hash(id);
         self.scan(|listed, gone| {
@@ -174,9 +177,9 @@ impl Reconciler {
     /// How many ids the lists have.
     async fn listed(&self) -> Result<usize, QueueError> {
         let mut pipe = redis::pipe();
-        LISTS.iter().for_each(|list| {
+        for list in LISTS {
             pipe.llen(self.keys.family(list));
-        });
+        }
         let lengths: Vec<usize> = pipe
             .query_async(&mut self.client.connection())
             .await
@@ -209,21 +212,21 @@ impl Reconciler {
     /// Passes all ids of a list, from the right to the left. Ends early when `each` says false.
     async fn read_list(&self, list: &str, mut each: impl FnMut(&Vec<u8>) -> bool) -> Result<(), QueueError> {
         let key = self.keys.family(list);
-        let mut last = -1;
+        let mut right = -1;
         loop {
             let began = Instant::now();
-            let first = last + 1 - LIST_PAGE.cast_signed();
+            let left = right + 1 - LIST_PAGE.cast_signed();
             let ids: Vec<Vec<u8>> = redis::cmd("LRANGE")
                 .arg(&key)
-                .arg(first)
-                .arg(last)
+                .arg(left)
+                .arg(right)
                 .query_async(&mut self.client.connection())
                 .await
                 .map_err(QueueError::redis("read the jobs of a queue"))?;
             if ids.is_empty() || !ids.iter().all(&mut each) {
                 return Ok(());
             }
-            last = first - 1;
+            right = left - 1;
             pause(began.elapsed()).await;
         }
     }
@@ -237,7 +240,7 @@ impl Reconciler {
         let mut connection = self.client.connection();
         let mut cursor = 0_u64;
         loop {
-            let (next, page): (u64, Vec<(Vec<u8>, Vec<u8>)>) = redis::cmd("HSCAN")
+            let (next, page): (u64, Vec<Note>) = redis::cmd("HSCAN")
                 .arg(&stray)
                 .arg(cursor)
                 .query_async(&mut connection)

@@ -35,7 +35,6 @@ fn most(family: &str, minutes: u64) -> u64 {
     match family {
         "done" | "dead" => kept,
         "data" | "run" | "errors" | "progress" | "cancel" => 2 * kept,
-        "reconciler" | "{idle}:reconciler" => 1,
         // A counter, and whether it is paused.
         "control" => 2,
         "slots" => World::slot_fields(),
@@ -46,8 +45,10 @@ fn most(family: &str, minutes: u64) -> u64 {
         "totals" => JOB_NAMES * FIGURES_OF_A_JOB,
         // And the idle one.
         "queues" => QUEUES.len() as u64 + 1,
-        // One database has an outbox; two books have schedulers.
-        "relayed"
+        // One worker at a time reconciles a queue; one database has an outbox; two books have schedulers.
+        "reconciler"
+        | "{idle}:reconciler"
+        | "relayed"
         | "{scheduler}:leader"
         | "{scheduler}:epoch"
         | "{scheduler}:other:leader"
