@@ -11,6 +11,7 @@ const EVERY: Duration = Duration::from_mins(1);
 /// Names come from outside. All others share one line.
 const MOST_NAMES: usize = 100;
 const OTHERS: &str = "(others)";
+const LONGEST_NAME: usize = 100;
 
 /// Counts by name, and says when a line is due.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ struct Line {
 /// A line to log.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// Whom it is about; `(others)` when there are too many names.
+    /// What it is about, at most a hundred characters; `(others)` when there are too many names.
     pub(crate) name: String,
     /// How often it happened since the last line, this time included.
     pub(crate) count: u64,
@@ -35,6 +36,7 @@ pub(crate) struct Due {
 impl LogLimit {
     /// Counts one more. Returns what to log, when a line is due.
     pub(crate) fn count(&self, name: &str) -> Option<Due> {
+        let name = name.char_indices().nth(LONGEST_NAME).map_or(name, |(end, _)| &name[..end]);
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if lines.len() >= MOST_NAMES && !lines.contains_key(name) {
@@ -80,5 +82,11 @@ mod tests {
         assert_eq!(limit.count("still more"), None);
         tokio::time::advance(EVERY).await;
         assert_eq!(limit.count("later").unwrap().name, "later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_name_is_cut() {
+        let limit = LogLimit::default();
+        assert_eq!(limit.count(&"ä".repeat(5000)).unwrap().name, "ä".repeat(LONGEST_NAME));
     }
 }

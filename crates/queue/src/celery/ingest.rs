@@ -4,18 +4,18 @@
 //! none is ever in neither place, and Celery's own workers may go on taking from the same list. What only
 //! they know stays there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::scan::{Found, ListScan, Visit, ends, mark};
-use super::task_log::TaskLog;
 use super::translate::{Translator, Verdict, filler};
 use super::{Backend, Settings};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::QueueError;
+use crate::log_limit::{Due, LogLimit};
 use crate::outage::Outage;
 use crate::registry::Catalog;
 use crate::script::Step;
@@ -50,13 +50,22 @@ pub(super) struct Mover {
     pub(super) client: Client,
     translator: Translator,
     clock: Clock,
-    log: TaskLog,
+    logs: Logs,
     /// Messages that were left and are not counted in Redis yet.
     left: u64,
     largest: usize,
 }
 
-/// What became of the messages that were found.
+/// What is logged of messages, by task.
+#[derive(Default)]
+struct Logs {
+    left: LogLimit,
+    refused: LogLimit,
+    duplicate: LogLimit,
+    revoked: LogLimit,
+}
+
+/// What happened to the messages that were found.
 #[derive(Default)]
 pub(super) struct Moves {
     /// How many were found in their places.
@@ -137,7 +146,7 @@ impl Mover {
             backend: Backend::of(settings),
         };
         let (client, clock) = (client.clone(), Clock::system());
-        Self { client, translator, clock, log: TaskLog::default(), left: 0, largest: 0 }
+        Self { client, translator, clock, logs: Logs::default(), left: 0, largest: 0 }
     }
 
     fn settings(&self) -> &Settings {
@@ -152,12 +161,6 @@ impl Mover {
         Ok(verdict)
     }
 
-    /// Whether a message at this depth is removed rather than replaced.
-    #[expect(clippy::unused_self, reason = "one place for what depends on depths")]
-    pub(super) fn is_near(&self, depth: usize) -> bool {
-        depth <= NEAR
-    }
-
     fn pause(&mut self) -> Duration {
         if std::mem::take(&mut self.largest) > LARGE { LONG_PAUSE } else { PAUSE }
     }
@@ -165,8 +168,7 @@ impl Mover {
     /// Notes that a message stays in its list.
     pub(super) fn note_left(&mut self, task: Option<String>) {
         self.left += 1;
-        let task = task.unwrap_or_default();
-        if let Some((task, count)) = self.log.count("left", &task, Instant::now()) {
+        if let Some(Due { name: task, count }) = self.logs.left.count(&task.unwrap_or_default()) {
             if task.is_empty() {
                 tracing::warn!(count, "Celery messages without a readable task are left in their list");
             } else {
@@ -223,7 +225,7 @@ impl Mover {
     ) -> Result<usize, QueueError> {
         let keys = self.client.queue(&self.settings().into);
         let fillers: Vec<String> =
-            group.iter().map(|found| if found.depth <= NEAR { String::new() } else { filler() }).collect();
+            group.iter().map(|found| if is_near(found.depth) { String::new() } else { filler() }).collect();
         let mut call = self.client.step(Step::Intake, &keys);
         call.key(list).arg(Uuid::now_v7().to_string());
         for (found, filler) in group.iter().zip(&fillers) {
@@ -256,38 +258,43 @@ impl Mover {
         Ok(answers.len())
     }
 
-    fn log_answer(&mut self, answer: &str, task: &str, id: &str, reason: &str) {
-        let event = match answer {
-            "refused" => "refused",
-            "duplicate" => "duplicate",
-            "revoked" => "revoked",
-            _ => return,
-        };
-        let Some((task, count)) = self.log.count(event, task, Instant::now()) else { return };
-        match event {
+    fn log_answer(&self, answer: &str, task: &str, id: &str, reason: &str) {
+        match answer {
             "refused" => {
-                tracing::warn!(task, job.id = id, count, reason, "a Celery task is refused: {reason}");
+                if let Some(Due { name: task, count }) = self.logs.refused.count(task) {
+                    tracing::warn!(task, job.id = id, count, reason, "a Celery task is refused: {reason}");
+                }
             }
-            "duplicate" => tracing::warn!(
-                task,
-                job.id = id,
-                count,
-                "a Celery task is dropped: a job of its id waits or runs, and is kept"
-            ),
-            _ => tracing::info!(task, job.id = id, count, "a Celery task was revoked before it arrived"),
+            "duplicate" => {
+                if let Some(Due { name: task, count }) = self.logs.duplicate.count(task) {
+                    let kept = "a Celery task is dropped: a job of its id waits or runs, and is kept";
+                    tracing::warn!(task, job.id = id, count, "{kept}");
+                }
+            }
+            "revoked" => {
+                if let Some(Due { name: task, count }) = self.logs.revoked.count(task) {
+                    tracing::info!(task, job.id = id, count, "a Celery task was revoked before it arrived");
+                }
+            }
+            _ => {}
         }
     }
+}
+
+/// Whether a message at this depth is removed rather than replaced.
+pub(super) fn is_near(depth: usize) -> bool {
+    depth <= NEAR
 }
 
 /// How many of these are moved in the next step.
 fn step_of(found: &[Found], removed: usize) -> usize {
     let is_at_end = |(index, found): &(usize, &Found)| {
-        found.distance.saturating_sub(removed) == *index && found.depth <= NEAR
+        found.distance.saturating_sub(removed) == *index && is_near(found.depth)
     };
     let at_end = found.iter().enumerate().take_while(is_at_end).count();
     let most = if at_end > 0 {
         at_end.min(BATCH_AT_END)
-    } else if found[0].depth <= NEAR {
+    } else if is_near(found[0].depth) {
         BATCH_NEAR
     } else {
         BATCH_FAR

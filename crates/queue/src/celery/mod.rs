@@ -17,7 +17,6 @@ mod revoke;
 mod scan;
 mod settings;
 mod survey;
-mod task_log;
 mod translate;
 mod value;
 
@@ -127,7 +126,7 @@ impl Origin {
             replies.push(self.backend.result(&self.id, &text));
         }
         if let Ending::Failed(exception) = ending {
-            // Whoever waits for the last of a chain would wait for ever.
+            // A client that waits for the last of a chain would wait for ever.
             replies.extend(self.backend.failures(&self.follow_up.rest_of_chain(), exception, now));
         }
         let push = |message: &Outgoing| json!({ "list": message.list, "text": String::from_utf8_lossy(&message.envelope) });

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ingest::Mover;
+use super::ingest::{Mover, is_near};
 use super::translate::{Moved, Verdict};
 use crate::client::Client;
 use crate::error::QueueError;
@@ -218,7 +218,7 @@ impl ListScan {
             let depth = distance.min(length.saturating_sub(distance + 1));
             let moved = match ingest.judge(&raw, &self.list, self.priority)? {
                 Verdict::Move(moved) => Some(moved),
-                Verdict::Remove if ingest.is_near(depth) => None,
+                Verdict::Remove if is_near(depth) => None,
                 Verdict::Remove => {
                     stays.push((distance, mark(&raw)));
                     continue;
