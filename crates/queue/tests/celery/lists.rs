@@ -6,6 +6,7 @@ use std::time::Duration;
 use dogwatch_queue::{CeleryList, Client, Inspector, JobFilter, JobState, secs};
 use dogwatch_testing::eventually;
 use redis::aio::MultiplexedConnection;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{Side, client, python, python_worker, registry, start_worker};
@@ -55,16 +56,32 @@ async fn push(
     ids
 }
 
+/// What the tests want of a message: there may be a hundred thousand of them.
+#[derive(Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    headers: Headers<'a>,
+}
+
+#[derive(Deserialize)]
+struct Headers<'a> {
+    task: &'a str,
+    id: &'a str,
+}
+
 /// The ids in the list, the oldest first; without fillers, whose number is the second.
 async fn list(redis: &mut MultiplexedConnection) -> (Vec<String>, usize) {
     let messages: Vec<String> =
         redis::cmd("LRANGE").arg(LIST).arg(0).arg(-1).query_async(redis).await.unwrap();
-    let headers = |text: &String| serde_json::from_str::<Value>(text).unwrap()["headers"].take();
-    let all: Vec<Value> = messages.iter().rev().map(headers).collect();
-    let id = |headers: &Value| headers["id"].as_str().unwrap().to_owned();
-    let others: Vec<String> =
-        all.iter().filter(|headers| headers["task"] != "celery.accumulate").map(id).collect();
-    let fillers = all.len() - others.len();
+    let (mut others, mut fillers) = (Vec::new(), 0);
+    for text in messages.iter().rev() {
+        let Headers { task, id } = serde_json::from_str::<Listed<'_>>(text).unwrap().headers;
+        if task == "celery.accumulate" {
+            fillers += 1;
+        } else {
+            others.push(id.to_owned());
+        }
+    }
     (others, fillers)
 }
 
