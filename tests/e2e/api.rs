@@ -30,7 +30,7 @@ async fn jobs_are_enqueued_listed_and_looked_at() {
     assert_eq!((&job["attempt"], &job["args"]), (&json!(1), &json!({"hours": 1})));
 
     let many =
-        json!([{"job": "check_service_health", "id": "a"}, {"job": "check_service_health", "delay": "10m"}]);
+        json!([{"job": "check_service_health", "id": "a"}, {"job": "check_service_health", "delay": "1d"}]);
     let answer: Value = http.post(&jobs).json(&many).send().await.unwrap().json().await.unwrap();
     assert_eq!((answer.as_array().unwrap().len(), &answer[0]["id"]), (2, &json!("a")));
     let list: Value = http.get(format!("{jobs}?state=scheduled")).send().await.unwrap().json().await.unwrap();
@@ -92,6 +92,18 @@ async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
             "/1/args/days",
         ),
         ("jobs", json!({"job": "check_service_health", "delay": "soon"}), 422, "/delay"),
+        ("jobs", json!({"job": "check_service_health", "delay": "87601h"}), 422, "/delay"),
+        ("jobs", json!({"job": "check_service_health", "timeout": "0s"}), 422, "/timeout"),
+        ("jobs", json!({"job": "check_service_health", "expires": "0.4ms"}), 422, "/expires"),
+        (
+            "jobs",
+            json!([
+                {"job": "check_service_health"},
+                {"job": "check_service_health", "unique_key": "k", "unique_until": "0.4ms"}
+            ]),
+            422,
+            "/1/unique_until",
+        ),
         ("jobs", json!({"job": "check_service_health", "max_attempts": 0}), 422, "/max_attempts"),
         ("jobs", json!({"job": "check_service_health", "jb": 1}), 422, "/jb"),
         (
