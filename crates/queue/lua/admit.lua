@@ -14,6 +14,8 @@ end
 local state, attempts, theirs = parse(call('HGET', RUN, id))
 if theirs ~= token or state ~= 'running' then return -1 end
 if call('HEXISTS', Q .. ':cancel', id) == 1 then return 2 end
+-- Its worker knows it.
+call('HDEL', Q .. ':unknown', id)
 
 local holders, waiters = Q .. ':holders:' .. limit, Q .. ':waiters:' .. limit
 local function note_limit()
@@ -31,21 +33,27 @@ end
 -- The limit had another name before, or was none for each value.
 local before = call('HGET', Q .. ':place', id)
 if before and before ~= limit then free_limits(id) end
-local has_place, has_permit = call('ZSCORE', holders, id), call('HEXISTS', Q .. ':permit', id) == 1
-local was_called = has_place or has_permit
+local has_place, permit = call('ZSCORE', holders, id), call('HGET', Q .. ':permit', id)
+local was_called = has_place or permit
+-- A permit counts from the time when the job begins, which may be long after it was called.
+if permit then
+  local at, of = permit:match('^(%d+)\t(.*)$')
+  call('HDEL', Q .. ':permit', id)
+  if at then call('LREM', Q .. ':rate:' .. of, 1, at) end
+  if at and of ~= limit then call_waiters(of) end
+end
 local others_wait = call('EXISTS', waiters) == 1
 
 -- The limit may have been lowered since the job was called.
 local is_over = has_place and most > 0 and call('ZCARD', holders) > most
 local no_place = most > 0 and not has_place and not has_free_place(limit, most)
-local no_permit = not has_permit and next_permit(limit, permits, period) > now
+local no_permit = next_permit(limit, permits, period) > now
 if is_over or no_place or no_permit or (others_wait and not was_called) then
   drop_limits(id)
   return wait(was_called)
 end
 if most > 0 and not has_place then take_place(id, limit) end
-if permits > 0 and not has_permit then use_permit(limit, permits, period) end
-call('HDEL', Q .. ':permit', id)
+if permits > 0 then use_permit(limit, permits, period) end
 -- The limit may have been raised.
 if others_wait then
   note_limit()

@@ -14,7 +14,7 @@ if has_ended(state) then return state end
 if unschedule(id) == 1 or call('ZREM', Q .. ':prioritized', id) == 1 or unpark(id) == 1 then
   finish(id, 'cancelled')
 else
-  call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))
+  cancel_in_place(id, attempts)
   local job = options_of(id)
   free_key(id, job.unique_key)
   tell_revoked(job.celery, 'revoked')

@@ -56,6 +56,8 @@ if ends <= now and ARGV[6] == '1' then
     local state, attempts, _, owner = parse(call('HGET', RUN, id))
     call('ZREM', LEASES, id)
     if state == 'running' then
+      -- A worker that does not know a job settles it at once.
+      call('HDEL', Q .. ':unknown', id)
       remember(id, attempts, 'worker ' .. owner .. ' was lost: it stopped renewing its lease')
       if call('HEXISTS', Q .. ':cancel', id) == 1 then
         finish(id, 'cancelled')
@@ -69,7 +71,11 @@ if ends <= now and ARGV[6] == '1' then
   claimed[2] = #lapsed
   ends = first_end()
 end
-if alarm <= now then
+local is_paused = call('HEXISTS', Q .. ':control', 'paused') == 1
+-- Nobody would run those that are called, and their permits would age.
+if is_paused then
+  alarm = math.huge
+elseif alarm <= now then
   for _, limit in ipairs(call('ZRANGEBYSCORE', Q .. ':alarms', '-inf', now_text, 'LIMIT', 0, 10)) do
     call_waiters(limit)
   end
@@ -82,7 +88,7 @@ if next < math.huge then claimed[1] = math.max(0, next - now) end
 local ids, prioritized, woken = {}, Q .. ':prioritized', false
 -- What most claims of an idle worker find.
 if call('EXISTS', ACTIVE, prioritized) == 0 then return claimed end
-if call('HEXISTS', Q .. ':control', 'paused') == 1 then
+if is_paused then
   claimed[3] = 1
   return claimed
 end
@@ -112,7 +118,7 @@ local leases, records, taken, seen, lease_end = {}, {}, {}, {}, int(now + lease_
 local cancelled = {}
 for i, id in ipairs(ids) do
   local state, attempts = parse(runs[i])
-  if not seen[id] and state == 'cancelled' then
+  if not seen[id] and state == 'cancelled' and is_cancelled_in_place(id) then
     cancelled[#cancelled + 1] = id
   elseif not seen[id] and state == 'ready' then
     local n = #taken + 1

@@ -45,10 +45,11 @@ local function make_room(id)
   if not has_ended((parse(call('HGET', RUN, id)))) then return false end
   if again == AGAIN then return nil end
   again = again + 1
-  local had_ended = call('ZREM', Q .. ':dead', id) == 1 or call('LREM', Q .. ':done', -1, id) == 1
+  local is_listed = is_cancelled_in_place(id)
+  if call('ZREM', Q .. ':dead', id) == 0 then call('LREM', Q .. ':done', 0, id) end
   unpark(id)
   forget({ id })
-  return true, not had_ended
+  return true, is_listed
 end
 
 local function bury(job)
@@ -72,7 +73,7 @@ local function take(job)
   if call('EXISTS', Q .. ':revoked:' .. id) == 1 then
     call('HSET', DATA, id, job.payload)
     if is_listed then
-      call('HSET', RUN, id, record('cancelled', '0', '', '', '', now_text))
+      cancel_in_place(id, '0')
       tell_revoked(options_of(id).celery, 'revoked')
     else
       finish(id, 'cancelled')

@@ -10,7 +10,8 @@
 --   done         LIST  ids that succeeded, were cancelled or have expired, in the order of their ends
 --   dead         ZSET  id by time it died, in ms
 --   run          HASH  id -> what became of it: see `record`. Absent: it is ready and was never claimed
---   errors, progress, cancel   HASH  id -> the same of a job
+--   errors, progress   HASH  id -> the same of a job
+--   cancel       HASH  id -> when its worker was asked to end it; `listed`: it was cancelled and is still in `active`
 --   unknown      HASH  id -> since when no worker knew the job's name, in ms, and how often it was put back
 --   place        HASH  id -> the limit under which it has a place
 --   permit       HASH  id -> time and limit of a permit that it has not used yet
@@ -201,7 +202,7 @@ local function call_waiters(limit)
   end
   -- The last one first, since each goes in front.
   for n = #called, 1, -1 do ready(called[n], options_of(called[n]).priority, true) end
-  if call('EXISTS', waiters) == 1 then
+  if call('EXISTS', waiters, Q .. ':waiting:' .. limit) > 0 then
     call('ZADD', Q .. ':alarms', int(alarm), limit)
   else
     call('ZREM', Q .. ':alarms', limit)
@@ -258,9 +259,16 @@ local function reply(replies)
   end
 end
 
--- Passes messages on to Celery's lists.
+-- Passes messages on to Celery's lists. A client names the list, which must be none of ours.
+local OURS = Q:match('^.*:{') or Q
 local function pass_on(messages)
-  for _, message in ipairs(messages or {}) do redis.pcall('LPUSH', message.list, message.text) end
+  for _, message in ipairs(messages or {}) do
+    if message.list:sub(1, #OURS) == OURS then
+      call('HINCRBY', Q .. ':celery', 'refused', 1)
+    else
+      redis.pcall('LPUSH', message.list, message.text)
+    end
+  end
 end
 
 -- What a Celery client that waits for this job is told when nobody ran it.
@@ -273,6 +281,15 @@ local function tell_revoked(celery, reason)
   reply({ { key = prefix .. 'celery-task-meta-' .. celery.id, value = text, relay = celery.relay } })
 end
 
+-- A job that is cancelled while it is in `active` keeps its place, since a search there would cost O(n).
+local function cancel_in_place(id, attempts)
+  call('HSET', RUN, id, record('cancelled', attempts, '', '', '', now_text))
+  call('HSET', Q .. ':cancel', id, 'listed')
+end
+local function is_cancelled_in_place(id)
+  return call('HGET', Q .. ':cancel', id) == 'listed'
+end
+
 -- Ends a job that is in no set any more and that no claim holds.
 local function finish(id, state)
   local job = options_of(id)
@@ -280,6 +297,7 @@ local function finish(id, state)
   -- Without its token: a claim that was lost on the way must not take this for its own outcome.
   call('HSET', RUN, id, record(state, attempts, '', worker, started, now_text))
   call('RPUSH', Q .. ':done', id)
+  if is_cancelled_in_place(id) then call('HDEL', Q .. ':cancel', id) end
   if job.unique_until ~= 'window' then free_key(id, job.unique_key) end
   free_limits(id)
   tell_revoked(job.celery, state == 'expired' and 'expired' or 'revoked')
@@ -300,4 +318,15 @@ local function forget(ids)
   call('HDEL', DATA, unpack(ids))
   call('HDEL', RUN, unpack(ids))
   for _, family in ipairs({ ':errors', ':progress', ':cancel', ':unknown', ':stray' }) do call('HDEL', Q .. family, unpack(ids)) end
+end
+
+-- Forgets jobs that left `done`. An id may stand there twice, and be that of another job by now.
+local function forget_done(ids)
+  if #ids == 0 then return end
+  local runs, ended = call('HMGET', RUN, unpack(ids)), {}
+  for i, id in ipairs(ids) do
+    local state = parse(runs[i])
+    if has_ended(state) and state ~= 'dead' then ended[#ended + 1] = id end
+  end
+  forget(ended)
 end

@@ -13,6 +13,7 @@ local function restore(id, run)
   if state == 'dead' then
     call('ZADD', Q .. ':dead', now_text, id)
   elseif has_ended(state) then
+    if is_cancelled_in_place(id) then call('HDEL', Q .. ':cancel', id) end
     call('RPUSH', Q .. ':done', id)
   elseif state == 'scheduled' or state == 'retrying' then
     local due = tonumber(run:match('^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)') or now)

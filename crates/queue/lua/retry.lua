@@ -17,7 +17,8 @@ for i = 1, #ARGV, 2 do
   local id, payload = ARGV[i], ARGV[i + 1]
   local state, attempts = parse(call('HGET', RUN, id))
   local has = (state == 'dead' or state == 'cancelled' or state == 'expired') and take_key(id)
-  local again = has and (call('ZREM', Q .. ':dead', id) == 1 or call('LREM', Q .. ':done', 0, id) >= 1)
+  local is_listed = state == 'cancelled' and is_cancelled_in_place(id)
+  local again = has and (is_listed or call('ZREM', Q .. ':dead', id) == 1 or call('LREM', Q .. ':done', 0, id) >= 1)
   if again or (not has_ended(state) and unschedule(id) == 1) then
     if again then
       attempts = '0'
@@ -25,7 +26,7 @@ for i = 1, #ARGV, 2 do
     end
     call('HSET', RUN, id, record('ready', attempts))
     if payload ~= '' then call('HSET', DATA, id, payload) end
-    ready(id, options_of(id).priority)
+    if not is_listed then ready(id, options_of(id).priority) end
     taken[#taken + 1] = id
   end
 end

@@ -86,7 +86,8 @@ for n, id in ipairs(ids) do
       if outcome == 'unknown' and now - unknown_since(id) >= tonumber(number) then
         answers[n], outcome, number = 2, 'dead', ''
       end
-      if outcome ~= 'unknown' then known[#known + 1] = id end
+      -- A worker that drains gives jobs back before it knows their names.
+      if outcome ~= 'unknown' and outcome ~= 'released' then known[#known + 1] = id end
       -- It was cancelled: there is no next time.
       if cancels[n] and (NEEDS_NUMBER[outcome] or outcome == 'released') then outcome = 'cancelled' end
       local text, ended = store(id, outcome, ARGV[i + 3], number, attempts, token, worker, started)
@@ -116,7 +117,7 @@ if #known > 0 and call('EXISTS', Q .. ':unknown') == 1 then call('HDEL', Q .. ':
 if #done > 0 then
   call('RPUSH', Q .. ':done', unpack(done))
   local above = math.min(call('LLEN', Q .. ':done') - tonumber(ARGV[1]), 1000)
-  if above > 0 then forget(call('LPOP', Q .. ':done', above)) end
+  if above > 0 then forget_done(call('LPOP', Q .. ':done', above)) end
 end
 if some_dead then
   local above, old = math.min(call('ZCARD', Q .. ':dead') - tonumber(ARGV[2]), 1000), {}

@@ -14,7 +14,7 @@ while #old < bound do
   if finished and tonumber(finished) > newest then break end
   old[#old + 1] = call('LPOP', done)
 end
-forget(old)
+forget_done(old)
 
 local newest = math.min(recent, now - tonumber(ARGV[3]))
 local buried = call('ZRANGEBYSCORE', dead, '-inf', int(newest), 'LIMIT', 0, bound)

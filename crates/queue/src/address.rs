@@ -189,6 +189,12 @@ pub fn shown_address(url: &str) -> String {
         Some((_, host)) => format!("***@{}", without_options(host)),
         None => without_options(rest).to_owned(),
     };
+    // A password that was put in the wrong place: the database of a single server is a number.
+    let is_single = matches!(scheme, "redis" | "rediss" | "valkey" | "valkeys");
+    let shown = match shown.split_once('/') {
+        Some((host, path)) if is_single && !path.chars().all(|c| c.is_ascii_digit()) => format!("{host}/***"),
+        _ => shown,
+    };
     format!("{scheme}{separator}{shown}")
 }
 
@@ -205,6 +211,8 @@ mod tests {
         for (url, shown) in [
             ("redis://localhost:6379/1", "redis://localhost:6379/1"),
             ("redis://:hunter2@h:1", "redis://***@h:1"),
+            ("redis://h:1/hunter2", "redis://h:1/***"),
+            ("redis://app@h:1/hunter2/0", "redis://***@h:1/***"),
             ("rediss://app:p@ss@h", "rediss://***@h"),
             ("default:hunter2@h:6379", "***@h:6379"),
             ("redis+unix:///run/r.sock?user=u&pass=hunter2", "redis+unix:///run/r.sock"),

@@ -179,18 +179,20 @@ impl Control {
     /// Cancels everything in a queue that waits: ready, delayed and retrying. Says how many.
     pub async fn purge(&self, queue: &str) -> Result<usize, QueueError> {
         let keys = self.client.queue(queue);
-        let mut purged = 0;
+        let (mut purged, mut cursor) = (0, 0_u64);
         loop {
             let mut call = self.client.step(Step::Purge, &keys);
-            let group: usize = call
+            let (cancelled, taken_out, next): (usize, usize, u64) = call
                 .arg(BATCH)
+                .arg(cursor)
                 .invoke_async(&mut self.client.connection())
                 .await
                 .map_err(QueueError::redis("purge a queue"))?;
-            if group == 0 {
+            purged += cancelled;
+            if taken_out == 0 && next == 0 {
                 return Ok(purged);
             }
-            purged += group;
+            cursor = next;
         }
     }
 

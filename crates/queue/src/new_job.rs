@@ -317,6 +317,9 @@ pub(crate) fn check_id(id: &str) -> Result<(), &'static str> {
     if matches!(id, "." | "..") {
         return Err("`.` and `..` cannot be part of an address; write another id");
     }
+    if id == "history" {
+        return Err("`/jobs/history` is another address; write another id");
+    }
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl Client {
         step!(Cancel -> String, "later", 1);
         step!(Retry -> Vec<String>, "later", "");
         step!(Discard -> i64, "first");
-        step!(Purge -> i64, 10);
+        step!(Purge -> redis::Value, 10, 0);
         step!(Scan -> redis::Value, 0, 10);
         step!(Reconcile -> redis::Value, 0, 10, "none");
         step!(Sweep -> i64, 0, 0, 0, 0, 10, 0);
