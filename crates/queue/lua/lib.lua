@@ -126,8 +126,13 @@ end
 local function unpark(id)
   local limit = call('HGET', Q .. ':parked', id)
   if not limit then return 0 end
+  local waiters = Q .. ':waiters:' .. limit
   call('HDEL', Q .. ':parked', id)
-  call('ZREM', Q .. ':waiters:' .. limit, id)
+  call('ZREM', waiters, id)
+  if call('EXISTS', waiters, Q .. ':waiting:' .. limit) == 0 then
+    call('ZREM', Q .. ':alarms', limit)
+    call('HDEL', Q .. ':limits', limit)
+  end
   return 1
 end
 

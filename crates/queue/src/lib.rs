@@ -23,6 +23,7 @@ mod job;
 mod job_ref;
 mod keys;
 mod lease;
+mod limit_changes;
 mod link;
 mod log_limit;
 mod new_job;

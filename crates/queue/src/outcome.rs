@@ -65,7 +65,8 @@ impl Policy {
 
     /// What follows a failed attempt.
     pub(crate) fn after(&self, error: &JobError, attempt: u32, age: Duration) -> Outcome {
-        let text = error.to_string();
+        // It may quote an argument of any size.
+        let text = beginning(&error.to_string());
         let dead = |error| Outcome::Dead { error, max_attempts: None };
         let pause = match error.next() {
             NextStep::Snooze(pause) => return Outcome::Snoozed(pause.min(duration::LONGEST)),

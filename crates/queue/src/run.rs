@@ -70,7 +70,10 @@ impl<C: Send + Sync + 'static> Runner<C> {
             claimed.payload.as_deref().ok_or_else(|| "it has no payload".to_owned()).and_then(Payload::parse);
         let (name, options, outcome) = match payload {
             Ok(Payload { job, args, options }) => self.begin(&claimed, job, args, options).await,
-            Err(error) => ("?".to_owned(), Options::default(), Outcome::Dead { error, max_attempts: None }),
+            Err(error) => {
+                let dead = Outcome::Dead { error: beginning(&error), max_attempts: None };
+                ("?".to_owned(), Options::default(), dead)
+            }
         };
         let took = started.elapsed();
         let verdict = match &outcome {

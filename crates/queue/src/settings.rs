@@ -123,6 +123,17 @@ impl Limit {
         }
         format!("{job}:{value}")
     }
+
+    /// As `admit.lua` stores it in `limits`: places, permits, period in ms.
+    pub(crate) fn stored(&self) -> String {
+        let (permits, period) = self.rate.map_or((0, Duration::ZERO), |rate| (rate.permits, rate.period));
+        format!("{}\t{permits}\t{}", self.concurrency.unwrap_or(0), period.as_millis())
+    }
+
+    /// The same where nothing is limited.
+    pub(crate) fn stored_none() -> String {
+        "0\t0\t0".to_owned()
+    }
 }
 
 impl Settings {

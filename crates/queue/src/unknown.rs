@@ -2,7 +2,7 @@
 //!
 //! "I cannot run this" does not mean that nobody can: during a deployment old workers get jobs of new names, and two
 //! programs may share a queue. Such a job is put back for a while without using an attempt (`settle.lua`). A worker that
-//! gets many of them leaves the queue alone for some seconds; one that gets any lets idle workers beside it claim first
+//! gets many of them leaves the queue alone for a moment; one that gets any lets idle workers beside it claim first
 //! what becomes due, so that these jobs do not come back to it again and again.
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use crate::log_limit::LogLimit;
 /// More unknown jobs than this in [`WINDOW`] are too many.
 const MOST: u32 = 1000;
 const WINDOW: Duration = Duration::from_secs(10);
-/// How long a queue with too many is left alone.
-const LEFT_ALONE: Duration = Duration::from_secs(5);
+/// How long a queue with too many is left alone. Known jobs may wait behind them, so it is short.
+const LEFT_ALONE: Duration = Duration::from_millis(500);
 /// How long an idle worker lets others go first after it was woken, while unknown jobs come back.
 const POLITE_PAUSE: Duration = Duration::from_millis(50);
 /// Longer than a job is put back for.

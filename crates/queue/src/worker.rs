@@ -22,8 +22,8 @@ use crate::registry::Registry;
 use crate::run::Runner;
 use crate::settings::Settings;
 use crate::settle::Settler;
-use crate::sweep;
 use crate::unknown::UnknownJobs;
+use crate::{limit_changes, sweep};
 
 /// How a process is told to stop: first to drain, then to end at once.
 #[derive(Clone, Debug, Default)]
@@ -77,12 +77,20 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let presence =
             Presence::new(client.clone(), &identity, &host, &settings, leases.clone(), stop.drain.clone());
         duties.spawn(presence.keep(end.clone()));
+        let catalog = registry.catalog();
         for queue in settings.weighted_queues() {
             let reconciler = Reconciler::new(client.clone(), queue.name.clone());
             duties.spawn(reconciler.run(identity.clone(), settings.reconcile_every, end.clone()));
+            let changes = limit_changes::apply(
+                client.clone(),
+                queue.name.clone(),
+                settings.clone(),
+                catalog.clone(),
+                end.clone(),
+            );
+            duties.spawn(changes);
             duties.spawn(sweep::run(client.clone(), queue.name, settings.clone(), end.clone()));
         }
-        let catalog = registry.catalog();
         for ingest in CeleryIngest::all(&client, &catalog, &settings) {
             duties.spawn(ingest.run(stop.drain.clone()));
         }

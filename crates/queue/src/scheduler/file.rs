@@ -252,7 +252,7 @@ impl Schedule {
             enabled: raw.enabled.unwrap_or(true),
             run_at_start: raw.run_at_start,
             max_attempts: raw.max_attempts.map(Spanned::into_inner),
-            timeout: raw.timeout.as_ref().map(|text| parse_duration("timeout", text)).transpose()?,
+            timeout: raw.timeout.as_ref().map(timeout).transpose()?,
         })
     }
 }
@@ -303,6 +303,14 @@ fn cadence(
 
 fn parse_duration(key: &str, text: &Spanned<String>) -> Result<Duration, Wrong> {
     duration::parse(text.get_ref()).map_err(|error| (text.span(), format!("{key} {error}")))
+}
+
+fn timeout(text: &Spanned<String>) -> Result<Duration, Wrong> {
+    let timeout = parse_duration("timeout", text)?;
+    if timeout < Duration::from_millis(1) {
+        return Err((text.span(), format!("timeout `{}`: a time is at least 1ms", text.get_ref())));
+    }
+    Ok(timeout)
 }
 
 fn zone(name: Option<&Spanned<String>>) -> Result<Option<TimeZone>, Wrong> {

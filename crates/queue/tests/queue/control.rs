@@ -139,6 +139,74 @@ async fn a_purged_queue_is_empty_and_its_jobs_are_cancelled() {
 }
 
 #[tokio::test]
+async fn a_purge_goes_on_behind_jobs_that_were_cancelled_before() {
+    let queue = Queue::new().await;
+    let jobs = queue.producer.enqueue_all((0..450).map(|_| note("a")).collect()).await.unwrap();
+    for job in &jobs[..250] {
+        queue.control().cancel(&job.id).await.unwrap();
+    }
+    assert_eq!(queue.control().purge("default").await.unwrap(), 200);
+    let left: usize = queue.redis().await.llen(queue.key("active")).await.unwrap();
+    assert_eq!((queue.inspector.counts().await.unwrap()[0].ready, left), (0, 0));
+}
+
+#[tokio::test]
+async fn an_id_that_was_pushed_twice_and_cancelled_ends_once() {
+    let queue = Queue::new().await;
+    let mut redis = queue.redis().await;
+    let twice = queue.enqueue(note("a")).await;
+    let _: () = redis.rpush(queue.key("active"), &twice).await.unwrap();
+    queue.control().cancel(&twice).await.unwrap();
+    let last = queue.enqueue(note("b")).await;
+    let worker = queue.work();
+    queue.end_of(&last).await;
+    let ended = async || redis.clone().lrange::<_, Vec<String>>(queue.key("done"), 0, -1).await.unwrap();
+    eventually(LONG, "both have ended", async || ended().await.len() == 2).await;
+    let mut ids = ended().await;
+    ids.sort();
+    let mut expected = [twice, last];
+    expected.sort();
+    assert_eq!(ids, expected);
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_leaves_the_list_of_ended_jobs_is_forgotten_only_when_it_has_ended() {
+    let mut queue = Queue::new().await;
+    queue.settings.keep_succeeded_count = 0;
+    let later = NewJob { delay: Duration::from_hours(1), ..note("later") };
+    let later = queue.enqueue(later).await;
+    // As a version before may have left it.
+    let _: () = queue.redis().await.rpush(queue.key("done"), &later).await.unwrap();
+    let worker = queue.work();
+    let mut redis = queue.redis().await;
+    let ended = async || redis.clone().llen::<_, usize>(queue.key("done")).await.unwrap();
+    eventually(LONG, "the entry was removed", async || ended().await == 0).await;
+    assert_eq!(queue.job(&later).await.state, JobState::Scheduled);
+    let exists: bool = redis.hexists(queue.key("data"), &later).await.unwrap();
+    assert!(exists);
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_in_a_paused_queue_can_be_tried_again() {
+    let queue = Queue::new().await;
+    queue.control().pause("default").await.unwrap();
+    let id = queue.enqueue(note("a")).await;
+    queue.control().cancel(&id).await.unwrap();
+    assert_eq!(queue.job(&id).await.state, JobState::Cancelled);
+    queue.control().retry(&id, None).await.unwrap();
+    assert_eq!(queue.job(&id).await.state, JobState::Ready);
+    queue.control().resume("default").await.unwrap();
+    let worker = queue.work();
+    let job = queue.end_of(&id).await;
+    assert_eq!((job.state, job.attempt, queue.ledger.count()), (JobState::Succeeded, 1, 1));
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn history_tells_what_ran_how_long_and_what_failed() {
     let queue = Queue::new().await;
     let worker = queue.work();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dogwatch_queue::{JobState, Limit, NewJob};
 use dogwatch_testing::eventually;
+use redis::AsyncCommands;
 use serde_json::json;
 
 use crate::support::{LONG, Queue};
@@ -103,6 +104,68 @@ async fn a_rate_is_never_exceeded_in_any_period() {
         assert!(apart >= 400, "five within {apart} ms: {started:?}");
     }
     worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_rate_that_is_removed_or_raised_holds_no_job_back_any_more() {
+    for then in [None, Some(limit(None, Some("100/1s"), None))] {
+        let mut queue = Queue::new().await;
+        queue.settings.limits.insert("sleep".to_owned(), limit(None, Some("1/24h"), None));
+        let worker = queue.work();
+        let jobs = queue.producer.enqueue_all((0..3).map(|_| sleep(1)).collect()).await.unwrap();
+        let redis = queue.redis().await;
+        let parked = async || redis.clone().hlen::<_, usize>(queue.key("parked")).await.unwrap();
+        eventually(LONG, "two wait", async || parked().await == 2).await;
+        worker.drain().await;
+        queue.settings.limits.remove("sleep");
+        queue.settings.limits.extend(then.map(|limit| ("sleep".to_owned(), limit)));
+        let worker = queue.work();
+        for job in &jobs {
+            assert_eq!(queue.end_of(&job.id).await.state, JobState::Succeeded);
+        }
+        worker.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_after_a_pause() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(None, Some("4/500ms"), None));
+    queue.settings.concurrency = 16;
+    let worker = queue.work();
+    let jobs = queue.producer.enqueue_all((0..24).map(|_| sleep(1)).collect()).await.unwrap();
+    queue.end_of(&jobs[0].id).await;
+    queue.control().pause("default").await.unwrap();
+    let end = queue.client.time_ms().await.unwrap() + 2_000;
+    eventually(LONG, "it is paused for a while", async || queue.client.time_ms().await.unwrap() > end).await;
+    queue.control().resume("default").await.unwrap();
+    let mut started = Vec::new();
+    for job in jobs {
+        started.push(queue.end_of(&job.id).await.started_at.unwrap());
+    }
+    started.sort();
+    for window in started.windows(5) {
+        let apart = (window[4] - window[0]).num_milliseconds();
+        assert!(apart >= 400, "five within {apart} ms: {started:?}");
+    }
+    worker.drain().await;
+}
+
+#[tokio::test]
+async fn a_purge_cancels_all_jobs_that_wait_under_a_limit() {
+    let mut queue = Queue::new().await;
+    queue.settings.limits.insert("sleep".to_owned(), limit(None, Some("1/1h"), None));
+    queue.settings.concurrency = 50;
+    let worker = queue.work();
+    let jobs: Vec<NewJob> = (0..1500).map(|_| sleep(1)).collect();
+    queue.producer.enqueue_all(jobs).await.unwrap();
+    let redis = queue.redis().await;
+    let parked = async || redis.clone().hlen::<_, usize>(queue.key("parked")).await.unwrap();
+    eventually(LONG, "all but one wait", async || parked().await == 1499).await;
+    assert_eq!(queue.control().purge("default").await.unwrap(), 1499);
+    assert_eq!(parked().await, 0);
+    worker.drain().await;
+    assert_eq!(queue.left_over().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -189,6 +189,10 @@ fn a_mistake_is_named_by_file_and_line_with_what_would_be_right() {
         ("\n[schedules.note]\nevery = \"soon\"\n", ":3: every `soon` is not a duration"),
         ("[schedules.note]\nevery = \"9999999999999h\"\n", ":2: every `9999999999999h` is too long"),
         ("[schedules.note]\nevery = \"0.1ms\"\n", ":2: every `0.1ms` is shorter than 100ms"),
+        (
+            "[schedules.note]\nevery = \"1h\"\nargs = { text = \"a\" }\ntimeout = \"0s\"\n",
+            ":4: timeout `0s`: a time is at least 1ms",
+        ),
         ("[schedules.note]\ncron = \"0 0 30 2 *\"\n", ":2: cron `0 0 30 2 *`: never comes"),
         (
             "[schedules.note]\ncron = \"0 24 * * *\"\n",
