@@ -18,7 +18,7 @@ use crate::lease::Leases;
 use crate::presence::Presence;
 use crate::pulse::Pulse;
 use crate::reconcile::Reconciler;
-use crate::registry::Registry;
+use crate::registry::{Catalog, Registry};
 use crate::run::Runner;
 use crate::settings::Settings;
 use crate::settle::Settler;
@@ -79,17 +79,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         duties.spawn(presence.keep(end.clone()));
         let catalog = registry.catalog();
         for queue in settings.weighted_queues() {
-            let reconciler = Reconciler::new(client.clone(), queue.name.clone());
-            duties.spawn(reconciler.run(identity.clone(), settings.reconcile_every, end.clone()));
-            let changes = limit_changes::apply(
-                client.clone(),
-                queue.name.clone(),
-                settings.clone(),
-                catalog.clone(),
-                end.clone(),
-            );
-            duties.spawn(changes);
-            duties.spawn(sweep::run(client.clone(), queue.name, settings.clone(), end.clone()));
+            keep(&mut duties, &queue.name, (&client, &settings), &catalog, &identity, &end);
         }
         for ingest in CeleryIngest::all(&client, &catalog, &settings) {
             duties.spawn(ingest.run(stop.drain.clone()));
@@ -177,4 +167,20 @@ impl<C: Send + Sync + 'static> Worker<C> {
         end.cancel();
         while duties.join_next().await.is_some() {}
     }
+}
+
+/// What every worker does for a queue beside running its jobs.
+fn keep(
+    duties: &mut JoinSet<()>,
+    queue: &Arc<str>,
+    (client, settings): (&Client, &Settings),
+    catalog: &Catalog,
+    identity: &Arc<str>,
+    end: &CancellationToken,
+) {
+    let reconciler = Reconciler::new(client.clone(), queue.clone());
+    duties.spawn(reconciler.run(identity.clone(), settings.reconcile_every, end.clone()));
+    let (limits, catalog) = (settings.clone(), catalog.clone());
+    duties.spawn(limit_changes::apply(client.clone(), queue.clone(), limits, catalog, end.clone()));
+    duties.spawn(sweep::run(client.clone(), queue.clone(), settings.clone(), end.clone()));
 }
