@@ -90,7 +90,7 @@ impl Outcome {
         (bytes > MAX_RESULT_BYTES).then_some(ResultError::TooLarge { bytes, limit: MAX_RESULT_BYTES })
     }
 
-    /// What a Celery client is told; `too_large` says why it cannot have the result.
+    /// The answer for a Celery client; `too_large` says why it cannot have the result.
     pub(crate) fn ending<'a>(&'a self, too_large: Option<&'a str>) -> Ending<'a> {
         match self {
             Self::Succeeded(result) => too_large

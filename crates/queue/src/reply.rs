@@ -7,7 +7,7 @@ use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerError};
 
-/// What becomes of a command that failed, when it is sent again.
+/// What happens to a command that failed, when it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// There is no connection to Redis, or no answer in time.
@@ -104,7 +104,7 @@ impl RedisFault {
         REPLIES.iter().find(|known| known.code == code && text.starts_with(known.text))
     }
 
-    /// What becomes of the command when it is sent again.
+    /// What happens to the command when it is sent again.
     pub fn class(&self) -> Class {
         if let Some(known) = self.known() {
             return known.class;

@@ -198,12 +198,12 @@ impl<C: Send + Sync + 'static> Runner<C> {
     /// Asks for a place under the job's limit. `None`: it may run.
     async fn admit(&self, claimed: &Claimed, name: &str, limit: &Limit) -> Option<Outcome> {
         let keys = self.client.queue(&claimed.queue);
-        let (permits, period) = limit.rate.map_or((0, Duration::ZERO), |rate| (rate.permits, rate.period));
+        let (places, permits, period_ms) = limit.numbers();
         let mut outage = Outage::of("redis");
         loop {
             let mut call = self.client.step(Step::Admit, &keys);
-            call.arg(&*claimed.id).arg(&claimed.token).arg(name).arg(limit.concurrency.unwrap_or(0));
-            call.arg(permits).arg(u64::try_from(period.as_millis()).unwrap_or(u64::MAX));
+            call.arg(&*claimed.id).arg(&claimed.token).arg(name);
+            call.arg(places).arg(permits).arg(period_ms);
             let answer = call.invoke_async::<i64>(&mut self.client.connection()).await;
             if answer.is_ok() {
                 outage.over();

@@ -124,10 +124,16 @@ impl Limit {
         format!("{job}:{value}")
     }
 
-    /// As `admit.lua` stores it in `limits`: places, permits, period in ms.
-    pub(crate) fn stored(&self) -> String {
+    /// Places, permits and period in ms, as the scripts read them; 0 limits nothing.
+    pub(crate) fn numbers(&self) -> (u32, u32, u64) {
         let (permits, period) = self.rate.map_or((0, Duration::ZERO), |rate| (rate.permits, rate.period));
-        format!("{}\t{permits}\t{}", self.concurrency.unwrap_or(0), period.as_millis())
+        (self.concurrency.unwrap_or(0), permits, u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The same as `admit.lua` stores it in `limits`.
+    pub(crate) fn stored(&self) -> String {
+        let (places, permits, period_ms) = self.numbers();
+        format!("{places}\t{permits}\t{period_ms}")
     }
 
     /// The same where nothing is limited.

@@ -26,7 +26,7 @@ const ARRIVALS: [usize; 3] = [16, 128, 1024];
 /// Messages at the right end that are read when it has changed: workers that stop put back what they had
 /// taken.
 const RETURNED: usize = 64;
-/// How much of a message's end tells it from others. `celery_ends.lua` has the same number.
+/// How much of a message's end distinguishes it from others. `celery_ends.lua` has the same number.
 const MARK_BYTES: usize = 200;
 
 /// One list, and what is known of it.
@@ -270,7 +270,7 @@ pub(super) async fn ends(client: &Client, scans: &[ListScan]) -> Result<Vec<Ends
     Ok(ends.into_iter().map(|(length, left, right)| Ends { length, left, right }).collect())
 }
 
-/// What tells a message from others, as `celery_ends.lua` writes it.
+/// What distinguishes a message from others, as `celery_ends.lua` writes it.
 pub(super) fn mark(message: &[u8]) -> Vec<u8> {
     let mut mark = format!("{}:", message.len()).into_bytes();
     mark.extend_from_slice(&message[message.len().saturating_sub(MARK_BYTES)..]);
