@@ -1,9 +1,10 @@
 -- Enqueues ticks of schedules, each at most once: the slot (its nominal time due) is claimed in this script.
--- ARGV: epoch of the leader, prefix of its book's fields ('' for the default book, else `BOOK/`), then ten a tick:
--- schedule, slot in ms, definition, mode, overlap (skip|allow), and a job as in enqueue.lua. mode:
+-- ARGV: epoch of the leader, prefix of its book's fields ('' for the default book, else `BOOK/`), then eleven a tick:
+-- schedule, slot in ms, definition, mode, ms that its last slot may lie ahead of the clock, overlap (skip|allow), and a
+-- job as in enqueue.lua. mode:
 --   next     the slot has to be later than the last one of this definition
 --   start    nothing is enqueued; the slot is where counting begins. A schedule that counts already by this definition
---            goes on, but for one whose last slot lies far ahead (Redis's clock was wrong)
+--            goes on, unless its last slot lies too far ahead: Redis's clock has gone back
 --   first    as start, and a schedule that has no slot yet is enqueued once
 --   end      the schedule is not in force any more. Its definition becomes empty, which no schedule has: whenever it is
 --            in force again, counting begins anew. Programs that know no `end` read it so too
@@ -14,14 +15,14 @@
 -- Everything that may be wrong is checked before the first write.
 local MODES = { next = true, start = true, first = true, ['end'] = true, forget = true }
 local epoch, prefix, slots = tonumber(ARGV[1]), ARGV[2], Q .. ':slots'
-if not (epoch and prefix) or (#ARGV - 2) % 10 ~= 0 then return redis.error_reply('ERR tick: wrong arguments') end
+if not (epoch and prefix) or (#ARGV - 2) % 11 ~= 0 then return redis.error_reply('ERR tick: wrong arguments') end
 local jobs = {}
-for i = 3, #ARGV, 10 do
+for i = 3, #ARGV, 11 do
   local mode = ARGV[i + 3]
-  if not (MODES[mode] and tonumber(ARGV[i + 1])) then
+  if not (MODES[mode] and tonumber(ARGV[i + 1]) and tonumber(ARGV[i + 4])) then
     return redis.error_reply('ERR tick: wrong arguments for schedule ' .. ARGV[i])
   end
-  jobs[#jobs + 1] = (mode == 'next' or mode == 'first') and new_job(i + 5) or {}
+  jobs[#jobs + 1] = (mode == 'next' or mode == 'first') and new_job(i + 6) or {}
 end
 local epoch_field = prefix .. ':epoch'
 if epoch < (tonumber(call('HGET', slots, epoch_field)) or 0) then return { 'deposed' } end
@@ -31,7 +32,7 @@ local batch = {}
 -- Of ticks that were due: how many, how late together, how many were passed over.
 local enqueued, late_ms, skipped = 0, 0, 0
 
-local function tick(name, slot, definition, mode, overlap, job)
+local function tick(name, slot, definition, mode, ahead, overlap, job)
   name = prefix .. name
   local slot_field, definition_field, job_field = name .. ':slot', name .. ':definition', name .. ':job'
   local last_slot, last_definition, last_job = unpack(call('HMGET', slots, slot_field, definition_field, job_field))
@@ -51,7 +52,7 @@ local function tick(name, slot, definition, mode, overlap, job)
   if mode == 'next' then
     taken = not (same and tonumber(slot) > last_slot)
   else
-    taken = same and last_slot <= now + 3600000
+    taken = same and last_slot <= now + tonumber(ahead)
   end
   if taken then return { 'taken', int(last_slot), last_definition or '' } end
 
@@ -74,8 +75,8 @@ end
 
 local answers = {}
 for n, job in ipairs(jobs) do
-  local i = 3 + (n - 1) * 10
-  answers[n] = tick(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], job)
+  local i = 3 + (n - 1) * 11
+  answers[n] = tick(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], job)
 end
 push(batch)
 for field, n in pairs({ enqueued = enqueued, late_ms = late_ms, skipped = skipped }) do

@@ -88,6 +88,17 @@ impl Agenda {
         self.set(index, None, None);
     }
 
+    /// Forgets schedules whose last slot lies too far ahead of the clock. Returns how many there were.
+    pub(super) fn forget_ahead(&mut self, now: Timestamp) -> usize {
+        let is_ahead =
+            |entry: &Entry| entry.last.is_some_and(|last| last > now + entry.schedule.cadence.kept_ahead());
+        let ahead: Vec<_> = (0..self.entries.len()).filter(|index| is_ahead(&self.entries[*index])).collect();
+        for index in &ahead {
+            self.forget(*index);
+        }
+        ahead.len()
+    }
+
     fn set(&mut self, index: usize, last: Option<Timestamp>, next: Option<Timestamp>) {
         let entry = &mut self.entries[index];
         if let Some(before) = entry.next {

@@ -23,6 +23,12 @@
 //! Debian starts a job once for every time that was skipped, within seconds, and once more for a time right
 //! after the gap. And the rule holds for every change; Debian takes one of more than three hours for a
 //! corrected clock.
+//!
+//! # A clock that goes back
+//!
+//! Debian's rule again, for a clock that was wrong and is corrected backwards: what repeats runs on by the
+//! corrected clock, what has fixed times is not enqueued a second time. A correction of more than three hours
+//! starts both anew.
 
 use std::time::Duration;
 
@@ -33,6 +39,10 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 use super::expression;
+
+/// A clock that goes back by no more is waited for: the clocks of two machines, as of a primary and its
+/// replica, may differ by that.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// When a schedule is due.
 #[derive(Clone, Debug)]
@@ -72,6 +82,15 @@ impl Cadence {
                 .to_owned());
         }
         Ok(cadence)
+    }
+
+    /// How far ahead of the clock the last slot may lie when counting goes on from there. Further ahead, the
+    /// clock has gone back, and counting starts anew at the present time.
+    pub(super) fn kept_ahead(&self) -> Duration {
+        match self {
+            Self::Cron { repeats: false, .. } => Duration::from_hours(3),
+            Self::Cron { repeats: true, .. } | Self::Every(_) => CLOCK_TOLERANCE,
+        }
     }
 
     /// What may not be as its author expects; nothing is wrong.

@@ -147,7 +147,14 @@ impl Scheduler {
         if !self.has_begun && !self.begin(now, &lead).await? {
             return Ok(TURN / 2);
         }
-        // What another leader with another file has changed.
+        let ahead = self.agenda.forget_ahead(now);
+        if ahead > 0 {
+            tracing::warn!(
+                schedules = ahead,
+                "the clock of Redis has gone back: they are counted from now on"
+            );
+        }
+        // What another leader with another file has changed, and what has to be counted anew.
         self.note_changes(now, &lead).await?;
         let due = self.agenda.take_due(now);
         let due = due.into_iter().map(|(index, slot)| self.tick_of(index, slot, Mode::Next)).collect();

@@ -106,10 +106,11 @@ fn add(
     let slot_ms = tick.slot.as_millisecond();
     call.arg(&tick.schedule).arg(slot_ms);
     let Some(entry) = tick.index.and_then(|index| entries.get(index)) else {
-        call.arg("").arg(tick.mode.as_str()).arg(&["", "", "", "", "", ""]);
+        call.arg("").arg(tick.mode.as_str()).arg(0).arg(&["", "", "", "", "", ""]);
         return Ok(());
     };
-    call.arg(&entry.definition).arg(tick.mode.as_str()).arg(entry.schedule.overlap.as_str());
+    let ahead = u64::try_from(entry.schedule.cadence.kept_ahead().as_millis()).unwrap_or(u64::MAX);
+    call.arg(&entry.definition).arg(tick.mode.as_str()).arg(ahead).arg(entry.schedule.overlap.as_str());
     let delay = entry.schedule.jitter.mul_f64(rand::random::<f64>());
     Encoded::tick(&entry.job, now.as_millisecond(), slot_ms, delay)?.add_to(call);
     Ok(())

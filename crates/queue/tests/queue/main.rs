@@ -23,6 +23,7 @@ mod results;
 mod retries;
 mod schedule_books;
 mod schedule_changes;
+mod schedule_clock;
 mod schedule_upgrades;
 mod scheduling;
 mod support;
