@@ -52,25 +52,45 @@ local function make_room(id)
   return true, is_listed
 end
 
-local function bury(job)
-  call('HSET', DATA, job.id, job.payload)
-  call('HSET', RUN, job.id, record('dead', '0', '', '', '', now_text))
-  call('ZADD', Q .. ':dead', now_text, job.id)
-  remember(job.id, '0', job.refusal)
+-- Whether an id is free or that of a Celery task. What cannot be read replaces no job of another producer.
+local function is_own(id)
+  if call('HEXISTS', DATA, id) == 0 then return true end
+  local celery = options_of(id).celery
+  return type(celery) == 'table' and celery.id == id
+end
+
+-- Answers the sender.
+local function refuse(job)
   reply(job.options.replies)
   pass_on(job.options.push)
   return 'refused'
 end
 
+-- The same, and keeps it as a dead letter.
+local function bury(job)
+  call('HSET', DATA, job.id, job.payload)
+  call('HSET', RUN, job.id, record('dead', '0', '', '', '', now_text))
+  call('ZADD', Q .. ':dead', now_text, job.id)
+  remember(job.id, '0', job.refusal)
+  return refuse(job)
+end
+
+-- The version before has a key for each id.
+local function is_revoked(id)
+  local until_ = call('ZSCORE', Q .. ':revoked', id)
+  return until_ and tonumber(until_) > now or call('EXISTS', Q .. ':revoked:' .. id) == 1
+end
+
 local function take(job)
   local id = job.id
   if id == '' then return 'removed' end
+  if job.refusal ~= '' and not is_own(id) then return refuse(job) end
   local is_free, is_listed = make_room(id)
   if is_free == nil then return nil end
   if not is_free then return 'duplicate' end
   if job.refusal ~= '' then return bury(job) end
   -- Revoked before it was here.
-  if call('EXISTS', Q .. ':revoked:' .. id) == 1 then
+  if is_revoked(id) then
     call('HSET', DATA, id, job.payload)
     if is_listed then
       cancel_in_place(id, '0')

@@ -28,7 +28,7 @@
 --   reconciler   STRING  the worker that looks for such jobs
 --   claim:W      STRING  the last claim of worker W: its nonce and ids
 --   stats:M      HASH  what ended in minute M       totals  HASH  the same, ever
---   revoked:ID   STRING  a job that was revoked before it was here
+--   revoked      ZSET  ids that Celery's clients have revoked, by the time until which they are remembered, in ms
 --   celery       HASH  what happened to Celery's messages, ever: taken, refused, left, duplicate, dropped and others
 --   replies      LIST  results of Celery tasks that belong into another Redis; control has their reply_bytes
 --   replies_turn STRING  the worker that stores them there

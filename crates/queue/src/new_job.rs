@@ -18,6 +18,8 @@ use crate::trace::TraceContext;
 
 /// Redis is no place for big things; put them elsewhere and enqueue where they are.
 const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
+/// How deep it may be nested; `serde_json` reads no more.
+const MAX_DEPTH: usize = 127;
 /// Attempts that a job may have.
 pub(crate) const MAX_ATTEMPTS: u32 = 1000;
 pub(crate) const MAX_ID_BYTES: usize = 200;
@@ -306,7 +308,28 @@ fn bytes_of(payload: &Payload) -> Result<Vec<u8>, QueueError> {
     if bytes.len() > MAX_PAYLOAD_BYTES {
         return Err(wrong(format!("{} bytes are too many; {MAX_PAYLOAD_BYTES} are allowed", bytes.len())));
     }
+    let depth = depth(&bytes);
+    if depth > MAX_DEPTH {
+        return Err(wrong(format!("it is nested {depth} deep; {MAX_DEPTH} levels are allowed")));
+    }
     Ok(bytes)
+}
+
+/// How deep a JSON text is nested.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// What an id can be: it is a part of addresses such as `/jobs/{id}`, where `.` and `..` mean another address.
@@ -326,4 +349,24 @@ pub(crate) fn check_id(id: &str) -> Result<(), &'static str> {
 /// Ids sort by the time at which they were made.
 fn new_id() -> String {
     Uuid::now_v7().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_can_be_read() {
+        // The arguments lie one level below the document.
+        for (levels, is_stored) in [(0, true), (126, true), (127, false), (200, false)] {
+            let mut args = json!("a \" [ {");
+            for _ in 0..levels {
+                args = json!([args]);
+            }
+            let payload = Payload { job: "echo".to_owned(), args, options: Options::default() };
+            let bytes = serde_json::to_vec(&payload).unwrap();
+            assert_eq!(bytes_of(&payload).is_ok(), is_stored, "{levels}");
+            assert_eq!(Payload::parse(&bytes).is_ok(), is_stored, "{levels}");
+        }
+    }
 }

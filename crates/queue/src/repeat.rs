@@ -32,7 +32,7 @@ impl Step {
     pub(crate) fn repeat(self) -> Repeat {
         match self {
             // An id, or a position of an outbox, is stored once.
-            Self::CeleryPage | Self::CeleryEnds => Repeat::Again,
+            Self::CeleryPage | Self::CeleryEnds | Self::Revoke => Repeat::Again,
             Self::Push | Self::Enqueue | Self::Relay | Self::Cancel | Self::Scan | Self::Resign => {
                 Repeat::Again
             }

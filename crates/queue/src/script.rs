@@ -20,6 +20,7 @@ pub(crate) enum Step {
     CeleryPage,
     CeleryEnds,
     CeleryReplies,
+    Revoke,
     Tick,
     Claim,
     Admit,
@@ -37,7 +38,7 @@ pub(crate) enum Step {
 }
 
 /// All steps, in the order of [`Step`].
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     Step::Push,
     Step::Enqueue,
     Step::Relay,
@@ -45,6 +46,7 @@ const STEPS: [Step; 21] = [
     Step::CeleryPage,
     Step::CeleryEnds,
     Step::CeleryReplies,
+    Step::Revoke,
     Step::Tick,
     Step::Claim,
     Step::Admit,
@@ -71,7 +73,7 @@ const LIB_AND_COLLECTIONS: &str =
 const LIB_AND_NEW: &str = concat!(include_str!("../lua/lib.lua"), include_str!("../lua/new.lua"));
 
 /// Name, flags, what stands before it, and text; in the order of [`Step`].
-const SOURCES: [(&str, &str, &str, &str); 21] = [
+const SOURCES: [(&str, &str, &str, &str); 22] = [
     ("push", INTAKE, NOTHING, include_str!("../lua/push.lua")),
     ("enqueue", INTAKE, LIB_AND_NEW, include_str!("../lua/enqueue.lua")),
     ("relay", INTAKE, LIB_AND_NEW, include_str!("../lua/relay.lua")),
@@ -79,6 +81,7 @@ const SOURCES: [(&str, &str, &str, &str); 21] = [
     ("celery_page", READING, NOTHING, include_str!("../lua/celery_page.lua")),
     ("celery_ends", READING, NOTHING, include_str!("../lua/celery_ends.lua")),
     ("celery_replies", OUTLET, LIB, include_str!("../lua/celery_replies.lua")),
+    ("revoke", OUTLET, LIB, include_str!("../lua/revoke.lua")),
     ("tick", INTAKE, LIB_AND_NEW, include_str!("../lua/tick.lua")),
     ("claim", OUTLET, LIB, include_str!("../lua/claim.lua")),
     ("admit", OUTLET, LIB, include_str!("../lua/admit.lua")),

@@ -15,8 +15,8 @@ use crate::workload::QUEUES;
 use crate::world::World;
 
 /// Keys of which there is one for each of something: counted by their number.
-const BY_KEY: [&str; 9] =
-    ["meta", "unique", "holders", "waiters", "rate", "claim", "stats", "revoked", "{workers}:seen"];
+const BY_KEY: [&str; 8] =
+    ["meta", "unique", "holders", "waiters", "rate", "claim", "stats", "{workers}:seen"];
 /// Workers that were there shortly before the end, all starts counted.
 const WORKERS_SEEN: u64 = 12;
 

@@ -10,18 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::inspect::{Command, RunningTask, WorkerState, command};
-use super::revoke::revocation;
+use super::revoke::{Revoker, revocation};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::QueueError;
 use crate::lease::{Entry, Leases};
 use crate::outage::Outage;
-use crate::record::Payload;
 use crate::registry::Catalog;
-use crate::script::Step;
 
-/// How long a revocation is remembered for a task that is not here yet.
-const REVOKED: Duration = Duration::from_hours(3);
 /// How long nothing may be published until the subscription is made anew.
 const RESUBSCRIBE: Duration = Duration::from_mins(1);
 /// How long an answer that no client fetches is kept.
@@ -31,6 +27,7 @@ const ANSWER_KEPT: Duration = Duration::from_mins(1);
 pub(crate) struct Control {
     client: Client,
     settings: Settings,
+    revoker: Revoker,
     clock: Clock,
     leases: Leases,
     node: String,
@@ -59,6 +56,7 @@ impl Control {
         Some(Self {
             client: client.clone(),
             settings: settings.celery.clone(),
+            revoker: Revoker::new(client, &settings.celery.into),
             since: clock.now(),
             clock,
             leases: leases.clone(),
@@ -111,10 +109,7 @@ impl Control {
     }
 
     async fn obey(&self, command: &Command, channel: &str) -> Result<(), QueueError> {
-        let revocation = revocation(command);
-        for id in &revocation.ids {
-            self.revoke(id, revocation.terminate).await?;
-        }
+        self.revoker.revoke(&revocation(command)).await?;
         if !command.is_answered() {
             return Ok(());
         }
@@ -160,52 +155,6 @@ impl Control {
             tasks: self.tasks.clone(),
             running: self.leases.held().into_iter().filter_map(running).collect(),
         }
-    }
-
-    /// Durable: also for a task that is not here yet.
-    async fn revoke(&self, id: &str, even_running: bool) -> Result<(), QueueError> {
-        let keys = self.client.queue(&self.settings.into);
-        let mut remember = redis::cmd("SET");
-        remember.arg(keys.family(&format!("revoked:{id}"))).arg(1).arg("EX").arg(REVOKED.as_secs());
-        let revoking = || QueueError::redis("revoke a task");
-        let mut connection = self.client.connection();
-        remember.query_async::<()>(&mut connection).await.map_err(revoking())?;
-        let Some(queue) = self.queue_of(id).await? else {
-            tracing::info!(job.id = id, "a client of Celery revoked a task that is not here");
-            return Ok(());
-        };
-        let keys = self.client.queue(&queue);
-        let mut call = self.client.step(Step::Cancel, &keys);
-        call.arg(id).arg(u8::from(even_running));
-        let state: String = call.invoke_async(&mut connection).await.map_err(revoking())?;
-        tracing::info!(job.id = id, queue.name = queue, state, "a client of Celery revoked a task");
-        Ok(())
-    }
-
-    /// The queue of a task that came from Celery's clients. It may be another one than today's, and a job of
-    /// the same id that came another way is not theirs.
-    async fn queue_of(&self, id: &str) -> Result<Option<String>, QueueError> {
-        let reading = || QueueError::redis("find a task that a Celery client revoked");
-        let mut connection = self.client.connection();
-        let mut queues: Vec<String> = redis::cmd("SMEMBERS")
-            .arg(self.client.global().queues)
-            .query_async(&mut connection)
-            .await
-            .map_err(reading())?;
-        queues.sort_by_key(|queue| (*queue != self.settings.into, queue.clone()));
-        for queue in queues {
-            let data: Option<Vec<u8>> = redis::cmd("HGET")
-                .arg(self.client.queue(&queue).family("data"))
-                .arg(id)
-                .query_async(&mut connection)
-                .await
-                .map_err(reading())?;
-            let origin = data.and_then(|data| Payload::parse(&data).ok()?.options.celery);
-            if origin.is_some_and(|origin| origin.id == id) {
-                return Ok(Some(queue));
-            }
-        }
-        Ok(None)
     }
 }
 

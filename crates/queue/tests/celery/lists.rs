@@ -35,7 +35,7 @@ pub(crate) fn message(task: &str, id: &str) -> String {
     .to_string()
 }
 
-async fn connect(side: &Side) -> MultiplexedConnection {
+pub(crate) async fn connect(side: &Side) -> MultiplexedConnection {
     // Long lists are read at once here.
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
     let client = redis::Client::open(side.url.as_str()).unwrap();

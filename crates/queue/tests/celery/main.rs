@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod backends;
+mod hostile;
 mod lists;
 
 use std::collections::BTreeMap;

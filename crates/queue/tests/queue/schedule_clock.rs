@@ -43,16 +43,16 @@ async fn more_ticks(queue: &Queue) {
 async fn what_repeats_goes_on_while_the_scheduler_runs() {
     let queue = queue_with_step().await;
     let mut redis = queue.redis().await;
-    let step = format!("{}:{{scheduler}}:epoch:step", queue.namespace);
+    let moved_by = format!("{}:{{scheduler}}:epoch:step", queue.namespace);
     let (stop, scheduler) = start(&queue, &file(&schedules(&queue).await));
     more_ticks(&queue).await;
-    redis.set::<_, _, ()>(&step, 40 * MINUTE_MS).await.unwrap();
+    redis.set::<_, _, ()>(&moved_by, 40 * MINUTE_MS).await.unwrap();
     eventually(LONG, "the fixed time has come", async || count(&queue, "fixed").await == 1).await;
     more_ticks(&queue).await;
-    redis.set::<_, _, ()>(&step, 0).await.unwrap();
+    redis.set::<_, _, ()>(&moved_by, 0).await.unwrap();
     more_ticks(&queue).await;
     // The fixed time comes once more.
-    redis.set::<_, _, ()>(&step, 30 * MINUTE_MS).await.unwrap();
+    redis.set::<_, _, ()>(&moved_by, 30 * MINUTE_MS).await.unwrap();
     more_ticks(&queue).await;
     more_ticks(&queue).await;
     assert_eq!(count(&queue, "fixed").await, 1);
