@@ -9,7 +9,9 @@ use std::fmt;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dogwatch_queue::{CeleryTotals, JobTotals, QueueCounts, QueueError, TickTotals, WorkerInfo};
+use dogwatch_queue::{
+    CeleryTotals, JobTotals, QueueCounts, QueueError, SchedulerStatus, TickTotals, WorkerInfo,
+};
 use dogwatch_store::{IntakeFigures, PoolFigures, StoreError};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
@@ -57,22 +59,21 @@ struct OfRedis {
     ticks: Vec<TickTotals>,
     celery: Vec<CeleryTotals>,
     workers: Vec<WorkerInfo>,
-    elections: u64,
-    has_leader: bool,
+    scheduler: SchedulerStatus,
 }
 
 impl OfRedis {
     async fn read(state: &ApiState) -> Result<Self, QueueError> {
         let inspector = &state.inspector;
-        let (queues, jobs, ticks, celery, workers, (elections, has_leader)) = tokio::try_join!(
+        let (queues, jobs, ticks, celery, workers, scheduler) = tokio::try_join!(
             inspector.counts(),
             inspector.job_totals(),
             inspector.tick_totals(),
             inspector.celery_totals(),
             inspector.workers(),
-            inspector.leadership(&state.book)
+            inspector.scheduler_status(&state.book)
         )?;
-        Ok(Self { queues, jobs, ticks, celery, workers, elections, has_leader })
+        Ok(Self { queues, jobs, ticks, celery, workers, scheduler })
     }
 }
 
@@ -160,6 +161,9 @@ impl Page<'_> {
                 .map(|(state, count)| (vec![("queue", queue.name.as_str()), ("state", state)], count as f64))
         });
         self.gauge("dogwatch_queue_jobs", "Jobs in a queue, by state", jobs)?;
+        let unknown = queues.iter().map(|queue| (of_queue(&queue.name), queue.unknown as f64));
+        let help = "Jobs in a queue that no worker knew when it claimed them";
+        self.gauge("dogwatch_queue_jobs_unknown", help, unknown)?;
         let oldest_ms = |queue: &QueueCounts| queue.oldest_ready_ms.unwrap_or_default() as f64;
         let oldest = queues.iter().map(|queue| (of_queue(&queue.name), oldest_ms(queue) / 1e3));
         let name = "dogwatch_queue_oldest_ready_seconds";
@@ -197,9 +201,13 @@ impl Page<'_> {
     fn schedulers(&mut self, redis: &OfRedis) -> fmt::Result {
         let workers = redis.workers.len() as f64;
         self.gauge("dogwatch_workers", "Workers that live", [(Vec::new(), workers)])?;
-        let has_leader = f64::from(u8::from(redis.has_leader));
+        let has_leader = f64::from(u8::from(redis.scheduler.has_leader));
         self.gauge("dogwatch_scheduler_has_leader", "Whether a scheduler leads", [(Vec::new(), has_leader)])?;
-        let elections = redis.elections as f64;
+        let refused = f64::from(u8::from(redis.scheduler.refused_file.is_some()));
+        let help =
+            "Whether the leader refuses schedules.toml as it is now, and an earlier version is in force";
+        self.gauge("dogwatch_scheduler_file_refused", help, [(Vec::new(), refused)])?;
+        let elections = redis.scheduler.elections as f64;
         let help = "How often the lead of the schedulers has changed";
         self.counter("dogwatch_scheduler_elections", help, [(Vec::new(), elections)])?;
         let of_ticks = |figure: fn(&TickTotals) -> f64| {

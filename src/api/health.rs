@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dogwatch_alerting::CANARY;
-use dogwatch_queue::scheduler::Schedules;
+use dogwatch_queue::scheduler::{RefusedFile, Schedules};
 use dogwatch_queue::{Inspector, Pulse, QueueCounts, QueueError};
 use serde::Serialize;
 
@@ -25,6 +25,9 @@ struct Ready {
     redis_error: Option<String>,
     /// Schedules whose job should have succeeded by now and has not. An API can work all the same.
     overdue: Vec<Watched>,
+    /// The version of schedules.toml that the leading scheduler refuses; an earlier version is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_schedules: Option<RefusedFile>,
 }
 
 /// A worker that has free slots and asks for no job for so long is stuck.
@@ -71,10 +74,14 @@ pub(super) async fn watched(state: &ApiState) -> Vec<Watched> {
 }
 
 /// `GET /readyz`, `/healthz`: 200 when Postgres and Redis answer and Redis takes writes, else 503 that says
-/// which does not, and why. Names the schedules that stand still.
+/// which does not, and why. Names the schedules that stand still, and a refused schedules.toml.
 pub(super) async fn ready(State(state): State<ApiState>) -> Response {
-    let (postgres, redis, mut overdue) =
-        tokio::join!(state.store.ping(), state.control.check_writes(), watched(&state));
+    let (postgres, redis, mut overdue, scheduler) = tokio::join!(
+        state.store.ping(),
+        state.control.check_writes(),
+        watched(&state),
+        state.inspector.scheduler_status(&state.book)
+    );
     overdue.retain(|watched| watched.is_overdue);
     let code =
         if postgres.is_ok() && redis.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -88,6 +95,7 @@ pub(super) async fn ready(State(state): State<ApiState>) -> Response {
         },
         redis_error,
         overdue,
+        refused_schedules: scheduler.ok().and_then(|scheduler| scheduler.refused_file),
     };
     (code, Json(ready)).into_response()
 }

@@ -103,7 +103,10 @@ impl From<JobRequest> for NewJob {
     }
 }
 
-/// Enqueue one job, or many: either all of them or none
+/// Enqueue one job, or many: all are checked before any is stored
+///
+/// Up to 500 of one queue are stored in one step. When Redis fails between two steps, some are stored: give each job an
+/// `id`, and send the request again.
 #[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = OneOrManyOf<JobRequest>,
     responses((status = 202, body = OneOrManyOf<Enqueued>)))]
 async fn enqueue(

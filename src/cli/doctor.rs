@@ -135,6 +135,8 @@ async fn redis(config: &Config) -> Vec<Finding> {
     }
     findings.extend(writes(&client).await);
     findings.push(jobs_in_no_collection(&client).await);
+    findings.extend(unknown_jobs(&client).await);
+    findings.extend(scheduler(config, &client).await);
     findings.extend(celery(config, &client).await);
     findings.push(clock("redis clock", skew_ms));
     findings
@@ -186,6 +188,44 @@ async fn jobs_in_no_collection(client: &Client) -> Finding {
         ),
         Ok(Err(error)) => wrong(WHAT, error_chain(&error), remedy(&error, "see the log of Redis")),
         Err(_) => ok(WHAT, format!("too many to check within {LONGEST_READING:?}; workers check them")),
+    }
+}
+
+/// Jobs that no worker knew when it claimed them.
+async fn unknown_jobs(client: &Client) -> Option<Finding> {
+    const WHAT: &str = "unknown jobs";
+    let counts = match Inspector::new(client.clone()).counts().await {
+        Ok(counts) => counts,
+        Err(error) => {
+            return Some(wrong(WHAT, error_chain(&error), remedy(&error, "see the log of Redis")));
+        }
+    };
+    let unknown: Vec<String> = counts
+        .iter()
+        .filter(|queue| queue.unknown > 0)
+        .map(|queue| format!("{} of queue `{}`", queue.unknown, queue.name))
+        .collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let detail = format!("no worker that has claimed them knows them: {}", unknown.join(", "));
+    let remedy = "start a worker that has these jobs; the log of the workers names them";
+    Some(warning(WHAT, detail, remedy))
+}
+
+/// Whether the leading scheduler has put the file into force.
+async fn scheduler(config: &Config, client: &Client) -> Option<Finding> {
+    const WHAT: &str = "scheduler";
+    match Inspector::new(client.clone()).scheduler_status(&config.scheduler.book).await {
+        Ok(status) => status.refused_file.map(|refused| {
+            let detail = format!(
+                "it refuses schedules.toml since {}, an earlier version is in force: {}",
+                output::time(Some(refused.since)),
+                refused.error
+            );
+            wrong(WHAT, detail, "correct the file that it reads")
+        }),
+        Err(error) => Some(wrong(WHAT, error_chain(&error), remedy(&error, "see the log of Redis"))),
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use dogwatch_queue::{Cancelled, Control, JobFilter, JobHistory, JobRecord, JobRef, JobState, QueueError};
+use dogwatch_queue::{
+    Cancelled, Control, JobFilter, JobHistory, JobRecord, JobRef, JobState, NORMAL_PRIORITY, QueueError,
+};
+use dogwatch_runtime::duration;
 use serde_json::Value;
 
 use super::dead_letters::{self, Selection};
@@ -271,6 +274,11 @@ pub(super) fn print(job: &JobRecord) {
         ("finished at", output::time(job.finished_at)),
         ("took", took(job)),
         ("worker", optional(&job.worker)),
+        ("priority", shown(Some(job.priority).filter(|priority| *priority != NORMAL_PRIORITY))),
+        ("expires at", output::time(job.expires_at)),
+        ("timeout", shown(job.timeout_ms.map(of_ms))),
+        ("max age", shown(job.max_age_ms.map(of_ms))),
+        ("backoff", shown(job.backoff)),
         ("unique key", optional(&job.unique_key)),
         ("progress", job.progress.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("result", job.result.as_ref().map(ToString::to_string).unwrap_or_default()),
@@ -288,6 +296,14 @@ pub(super) fn print(job: &JobRecord) {
             failed.error
         ));
     }
+}
+
+fn shown<T: ToString>(value: Option<T>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn of_ms(ms: u64) -> String {
+    duration::format(Duration::from_millis(ms))
 }
 
 fn print_history(history: &[JobHistory]) {

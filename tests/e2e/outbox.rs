@@ -357,7 +357,7 @@ async fn what_no_worker_can_run_is_a_dead_letter_and_holds_nothing_back() {
     for expected in [
         "did you mean `cleanup_old_performance_data`?",
         "argument /services: invalid type: integer",
-        "argument /: invalid type: string",
+        "argument /: it is a string; write a JSON object",
         "priority `12`: write a number from 0 (first) to 9 (last)",
     ] {
         assert!(dead.contains(expected), "{dead}");

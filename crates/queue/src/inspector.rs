@@ -15,11 +15,11 @@ use crate::keys::check_name;
 use crate::presence::{self, WorkerInfo};
 use crate::reconcile::Reconciler;
 use crate::record::{JobRecord, JobState, Payload, Raw};
-use crate::scheduler::{self, Book, LastTick};
+use crate::scheduler::{self, Book, LastTick, RefusedFile};
 use crate::totals::{self, CeleryTotals, JobTotals, TickTotals};
 
 /// What one round trip tells of a queue.
-type Counts = (u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
+type Counts = (u64, u64, u64, u64, u64, u64, u64, u64, bool, Vec<Vec<u8>>);
 
 /// The most that one list returns.
 const MAX_LIMIT: usize = 1000;
@@ -88,10 +88,24 @@ pub struct QueueCounts {
     pub retrying: u64,
     /// Ended without success and are kept.
     pub dead: u64,
+    /// Of all these, those that no worker knew when it claimed them; they wait for a worker that does.
+    #[serde(default)]
+    pub unknown: u64,
     /// Whether workers take no jobs from it.
     pub paused: bool,
     /// How long the first that is ready waits, in ms.
     pub oldest_ready_ms: Option<i64>,
+}
+
+/// The schedulers of a book.
+#[derive(Clone, Debug)]
+pub struct SchedulerStatus {
+    /// How often the lead has changed.
+    pub elections: u64,
+    /// Whether one leads now.
+    pub has_leader: bool,
+    /// The version of schedules.toml that the leader refuses; the version before it is in force.
+    pub refused_file: Option<RefusedFile>,
 }
 
 impl Inspector {
@@ -167,7 +181,7 @@ impl Inspector {
         for name in self.queues().await? {
             let keys = self.client.queue(&name);
             let key = |family: &str| keys.family(family);
-            let (active, prioritized, parked, running, scheduled, retrying, dead, paused, first): Counts =
+            let (active, prioritized, parked, running, scheduled, retrying, dead, unknown, paused, first): Counts =
                 redis::pipe()
                     .llen(key("active"))
                     .zcard(key("prioritized"))
@@ -176,6 +190,7 @@ impl Inspector {
                     .zcard(key("scheduled"))
                     .scard(key("retrying"))
                     .zcard(key("dead"))
+                    .hlen(key("unknown"))
                     .hexists(key("control"), "paused")
                     .lrange(key("active"), 0, 1)
                     .query_async(&mut self.client.connection())
@@ -198,6 +213,7 @@ impl Inspector {
                 scheduled: scheduled.saturating_sub(retrying),
                 retrying,
                 dead,
+                unknown,
                 paused,
                 oldest_ready_ms: since.map(|since| now_ms.saturating_sub(since)),
             });
@@ -319,16 +335,23 @@ impl Inspector {
         Ok(all)
     }
 
-    /// How often the lead of the schedulers has changed, and whether one leads now.
-    pub async fn leadership(&self, book: &Book) -> Result<(u64, bool), QueueError> {
+    /// What is known of the schedulers of a book.
+    pub async fn scheduler_status(&self, book: &Book) -> Result<SchedulerStatus, QueueError> {
         let keys = self.client.book(book);
-        let (epoch, leads): (Option<u64>, bool) = redis::pipe()
+        let (epoch, has_leader, refused): (Option<u64>, bool, Option<String>) = redis::pipe()
             .get(keys.epoch)
             .exists(keys.leader)
+            .get(keys.refused)
             .query_async(&mut self.client.connection())
             .await
-            .map_err(QueueError::redis("ask who leads the schedulers"))?;
-        Ok((epoch.unwrap_or_default(), leads))
+            .map_err(QueueError::redis("read which scheduler leads"))?;
+        // Without a leader the note says nothing about the next one.
+        let refused = refused.filter(|_| has_leader);
+        Ok(SchedulerStatus {
+            elections: epoch.unwrap_or_default(),
+            has_leader,
+            refused_file: refused.and_then(|refused| serde_json::from_str(&refused).ok()),
+        })
     }
 
     /// The workers that live.

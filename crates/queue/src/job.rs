@@ -95,6 +95,11 @@ impl Pause {
         }
     }
 
+    /// Whether its first pause is not longer than its longest one.
+    pub(crate) fn is_ordered(self) -> bool {
+        !matches!(self, Self::Exponential { base, cap } if base > cap)
+    }
+
     /// The longest pause that it can mean.
     pub(crate) fn longest(self) -> Duration {
         match self {

@@ -63,6 +63,8 @@ pub(crate) struct BookKeys {
     pub(crate) leader: String,
     /// STRING, how often the lead has changed.
     pub(crate) epoch: String,
+    /// STRING, why the leader refuses the file of schedules as it is now; absent when it does not.
+    pub(crate) refused: String,
 }
 
 impl BookKeys {
@@ -70,7 +72,7 @@ impl BookKeys {
     pub(crate) fn new(namespace: &str, book: Option<&str>) -> Self {
         let book = book.map(|book| format!(":{book}")).unwrap_or_default();
         let key = |family: &str| format!("{namespace}:{{scheduler}}{book}:{family}");
-        Self { leader: key("leader"), epoch: key("epoch") }
+        Self { leader: key("leader"), epoch: key("epoch"), refused: key("refused") }
     }
 }
 

@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 127;
 pub(crate) const MAX_ATTEMPTS: u32 = 1000;
 pub(crate) const MAX_ID_BYTES: usize = 200;
 /// The priority of a job that has none.
-pub(crate) const NORMAL_PRIORITY: u8 = 5;
+pub const NORMAL_PRIORITY: u8 = 5;
 
 /// A job to enqueue.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct NewJob {
     pub id: Option<String>,
     /// How long from now it is due.
     pub delay: Duration,
-    /// When it is due. Of this and `delay`, the later holds.
+    /// When it is due. Either this or `delay`.
     pub run_at: Option<DateTime<Utc>>,
     /// 0 (first) to 9 (last) within its queue; 5 is the rule, and the fastest.
     pub priority: u8,
@@ -160,6 +160,27 @@ impl NewJob {
         Ok(())
     }
 
+    /// Refuses times that contradict each other.
+    fn check_times(&self, now_ms: i64) -> Result<(), QueueError> {
+        let wrong = |field, value, reason| Err(QueueError::Value { field, value, reason });
+        if let Some(run_at) = self.run_at.filter(|_| self.delay > Duration::ZERO) {
+            return wrong("run_at", run_at.to_rfc3339(), "write `delay` or `run_at`, not both");
+        }
+        let until_due = self.run_at.and_then(|run_at| {
+            let ms = run_at.timestamp_millis().saturating_sub(now_ms);
+            u64::try_from(ms).ok().map(Duration::from_millis)
+        });
+        let until_due = until_due.unwrap_or(self.delay);
+        if let Some(expires) = self.expires.filter(|expires| *expires <= until_due) {
+            return wrong("expires", duration::format(expires), "it would expire before it is due");
+        }
+        if let Some(Pause::Exponential { base, cap }) = self.backoff.filter(|pause| !pause.is_ordered()) {
+            let value = Pause::Exponential { base, cap }.to_string();
+            return wrong("backoff", value, "the first pause is longer than the longest; swap the two");
+        }
+        Ok(())
+    }
+
     /// As it is written in the job's document.
     fn options(&self, now_ms: i64) -> Options {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -219,6 +240,7 @@ impl Encoded {
             let (field, reason) = ("expires", "a time is at least 1ms");
             return Err(QueueError::Value { field, value: format!("{:?}", Duration::ZERO), reason });
         }
+        job.check_times(now_ms)?;
         Self::unchecked(job, now_ms, None)
     }
 
@@ -367,6 +389,31 @@ mod tests {
             let bytes = serde_json::to_vec(&payload).unwrap();
             assert_eq!(bytes_of(&payload).is_ok(), is_stored, "{levels}");
             assert_eq!(Payload::parse(&bytes).is_ok(), is_stored, "{levels}");
+        }
+    }
+
+    #[test]
+    fn times_that_contradict_each_other_are_refused() {
+        let secs = Duration::from_secs;
+        let job = || NewJob::new("echo", json!({}));
+        let at = |s| DateTime::from_timestamp(s, 0);
+        let pause = |base, cap| Some(Pause::Exponential { base: secs(base), cap: secs(cap) });
+        for (field, wrong) in [
+            ("run_at", NewJob { run_at: at(200), delay: secs(1), ..job() }),
+            ("expires", NewJob { delay: secs(10), expires: Some(secs(10)), ..job() }),
+            ("expires", NewJob { run_at: at(200), expires: Some(secs(100)), ..job() }),
+            ("backoff", NewJob { backoff: pause(10, 5), ..job() }),
+        ] {
+            let error = wrong.check_times(100_000).unwrap_err();
+            assert!(matches!(&error, QueueError::Value { field: named, .. } if *named == field), "{error}");
+        }
+        for right in [
+            NewJob { delay: secs(10), expires: Some(secs(11)), ..job() },
+            // It is due already.
+            NewJob { run_at: at(50), expires: Some(secs(1)), ..job() },
+            NewJob { backoff: pause(10, 10), ..job() },
+        ] {
+            right.check_times(100_000).unwrap();
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::job::Pause;
-use crate::new_job::MAX_ATTEMPTS;
+use crate::new_job::{MAX_ATTEMPTS, NORMAL_PRIORITY};
 use crate::trace::TraceContext;
 
 /// Where a job stands.
@@ -119,6 +119,22 @@ pub struct JobRecord {
     pub error: Option<String>,
     /// The failed attempts, the last ten.
     pub errors: Vec<FailedAttempt>,
+    /// 0 (first) to 9 (last) within its queue.
+    #[serde(default = "normal_priority")]
+    pub priority: u8,
+    /// It is not run any more from this time on.
+    #[serde(default)]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// An attempt is stopped after so long, where the one who enqueued it said so; in ms.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// It is not tried again when it is older, where the one who enqueued it said so; in ms.
+    #[serde(default)]
+    pub max_age_ms: Option<u64>,
+    /// The pause after a failure, where the one who enqueued it said so.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub backoff: Option<Pause>,
     /// What makes it unique.
     pub unique_key: Option<String>,
     /// The schedule that enqueued it.
@@ -226,6 +242,10 @@ impl Options {
     }
 }
 
+fn normal_priority() -> u8 {
+    NORMAL_PRIORITY
+}
+
 fn no_args() -> Value {
     Value::Object(serde_json::Map::new())
 }
@@ -293,6 +313,11 @@ impl JobRecord {
             result: json(result),
             error: errors.last().filter(|_| state != JobState::Succeeded).map(|failed| failed.error.clone()),
             errors,
+            priority: options.priority.unwrap_or(NORMAL_PRIORITY),
+            expires_at: options.expires_at.and_then(DateTime::from_timestamp_millis),
+            timeout_ms: options.timeout_ms,
+            max_age_ms: options.max_age_ms,
+            backoff: options.backoff,
             unique_key: options.unique_key,
             schedule: options.schedule,
         })

@@ -151,6 +151,17 @@ pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> S
 }
 
 fn parse<J: Job>(args: &Value) -> Result<J, QueueError> {
+    // A list would be taken for the values of the fields, in their order.
+    let other = match args {
+        Value::Object(_) => None,
+        Value::Array(_) => Some("a list"),
+        Value::String(_) => Some("a string"),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some("no object"),
+    };
+    if let Some(other) = other {
+        let reason = format!("it is {other}; write a JSON object, such as {{\"hours\": 48}}");
+        return Err(QueueError::Arguments { job: J::NAME.to_owned(), pointer: "/".to_owned(), reason });
+    }
     serde_path_to_error::deserialize(args).map_err(|error| {
         let parts: Vec<String> = error.path().iter().filter_map(name_of).collect();
         let pointer = format!("/{}", parts.join("/"));
@@ -214,7 +225,8 @@ mod tests {
             (json!({"days": "ten"}), "argument /days: invalid type: string \"ten\", expected u32"),
             (json!({"day": 1}), "argument /day: unknown field `day`, expected `days`"),
             (json!({"days": -1}), "argument /days: invalid value: integer `-1`, expected u32"),
-            (json!([1, 2]), "argument /: "),
+            (json!([1]), "argument /: it is a list; write a JSON object"),
+            (json!(null), "argument /: it is no object; write a JSON object"),
         ] {
             let error = catalog.check("cleanup_old_data", &args).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -15,6 +15,7 @@ mod file;
 mod last_tick;
 mod leader;
 mod plan;
+mod refusal;
 mod slots;
 mod ticks;
 
@@ -31,6 +32,7 @@ pub use self::cadence::Cadence;
 pub use self::file::{FileError, Misfire, Overlap, Schedule, Schedules};
 pub use self::last_tick::{LastTick, TickOutcome};
 pub use self::plan::upcoming;
+pub use self::refusal::RefusedFile;
 
 pub(crate) use self::last_tick::last_ticks;
 
@@ -77,6 +79,9 @@ pub struct Scheduler {
     ended: Vec<(String, String)>,
     /// Names that were in force in this book at any time.
     known: HashSet<String>,
+    /// Why the file as it is now is not in force.
+    refused: Option<String>,
+    refusal_note: refusal::Note,
 }
 
 impl Scheduler {
@@ -107,6 +112,8 @@ impl Scheduler {
             has_begun: false,
             ended: Vec::new(),
             known: HashSet::new(),
+            refused: None,
+            refusal_note: refusal::Note::default(),
         })
     }
 
@@ -162,6 +169,7 @@ impl Scheduler {
         // After what was due by the old file, and from the same moment on: no slot falls in between.
         self.reread();
         self.note_changes(now, &lead).await?;
+        self.refusal_note.update(&self.client, &self.book, self.refused.as_deref(), &lead).await?;
         let next = self.agenda.next().unwrap_or(Timestamp::MAX).as_millisecond();
         let sleep = next.saturating_sub(lead.now().as_millisecond());
         Ok(Duration::from_millis(u64::try_from(sleep).unwrap_or(0)).min(TURN))
@@ -179,6 +187,7 @@ impl Scheduler {
             self.reread_now();
         }
         self.last_epoch = Some(lead.epoch);
+        self.refusal_note.forget();
         let known = slots::read(&self.client, &self.book).await?;
         let notes = slots::notes(&known, &self.schedules, now);
         self.known.extend(known.into_iter().map(|Known { schedule, .. }| schedule));
@@ -270,7 +279,7 @@ impl Scheduler {
             Err(error) => {
                 // Forget the text, so that the same file is taken when it is back.
                 if !std::mem::take(&mut self.text).is_empty() {
-                    tracing::error!(error = %error, "schedules stay as they were: {error}");
+                    self.refuse(&error);
                 }
                 return;
             }
@@ -288,9 +297,15 @@ impl Scheduler {
                 agenda.continue_from(&self.agenda);
                 self.ended.extend(self.agenda.ended_in(&agenda));
                 (self.schedules, self.agenda) = (schedules, agenda);
+                self.refused = None;
             }
-            Err(error) => tracing::error!(error = %error, "schedules stay as they were: {error}"),
+            Err(error) => self.refuse(&error),
         }
+    }
+
+    fn refuse(&mut self, error: &FileError) {
+        tracing::error!("schedules stay as they were: {error}");
+        self.refused = Some(error.to_string());
     }
 }
 

@@ -50,7 +50,7 @@ async fn no_command_fails_since_its_connection_was_cut_before() {
     cut(admin).await;
     inspector.last_ticks(&Book::default()).await.unwrap();
     cut(admin).await;
-    inspector.leadership(&Book::default()).await.unwrap();
+    inspector.scheduler_status(&Book::default()).await.unwrap();
     cut(admin).await;
     queue.client.time_ms().await.unwrap();
     cut(admin).await;

@@ -65,7 +65,7 @@ async fn the_schedules_of_two_books_run_and_each_leader_that_is_killed_is_follow
     slots(&queue).await.values().for_each(are_whole);
     assert!(jobs(&queue).await.iter().all(|job| job.schedule.as_deref() == Some("tick")));
     for book in &books {
-        let (elections, _) = queue.inspector.leadership(book).await.unwrap();
+        let elections = queue.inspector.scheduler_status(book).await.unwrap().elections;
         assert_eq!(elections, 2, "{book}");
         let ticks = queue.inspector.last_ticks(book).await.unwrap();
         assert_eq!(ticks.keys().collect::<Vec<_>>(), ["tick"], "{book}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dogwatch_queue::Scripts;
-use dogwatch_queue::scheduler::Schedules;
+use dogwatch_queue::scheduler::{Book, Schedules};
 use dogwatch_testing::eventually;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
@@ -200,10 +200,13 @@ async fn a_file_without_schedules_is_refused_while_schedules_are_in_force() {
     let running = start(&queue, &file);
     turns(&queue).await;
     file.write("");
-    // Longer than the file is left unread: that nothing happens cannot be waited for.
-    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let refused = async || queue.inspector.scheduler_status(&Book::default()).await.unwrap().refused_file;
+    eventually(LONG, "the refusal is noted", async || refused().await.is_some()).await;
+    let error = refused().await.unwrap().error;
+    assert!(error.contains("defines no schedule while 1 is in force"), "{error}");
     turns(&queue).await;
     file.write(&CLOCK.replace("overlap", "enabled = false\noverlap"));
+    eventually(LONG, "the note is gone", async || refused().await.is_none()).await;
     let mut redis = queue.redis().await;
     let mut ended =
         async || redis.hget::<_, _, String>(queue.key("slots"), "clock:definition").await.unwrap().is_empty();

@@ -38,6 +38,7 @@ async fn a_job_that_no_worker_knows_says_why_it_waits_and_is_dead_in_the_end() {
     eventually(LONG, "it says why it waits", waits).await;
     let job = queue.job(&id).await;
     assert_eq!((job.state, job.attempt), (JobState::Scheduled, 0));
+    assert_eq!(queue.inspector.counts().await.unwrap()[0].unknown, 1);
     let job = queue.end_of(&id).await;
     assert_eq!((job.state, job.attempt), (JobState::Dead, 1));
     assert!(job.error.as_ref().unwrap().contains("knows job `behave`"), "{:?}", job.error);
