@@ -64,3 +64,33 @@ fn next(schedule: &Schedule, count: usize, now: DateTime<Utc>) -> Vec<DateTime<U
     let times = upcoming(&schedule.cadence, now, count.min(1000));
     times.iter().filter_map(|time| DateTime::from_timestamp_millis(time.as_millisecond())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::DEFAULTS;
+
+    fn names(table: &toml::Table, into: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            into.insert(key.clone());
+            if let toml::Value::Table(table) = value {
+                names(table, into);
+            }
+        }
+    }
+
+    /// Such a setting would have no effect: an argument wins over it.
+    #[test]
+    fn no_argument_of_the_shipped_schedules_repeats_a_setting() {
+        let mut settings = BTreeSet::new();
+        names(&DEFAULTS.parse().unwrap(), &mut settings);
+        assert!(settings.contains("window_minutes"));
+        let schedules = read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/schedules.toml"))).unwrap();
+        for schedule in schedules.all() {
+            let repeated: Vec<_> = schedule.args.keys().filter(|key| settings.contains(*key)).collect();
+            assert!(repeated.is_empty(), "{}: {repeated:?}", schedule.name);
+        }
+    }
+}

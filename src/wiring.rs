@@ -1,7 +1,7 @@
 //! Settings become clients, clients become services: the only place where anything is constructed.
 
 use anyhow::Context;
-use dogwatch_jobs::{Alerting, HostSampler, ServiceTarget, Services, host_name};
+use dogwatch_jobs::{Alerting, HostSampler, Section, ServiceTarget, Services, host_name};
 use dogwatch_notify::Notifier;
 use dogwatch_queue::{Client, Clock, Control, Inspector, Producer, Scheduler, Worker};
 use dogwatch_store::Store;
@@ -27,6 +27,15 @@ pub fn queue(config: &Config) -> anyhow::Result<Client> {
 pub fn store(config: &Config) -> anyhow::Result<Store> {
     let url = config.store.url.as_ref().context(NO_POSTGRES)?;
     Ok(Store::connect(url.expose_secret(), &config.store)?)
+}
+
+/// The handle on Postgres, and the settings with the changes that people have made while Dogwatch runs: a command
+/// on this machine goes by the same as jobs and API.
+pub async fn store_with_changes(config: Config) -> anyhow::Result<(Store, Config)> {
+    let store = store(&config)?;
+    let changes = store.setting_changes().await?;
+    let (jobs, monitoring) = (config.jobs.changed(&changes), config.monitoring.changed(&changes));
+    Ok((store, Config { monitoring, jobs, ..config }))
 }
 
 /// What alerts go by.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use anyhow::bail;
 use clap::Args;
-use dogwatch_jobs::{Analysis, Section, analyze};
+use dogwatch_jobs::{Analysis, analyze};
 use dogwatch_queue::{Clock, Enqueued, JobState};
 use dogwatch_store::{FindingState, TrendDirection};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,10 +38,8 @@ impl Analyze {
         if let Some(remote) = global.remote()? {
             return self.run_elsewhere(&remote).await;
         }
-        let config = global.client_settings()?;
-        let store = wiring::store(&config)?;
+        let (store, config) = wiring::store_with_changes(global.client_settings()?).await?;
         let now = Clock::system().now();
-        let settings = config.jobs.changed(&store.setting_changes().await?);
         store.roll_up().await?;
         // On a terminal only.
         let bar = ProgressBar::new(0);
@@ -50,7 +48,7 @@ impl Analyze {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         };
-        let analysis = analyze(&store, settings.trend_min_change_percent, now, progress).await?;
+        let analysis = analyze(&store, config.jobs.trend_min_change_percent, now, progress).await?;
         bar.finish_and_clear();
         match analysis {
             None => output::note("another process analyses at this moment; this is what is known so far"),

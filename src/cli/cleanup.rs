@@ -35,8 +35,8 @@ impl Cleanup {
             dry_run: self.dry_run,
         };
         job.check().map_err(usage)?;
-        let config = global.client_settings()?;
-        let cleaned = job.clean(&wiring::store(&config)?, &config.jobs, Clock::system().now()).await?;
+        let (store, config) = wiring::store_with_changes(global.client_settings()?).await?;
+        let cleaned = job.clean(&store, &config.jobs, Clock::system().now()).await?;
         if self.json {
             output::json(&cleaned)?;
         } else {

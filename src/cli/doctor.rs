@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use clap::Args;
 use dogwatch_queue::{CeleryList, Client, Clock, Inspector, QueueError, RedisFault, error_chain};
-use dogwatch_store::Store;
+use dogwatch_store::{Store, Transport};
 use serde::Serialize;
 
 use super::{Global, output, schedules};
@@ -63,7 +63,14 @@ impl Doctor {
         let mut findings = Vec::new();
         match global.client_settings() {
             Ok(config) => {
-                findings.push(ok("settings", "valid"));
+                findings.push(match &config.exposed_file {
+                    None => ok("settings", "valid"),
+                    Some(file) => warning(
+                        "settings",
+                        format!("other users of this machine can read {file}, which holds secrets"),
+                        "run chmod 600 on it, or put the secrets into files of their own (`password_file`)",
+                    ),
+                });
                 findings.extend(redis(&config).await);
                 findings.extend(postgres(&config).await);
             }
@@ -316,11 +323,31 @@ async fn postgres(config: &Config) -> Vec<Finding> {
             return vec![wrong("postgres", detail, "start Postgres, or correct DATABASE_URL")];
         }
     };
+    findings.extend(transport(&store));
     findings.push(migrations(&store).await);
     if let Ok(skew) = store.clock_skew(Clock::system().now()).await {
         findings.push(clock("postgres clock", skew.num_milliseconds()));
     }
     findings
+}
+
+/// Whether others on the network can read along.
+fn transport(store: &Store) -> Option<Finding> {
+    const WHAT: &str = "postgres TLS";
+    match store.transport() {
+        Transport::Local => None,
+        Transport::Verified => Some(ok(WHAT, "encrypted, and the certificate is checked")),
+        Transport::Encrypted => Some(warning(
+            WHAT,
+            "encrypted, but the certificate of Postgres is not checked",
+            "write sslmode=verify-full in the address, and sslrootcert=FILE for an authority of your own",
+        )),
+        Transport::ClearText => Some(warning(
+            WHAT,
+            "password and data cross the network in clear text, as sslmode=disable says",
+            "turn TLS on at the server, and write sslmode=verify-full in the address",
+        )),
+    }
 }
 
 async fn migrations(store: &Store) -> Finding {

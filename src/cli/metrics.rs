@@ -134,9 +134,9 @@ struct Asked {
     monitoring: MonitoringSettings,
 }
 
-fn connect(global: &Global) -> anyhow::Result<Asked> {
-    let config = global.client_settings()?;
-    Ok(Asked { store: wiring::store(&config)?, now: Clock::system().now(), monitoring: config.monitoring })
+async fn connect(global: &Global) -> anyhow::Result<Asked> {
+    let (store, config) = wiring::store_with_changes(global.client_settings()?).await?;
+    Ok(Asked { store, now: Clock::system().now(), monitoring: config.monitoring })
 }
 
 /// The answer of the Dogwatch that is asked, here or elsewhere.
@@ -148,7 +148,7 @@ async fn ask<T: DeserializeOwned>(
 ) -> anyhow::Result<T> {
     match global.remote()? {
         Some(remote) => remote.get(&["performance", "metrics", what], &question).await,
-        None => answered(here(connect(global)?, &question).await),
+        None => answered(here(connect(global).await?, &question).await),
     }
 }
 

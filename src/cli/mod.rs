@@ -179,6 +179,11 @@ impl Global {
     fn server_settings(&self, flags: Vec<Override>) -> anyhow::Result<Config> {
         let mut config = self.settings(flags)?;
         telemetry::init(&config.log).map_err(usage)?;
+        if let Some(file) = &config.exposed_file {
+            tracing::warn!(
+                "other users of this machine can read {file}, which holds secrets; run chmod 600 {file}"
+            );
+        }
         self.fill_in(&mut config);
         Ok(config)
     }

@@ -8,8 +8,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_alerting::{Outcome, Replay, Replayed, Rule};
-use dogwatch_jobs::Section;
-use dogwatch_queue::Clock;
+use dogwatch_queue::{Clock, Inspector};
 use dogwatch_runtime::duration;
 use dogwatch_store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,25 +51,24 @@ pub(super) struct Test {
 
 impl Rules {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let config = global.client_settings()?;
+        let (store, config) = wiring::store_with_changes(global.client_settings()?).await?;
         match self {
-            Self::List { json } => list(&config, json).await,
-            Self::Test(test) => test.run(&config).await,
+            Self::List { json } => list(&config, &store, json).await,
+            Self::Test(test) => test.run(&config, &store).await,
         }
     }
 }
 
 /// As the next check goes by them.
-async fn current_rules(config: &Config, store: &Store) -> anyhow::Result<Vec<Rule>> {
-    let settings = config.jobs.changed(&store.setting_changes().await?);
-    Ok(wiring::alerting(config)?.rules_by(&settings.thresholds, None))
+fn current_rules(config: &Config) -> anyhow::Result<Vec<Rule>> {
+    Ok(wiring::alerting(config)?.rules_by(&config.jobs.thresholds, None))
 }
 
-async fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let (store, now) = (wiring::store(config)?, Clock::system().now());
+async fn list(config: &Config, store: &Store, json: bool) -> anyhow::Result<ExitCode> {
+    let now = Clock::system().now();
     let mut items = Vec::new();
     let mut rows = Vec::new();
-    for rule in current_rules(config, &store).await? {
+    for rule in current_rules(config)? {
         let last = store.rule_evaluations(&rule.name, now - TimeDelta::days(1)).await?.into_iter().next();
         let (word, colour) = match last.as_ref().map(|last| last.outcome) {
             Some(Outcome::Ok) => ("ok", AnsiColor::Green),
@@ -105,9 +103,9 @@ async fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 impl Test {
-    async fn run(self, config: &Config) -> anyhow::Result<ExitCode> {
+    async fn run(self, config: &Config, store: &Store) -> anyhow::Result<ExitCode> {
         let alerting = wiring::alerting(config)?;
-        let rules = current_rules(config, &wiring::store(config)?).await?;
+        let rules = current_rules(config)?;
         let Some(rule) = rules.iter().find(|rule| rule.name == self.name) else {
             return Err(unknown("rule", &self.name, rules.iter().map(|rule| rule.name.as_str())));
         };
@@ -122,8 +120,9 @@ impl Test {
         if every < minute || (until - since).num_seconds() / every.num_seconds() > MAX_STEPS {
             return Err(usage(format!("--every: from 1m, and at most {MAX_STEPS} evaluations")));
         }
+        let inspector = wiring::inspector(&wiring::queue(config)?);
         let mut replay = Replay::new(rule, alerting.settings.policy(rule));
-        replay_all(config, rule, &mut replay, since, until, every).await?;
+        replay_all(store, &inspector, rule, &mut replay, (since, until), every).await?;
         let replayed = replay.finish();
         if self.json {
             output::json(&replayed)?;
@@ -135,21 +134,19 @@ impl Test {
 }
 
 async fn replay_all(
-    config: &Config,
+    store: &Store,
+    inspector: &Inspector,
     rule: &Rule,
     replay: &mut Replay<'_>,
-    since: DateTime<Utc>,
-    until: DateTime<Utc>,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
     every: TimeDelta,
 ) -> anyhow::Result<()> {
-    let store = wiring::store(config)?;
-    let inspector = wiring::inspector(&wiring::queue(config)?);
     let steps = (until - since).num_seconds() / every.num_seconds();
     let bar = ProgressBar::new(steps.unsigned_abs());
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} evaluations, {eta} left")?);
     let mut at = since + every;
     while at <= until {
-        let readings = dogwatch_jobs::measure(&store, &inspector, rule, at).await?;
+        let readings = dogwatch_jobs::measure(store, inspector, rule, at).await?;
         replay.observe(at, &readings);
         bar.inc(1);
         at += every;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dogwatch_queue::nearest;
 use toml::{Table, Value};
 
-use super::{ConfigError, Override};
+use super::{ConfigError, Override, secrets};
 
 /// Names that the users of the system that Dogwatch replaces know, and that every platform sets.
 const KNOWN: [(&str, &str); 12] = [
@@ -22,7 +22,7 @@ const KNOWN: [(&str, &str); 12] = [
     ("ERROR_RATE_THRESHOLD", "jobs.thresholds.error_rate_percent"),
     ("RESPONSE_TIME_THRESHOLD", "jobs.thresholds.response_time_ms"),
 ];
-/// Settings without a default.
+/// Settings without a default; each is a secret.
 const OPTIONAL: [&str; 3] = ["store.url", "queue.url", "celery.results"];
 /// Variables with our prefix that are no settings.
 const NO_SETTINGS: [&str; 6] = [
@@ -46,12 +46,26 @@ pub(super) fn overrides(
     let by_name: BTreeMap<String, &String> = settings.keys().map(|key| (name_of(key), key)).collect();
 
     let mut overrides = Vec::new();
-    for (name, text) in variables {
+    let setting = |name: &str| {
         let known = KNOWN.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
-        let key = match known.or_else(|| by_name.get(&name).map(|key| key.as_str())) {
+        known.or_else(|| by_name.get(name).map(|key| key.as_str()))
+    };
+    // Only a secret can stand in a file.
+    let in_file = |name: &str| setting(name.strip_suffix("_FILE")?).filter(|key| OPTIONAL.contains(key));
+    for (name, text) in variables {
+        let key = match setting(&name) {
             Some(key) => key,
+            None if let Some(key) = in_file(&name) => {
+                let value = secrets::read(&text).map(Value::String).map_err(|reason| ConfigError {
+                    place: name.clone(),
+                    reason: format!("{key}: {reason}"),
+                })?;
+                overrides.push(Override { label: name, key: key.to_owned(), value });
+                continue;
+            }
             None if name.starts_with("DOGWATCH_")
-                && !NO_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) =>
+                && !NO_SETTINGS.iter().any(|prefix| name.starts_with(prefix))
+                && !is_service_link(&name, &text) =>
             {
                 return Err(ConfigError { place: name.clone(), reason: unknown(&name, by_name.keys()) });
             }
@@ -62,6 +76,19 @@ pub(super) fn overrides(
         overrides.push(Override { label: name, key: key.to_owned(), value });
     }
     Ok(overrides)
+}
+
+/// Whether Kubernetes makes this variable, for a Service whose name begins with `dogwatch`.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_of_port = |(_, rest): (&str, &str)| {
+        let (port, protocol) = rest.split_once('_').unwrap_or_default();
+        port.parse::<u16>().is_ok() && ["TCP", "UDP", "SCTP"].iter().any(|word| protocol.starts_with(word))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || (name.ends_with("_PORT") && value.contains("://"))
+        || name.split_once("_PORT_").is_some_and(is_of_port)
 }
 
 fn leaves(table: &Table, prefix: &str, into: &mut BTreeMap<String, Value>) {
@@ -97,6 +124,12 @@ fn parse(text: &str, default: &Value) -> Result<Value, String> {
             "false" | "0" | "no" | "off" => Ok(Value::Boolean(false)),
             _ => Err(format!("`{text}` is neither true nor false")),
         },
+        Value::Array(_) if text.trim_start().starts_with('[') => {
+            let list =
+                format!("list = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("list"));
+            list.filter(Value::is_array)
+                .ok_or_else(|| format!("`{text}` is not a list; write a,b or [\"a\", \"b\"], or [] for none"))
+        }
         Value::Array(_) => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             Ok(Value::Array(parts.map(|part| Value::String(part.to_owned())).collect()))

@@ -6,6 +6,7 @@
 mod alerting;
 mod environment;
 mod place;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -72,6 +73,9 @@ pub struct Config {
     /// Whose own statistics of queries are read.
     #[serde(default)]
     pub watched_databases: Vec<dogwatch_jobs::WatchedDatabase>,
+    /// The file of these settings, when it holds a secret and other users of this machine can read it.
+    #[serde(skip)]
+    pub exposed_file: Option<String>,
 }
 
 /// `[api]`
@@ -181,15 +185,19 @@ impl Config {
         overrides.extend(flags);
 
         let sources = Sources { name, text, overrides };
+        let mut table = sources.table()?;
+        let is_exposed = secrets::is_exposed(Path::new(&sources.name), &table);
+        secrets::read_files(&mut table).map_err(|(key, reason)| sources.error(&key, &reason))?;
         let mut merged = defaults;
-        merge(&mut merged, sources.table()?);
+        merge(&mut merged, table);
         for Override { key, value, .. } in &sources.overrides {
             set(&mut merged, key, value.clone());
         }
-        let config: Self = serde_path_to_error::deserialize(Value::Table(merged))
-            .map_err(|error| sources.error(&segments(error.path()), error.inner().message()))?;
+        let config: Self = serde_path_to_error::deserialize(Value::Table(merged)).map_err(|error| {
+            sources.error(&segments(error.path()), &secrets::without_value(error.inner().message()))
+        })?;
         config.validate().map_err(|(key, reason)| sources.error(&place::split(&key), &reason))?;
-        Ok(config)
+        Ok(Self { exposed_file: is_exposed.then_some(sources.name), ..config })
     }
 
     /// Whether only this machine can reach what is listened to.
@@ -276,6 +284,8 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -319,7 +329,7 @@ mod tests {
             ("[queue]\n\nlease = \"5 parsecs\"\n", "/dogwatch.toml:3: queue.lease: "),
             (
                 "[queue]\nconcurrency = \"many\"\n",
-                "/dogwatch.toml:2: queue.concurrency: invalid type: string \"many\", expected usize",
+                "/dogwatch.toml:2: queue.concurrency: invalid type: string, expected usize",
             ),
             (
                 "[queue]\nconcurrency = 0\n",
@@ -349,6 +359,112 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_can_stand_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let (postgres, hook) = (
+            file("postgres", "postgres://u:p@h/d\n"),
+            file("hook", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        );
+        let text = format!(
+            "[store]\nurl_file = {postgres:?}\n[[notify.webhooks]]\nname = \"ops\"\nurl = \"https://h/\"\n\
+             secrets_file = [{hook:?}]\n[[services]]\nname = \"s\"\nurl = \"https://h/\"\n\
+             headers_file = {{ authorization = {hook:?} }}\n"
+        );
+        let config = load(&text, &[("REDIS_URL_FILE", &file("redis", "redis://h/1"))]).unwrap();
+        let url = config.store.url.as_ref().map(ExposeSecret::expose_secret);
+        assert_eq!(url, Some("postgres://u:p@h/d"));
+        assert_eq!(config.queue.url.as_ref().map(ExposeSecret::expose_secret), Some("redis://h/1"));
+        assert_eq!(
+            config.notify.webhooks[0].secrets[0].expose_secret(),
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        );
+        assert_eq!(
+            config.services[0].headers["authorization"].expose_secret(),
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        );
+        for (text, expected) in [
+            ("[store]\nurl_file = \"/none\"\n", "/dogwatch.toml:2: store.url_file: `/none` cannot be read: "),
+            (
+                "[store]\nurl = \"postgres://h/d\"\nurl_file = \"/none\"\n",
+                "/dogwatch.toml:3: store.url_file: `/none` cannot be read: ",
+            ),
+            ("[store]\nurl_file = 5\n", "/dogwatch.toml:2: store.url_file: write the path of a file"),
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let both = format!("[store]\nurl = \"postgres://h/d\"\nurl_file = {postgres:?}\n");
+        assert!(load(&both, &[]).unwrap_err().contains("write `url` or `url_file`, not both"));
+        let error = load("", &[("DATABASE_URL_FILE", "/none")]).unwrap_err();
+        assert!(error.starts_with("DATABASE_URL_FILE: store.url: `/none` cannot be read: "), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown_in_an_error() {
+        for text in ["[store]\nurl = 123454321\n", "[queue]\nurl = { a = 123454321 }\n"] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.contains("expected a string") && !error.contains("123454321"), "{error}");
+        }
+        let variables = [("DOGWATCH_STORE_MAX_CONNECTIONS", "4294967296")];
+        assert!(load("", &variables).unwrap_err().starts_with("DOGWATCH_STORE_MAX_CONNECTIONS: "));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_secrets_that_others_can_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dogwatch.toml");
+        let exposed = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Config::load(Some(&path), [], Vec::new()).unwrap().exposed_file.is_some()
+        };
+        assert!(exposed("[store]\nurl = \"postgres://u:p@h/d\"\n", 0o644));
+        assert!(!exposed("[store]\nurl = \"postgres://u:p@h/d\"\n", 0o600));
+        assert!(!exposed("[store]\nurl = \"postgres://u@h/d\"\n[queue]\nconcurrency = 2\n", 0o644));
+        let hook = "[[notify.webhooks]]\nname = \"o\"\nurl = \"https://h/\"\n";
+        assert!(!exposed(hook, 0o644));
+        assert!(exposed(&format!("{hook}secrets = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n"), 0o644));
+    }
+
+    #[test]
+    fn lists_in_variables_are_separated_by_commas_or_written_as_in_the_file() {
+        for (value, expected) in [
+            ("", &[][..]),
+            ("[]", &[]),
+            ("127.0.0.1:4317, 127.0.0.1:4318", &["127.0.0.1:4317", "127.0.0.1:4318"]),
+            ("[\"127.0.0.1:4317\"]", &["127.0.0.1:4317"]),
+        ] {
+            let config = load("", &[("DOGWATCH_OTLP_LISTEN", value)]).unwrap();
+            let listen: Vec<String> = config.otlp.listen.iter().map(ToString::to_string).collect();
+            assert_eq!(listen, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn variables_that_kubernetes_makes_for_a_service_are_no_settings() {
+        let of_service = |service: &str| {
+            [
+                "SERVICE_HOST",
+                "SERVICE_PORT",
+                "SERVICE_PORT_HTTP",
+                "PORT",
+                "PORT_8787_TCP",
+                "PORT_8787_TCP_ADDR",
+            ]
+            .map(|end| (format!("{service}_{end}"), "tcp://10.0.0.1:8787".to_owned()))
+        };
+        let variables = ["DOGWATCH", "DOGWATCH_API", "DOGWATCH_POSTGRES"].into_iter().flat_map(of_service);
+        Config::load(None, variables, Vec::new()).unwrap();
+    }
+
+    #[test]
     fn a_wrong_variable_is_named() {
         for (name, value, expected) in [
             (
@@ -371,6 +487,13 @@ mod tests {
                 "high",
                 "ERROR_RATE_THRESHOLD: jobs.thresholds.error_rate_percent: `high` is no number",
             ),
+            ("DOGWATCH_OTLP_LISTEN", "here", "DOGWATCH_OTLP_LISTEN: otlp.listen.0: invalid socket address"),
+            (
+                "DOGWATCH_OTLP_LISTEN",
+                "[1",
+                "DOGWATCH_OTLP_LISTEN: otlp.listen: `[1` is not a list; write a,b or ",
+            ),
+            ("DOGWATCH_API_PORT", "8080", "DOGWATCH_API_PORT: is no setting"),
         ] {
             let error = load("", &[(name, value)]).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

@@ -26,7 +26,11 @@ impl Sources {
     pub(super) fn error(&self, key: &[String], reason: &str) -> ConfigError {
         let shown = key.join(".");
         let reason = format!("{shown}: {}", reason.lines().collect::<Vec<_>>().join("; "));
-        let set_by = self.overrides.iter().rev().find(|set| set.key == shown);
+        // A variable sets a list as a whole; the error may be at one of its items.
+        let is_within = |set: &&Override| {
+            shown.strip_prefix(&set.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let set_by = self.overrides.iter().rev().find(is_within);
         let place = match (set_by, self.find(key)) {
             (Some(set), _) => set.label.clone(),
             (None, Some(byte)) => format!("{}:{}", self.name, self.line(byte)),

@@ -68,3 +68,26 @@ async fn a_changed_setting_holds_in_every_process_and_says_who_changed_it() {
     assert_eq!(setting(&settings, "monitoring.enabled")["value"], true);
     eventually(LONG, "and by what the file says again", async || tell(&other, 1).await == 201).await;
 }
+
+#[tokio::test]
+async fn commands_on_the_machine_itself_go_by_changed_settings() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (place, http) = (Place::new().await, Client::new());
+    let api = place.start(&["api"]);
+    let base = api.api().await;
+    let metric = json!({"service": "s", "endpoint": "/", "method": "GET", "status_code": 200, "response_time_ms": 90.0});
+    let stored = http.post(format!("{base}/api/v1/performance/metrics")).json(&metric).send().await.unwrap();
+    assert_eq!(stored.status(), 201);
+    let slow = || place.json(&["slow-requests", "--json"])["items"].as_array().unwrap().len();
+    assert_eq!(slow(), 0);
+    let ended = "INSERT INTO silences VALUES (gen_random_uuid(), '{}', now() - interval '6 days',
+                                              now() - interval '5 days', 'test', 'ended')";
+    place.database().execute(ended).await;
+    let expired = || place.json(&["cleanup", "--dry-run", "--json"])["rows_removed"].as_i64().unwrap();
+    assert_eq!(expired(), 0);
+
+    let changes = json!({"monitoring.slow_request_ms": 80, "jobs.retention_days": 3});
+    let change = http.patch(format!("{base}/api/v1/performance/config")).json(&changes).send().await.unwrap();
+    assert_eq!(change.status(), 200);
+    assert_eq!((slow(), expired()), (1, 1));
+}

@@ -2,6 +2,8 @@
 
 use sqlx::migrate::MigrateError;
 
+const NO_TLS: &str = "the server offers no TLS";
+
 /// Why a query did not succeed. Display does not repeat the source: print the chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,15 @@ pub enum StoreError {
         doing: &'static str,
         /// What Postgres or the connection said.
         source: sqlx::Error,
+    },
+    /// The server offers no TLS, and is on another machine.
+    #[error(
+        "cannot {doing}: {NO_TLS}, and a password would cross the network in clear text; turn TLS on there, or \
+         write sslmode=disable in the address to allow that"
+    )]
+    NoTls {
+        /// What was attempted.
+        doing: &'static str,
     },
     /// The migrations could not be applied.
     #[error("cannot migrate the database")]
@@ -46,13 +57,30 @@ pub enum StoreError {
     },
 }
 
+/// Why a connection could not be made, as a sentence. Carries no secret.
+pub(crate) fn connecting(error: sqlx::Error) -> String {
+    match StoreError::query("connect")(error) {
+        StoreError::Query { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
 impl StoreError {
     pub(crate) fn query(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| Self::Query { doing, source }
+        move |source| match &source {
+            sqlx::Error::Tls(error) if error.to_string() == "server does not support TLS" => {
+                Self::NoTls { doing }
+            }
+            _ => Self::Query { doing, source },
+        }
     }
 
     /// True when the fault is the server's state or the network's, so that trying again later may succeed.
     pub fn is_unavailable(&self) -> bool {
+        // A server may be configured anew while we run.
+        if matches!(self, Self::NoTls { .. }) {
+            return true;
+        }
         let (Self::Query { source, .. }
         | Self::Migrate(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _))) = self
         else {

@@ -47,13 +47,14 @@ mod windows;
 mod words;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use log::LevelFilter;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, PastEvent};
@@ -64,6 +65,7 @@ pub use self::database_spans::DatabaseCall;
 use self::database_spans::KnownQueries;
 pub use self::deliveries::{ChannelState, Delivery, Failure, Told};
 pub use self::error::StoreError;
+use self::error::connecting;
 pub use self::figures::Figures;
 pub use self::groups::GroupCursor;
 pub use self::history::{History, HistoryPoint};
@@ -106,6 +108,19 @@ pub struct Store {
     known_versions: Arc<KnownVersions>,
 }
 
+/// How connections to Postgres are protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// They do not leave this machine.
+    Local,
+    /// By TLS, and the server's certificate is checked.
+    Verified,
+    /// By TLS, to whoever answers.
+    Encrypted,
+    /// Not at all, as the address says.
+    ClearText,
+}
+
 /// Connections of a process to Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolFigures {
@@ -145,6 +160,17 @@ impl Store {
         })
     }
 
+    /// How connections to the server are protected.
+    pub fn transport(&self) -> Transport {
+        let options = self.pool.connect_options();
+        match options.get_ssl_mode() {
+            _ if is_local(&options) => Transport::Local,
+            PgSslMode::VerifyCa | PgSslMode::VerifyFull => Transport::Verified,
+            PgSslMode::Require => Transport::Encrypted,
+            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => Transport::ClearText,
+        }
+    }
+
     /// The server's version, such as `18.1`.
     pub async fn ping(&self) -> Result<String, StoreError> {
         let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);
@@ -182,7 +208,7 @@ pub async fn probe(url: &str, query: Option<&str>, timeout: Duration) -> Result<
     match tokio::time::timeout(timeout, ask).await {
         Ok(Ok(Some(true))) => Ok(()),
         Ok(Ok(found)) => Err(format!("the query found {}", found.map_or("no row", |_| "false"))),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(connecting(error)),
         Err(_) => Err(format!("no answer within {} ms", timeout.as_millis())),
     }
 }
@@ -211,5 +237,21 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         PgConnectOptions::from_str(url).map_err(|error| StoreError::Url { reason: error.to_string() })?;
     // For who follows a trace; what is slow is told by whoever waits for it.
     let options = options.log_statements(LevelFilter::Debug).log_slow_statements(LevelFilter::Debug, SLOW);
-    Ok(options.application_name("dogwatch"))
+    Ok(encrypted(options).application_name("dogwatch"))
+}
+
+/// Without a word in the address, the driver would send the password in clear text to a server that offers no TLS, or
+/// to whoever answers in its place.
+fn encrypted(options: PgConnectOptions) -> PgConnectOptions {
+    match options.get_ssl_mode() {
+        PgSslMode::Prefer | PgSslMode::Allow if !is_local(&options) => options.ssl_mode(PgSslMode::Require),
+        _ => options,
+    }
+}
+
+/// Whether the server is reached by a socket file or on this machine.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_loopback = host.parse::<IpAddr>().map_or(host == "localhost", |address| address.is_loopback());
+    options.get_socket().is_some() || host.starts_with('/') || is_loopback
 }

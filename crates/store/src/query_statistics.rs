@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{ConnectOptions, Connection, Row};
 use utoipa::ToSchema;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, connecting};
 use crate::partitions::STATISTICS;
 use crate::windows::Window;
 use crate::{Store, options};
@@ -85,7 +85,7 @@ pub async fn read_statements(url: &str, timeout: Duration) -> Result<Vec<Stateme
 
 async fn read(url: &str) -> Result<Vec<StatementCounters>, WatchError> {
     let options = options(url).map_err(|error| other(&error))?;
-    let mut connection = options.connect().await.map_err(|error| other(&error))?;
+    let mut connection = options.connect().await.map_err(|error| WatchError::Other(connecting(error)))?;
     // Not checked when it is compiled: the view is of an extension of the watched database, and not of ours.
     let statement = "
         SELECT queryid, min(query) AS query, sum(calls)::bigint AS calls, sum(rows)::bigint AS rows,

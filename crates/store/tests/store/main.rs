@@ -10,6 +10,7 @@ mod metrics;
 mod partitions;
 mod rollups;
 mod server;
+mod transport;
 mod trends;
 
 use chrono::{DateTime, TimeDelta, Utc};
