@@ -4,7 +4,7 @@ SHELL := /bin/sh
 # Built with all packages: for one alone, cargo would compile its dependencies again with fewer features.
 WITH_SERVERS = "$$(sh dev/target-folder.sh)/debug/with-servers"
 
-.PHONY: help up test soak bench lint check-locks deny prepare check-queries bundle install-servers
+.PHONY: help up test soak hostile bench lint check-locks deny prepare check-queries bundle install-servers
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,10 @@ test: ## Run all tests against real servers; nothing has to run before
 soak: install-servers ## Run the queue while everything around it fails, and check the history: make soak ARGS="--duration 30m"
 	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
 	@exec ./target/release/chaos run $(or $(ARGS),--duration 10m)
+
+hostile: install-servers ## Run honest services beside hostile senders: make hostile ARGS="--duration 10m"
+	@cargo build --release --locked --package dogwatch --package dogwatch-chaos
+	@exec ./target/release/chaos hostile $(ARGS)
 
 bench: ## Measure everything beside its peers, some twenty minutes; ARGS=--quick only shows that all of it runs
 	@sh dev/install-servers.sh --for-benches

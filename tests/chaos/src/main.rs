@@ -9,6 +9,8 @@
 //! `chaos run --seed 7 --duration 2m --fsync always` is one run, `--duration 1h` a long one; `chaos check FOLDER` looks at
 //! the ledgers of a run that were kept with `--keep FOLDER` once more.
 //!
+//! `chaos hostile` tries another thing: honest services beside hostile senders, on one program (`hostile/`).
+//!
 //! That the checker would notice is shown by runs in which a protection of the queue is switched off (`sabotage.rs`).
 
 mod census;
@@ -20,6 +22,7 @@ mod event;
 mod fleet;
 mod guard;
 mod harvest;
+mod hostile;
 mod jobs;
 mod ledger;
 mod nemesis;
@@ -58,6 +61,8 @@ enum Command {
     Run(conductor::RunArgs),
     /// Check the ledgers of a run once more
     Check { folder: PathBuf },
+    /// Run honest services beside hostile senders, on one `dogwatch up`; ends with 1 when a promise was broken
+    Hostile(hostile::HostileArgs),
     /// A worker of a run
     #[command(hide = true)]
     Worker {
@@ -104,6 +109,10 @@ fn main() -> Result<ExitCode> {
         Command::Run(args) => {
             let clean = runtime.block_on(conductor::run(args))?;
             return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Hostile(args) => {
+            let is_kept = runtime.block_on(hostile::run(args))?;
+            return Ok(if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Check { folder } => {
             let clean = conductor::check(&folder)?.is_clean();
