@@ -25,6 +25,8 @@ const CANARY_GRACE: TimeDelta = TimeDelta::minutes(5);
 const OVERDUE: &str = "schedule_overdue";
 /// What its alert about the queue itself is about.
 const REDIS: &str = "redis";
+/// What its alert about the file of the schedules is about.
+const FILE: &str = "schedules_file";
 /// The job that this does not wait for.
 const SENDING: &str = "send_performance_alerts";
 
@@ -164,6 +166,8 @@ impl Watchdog {
         };
         self.redis_away_since = None;
         self.tell(REDIS, None, true, now).await?;
+        let refused = self.services.inspector.scheduler_status(&self.book).await?.refused_file;
+        self.tell(FILE, refused.as_ref().map(|file| file.error.clone()), refused.is_none(), now).await?;
         let mut sends = true;
         let mut all = watched(&self.last_read, &successes, self.since, now);
         let last = self.services.store.last_delivered_at(CANARY).await?;
@@ -218,6 +222,7 @@ impl Watchdog {
         let title = match what {
             REDIS => "the queue does not answer".to_owned(),
             CANARY => "the canary is silent: alerts may not get through".to_owned(),
+            FILE => "the file of schedules is refused, an earlier version is in force".to_owned(),
             schedule => format!("schedule {schedule} stands still"),
         };
         let finding = Finding {

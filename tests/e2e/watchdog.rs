@@ -115,3 +115,31 @@ async fn a_canary_that_does_not_arrive_is_told_and_one_that_does_goes_the_whole_
     let titles: Vec<_> = alerts["items"].as_array().unwrap().iter().map(|alert| &alert["title"]).collect();
     assert_eq!(titles, [title], "nobody is shown the canary itself");
 }
+
+#[tokio::test]
+async fn a_refused_file_of_schedules_is_an_alert_until_it_is_right() {
+    let (place, receiver) = (Place::new().await, HttpPeer::start().await);
+    let right = "[schedules.cleanup_old_performance_data]\nevery = \"1h\"\n";
+    place.write("schedules.toml", right);
+    let config = config(&place, &receiver);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut watchdog = wiring::watchdog(&config, &place.folder.path().join("schedules.toml")).unwrap();
+    let inspector = wiring::inspector(&wiring::queue(&config).unwrap());
+    let _scheduler = place.start(&["scheduler"]);
+    let status = async || inspector.scheduler_status(&config.scheduler.book).await.unwrap();
+    eventually(LONG, "it leads", async || status().await.has_leader).await;
+    place.write("schedules.toml", "[schedules.cleanup_old_performance_data]\nevery = \"never\"\n");
+    eventually(LONG, "the file is refused", async || status().await.refused_file.is_some()).await;
+    watchdog.look().await.unwrap();
+    let alerts = || place.json(&["alerts", "list", "--json"])["items"].as_array().unwrap().clone();
+    let title = "the file of schedules is refused, an earlier version is in force";
+    let [alert] = &alerts()[..] else { panic!("{:?}", alerts()) };
+    assert_eq!((&alert["title"], &alert["status"]), (&Value::from(title), &Value::from("active")));
+    assert!(alert["description"].as_str().unwrap().contains("schedules.toml:2: "), "{alert}");
+    let doctor = place.run(&["doctor"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("it refuses schedules.toml since"));
+    place.write("schedules.toml", right);
+    eventually(LONG, "the file is in force", async || status().await.refused_file.is_none()).await;
+    watchdog.look().await.unwrap();
+    assert_eq!(alerts()[0]["status"], "resolved");
+}
