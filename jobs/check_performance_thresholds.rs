@@ -57,8 +57,12 @@ impl Job for CheckPerformanceThresholds {
                 "argument /window_minutes: `{given}` is not between 1 and 1440"
             )));
         }
-        // What came a moment ago counts.
-        cx.store.roll_up().await?;
+        // What came a moment ago counts. Without it the rules are evaluated by what is rolled up already.
+        match cx.store.roll_up().await {
+            Err(error) if error.is_unavailable() => return Err(error.into()),
+            Err(error) => tracing::error!(error = error_chain(&error), "rollups cannot be made"),
+            Ok(_) => {}
+        }
         Ok(check(cx, self.window_minutes, cx.clock.now()).await?)
     }
 }
@@ -112,7 +116,17 @@ async fn evaluate(
     }
     for reading in readings {
         let is_open = open.contains(&rule.fingerprint(&reading.scope));
-        let (outcome, change) = cx.alerting.observe(&cx.store, rule, &reading, is_open, now).await?;
+        let (outcome, change) = match cx.alerting.observe(&cx.store, rule, &reading, is_open, now).await {
+            Ok(observed) => observed,
+            Err(error) if error.is_unavailable() => return Err(error),
+            // One reading that cannot be stored hides no other.
+            Err(error) => {
+                let error = error_chain(&error);
+                tracing::error!(rule = rule.name, error, "a reading of rule `{}` is set aside", rule.name);
+                evaluation.error.get_or_insert(error);
+                continue;
+            }
+        };
         checked.conditions += 1;
         checked.breached += usize::from(outcome == Outcome::Breach);
         match change {

@@ -46,6 +46,7 @@ pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -
 struct Figures {
     redis: Option<OfRedis>,
     undelivered: Option<i64>,
+    failed_rollups: Option<i64>,
     schedules: Vec<Watched>,
     intake: IntakeFigures,
     pool: PoolFigures,
@@ -82,11 +83,16 @@ type Labels<'a> = Vec<(&'static str, &'a str)>;
 impl Figures {
     async fn read(state: &ApiState) -> Self {
         let undelivered = async { state.store.undelivered_notifications().await };
-        let (redis, undelivered, schedules): (_, Result<i64, StoreError>, _) =
-            tokio::join!(OfRedis::read(state), undelivered, health::watched(state));
+        let (redis, undelivered, failed_rollups, schedules): (_, Result<i64, StoreError>, _, _) = tokio::join!(
+            OfRedis::read(state),
+            undelivered,
+            state.store.failed_rollups(),
+            health::watched(state)
+        );
         Self {
             redis: redis.ok(),
             undelivered: undelivered.ok(),
+            failed_rollups: failed_rollups.ok().map(|failed| failed.count),
             schedules,
             intake: state.intake.figures(),
             pool: state.store.pool_figures(),
@@ -112,6 +118,8 @@ impl Collector for Figures {
             "Notifications that wait to be delivered",
             undelivered,
         )?;
+        let failed = self.failed_rollups.map(|count| (Vec::new(), count as f64));
+        page.gauge("dogwatch_rollups_failed", "Rollups that cannot be made and are set aside", failed)?;
         page.schedules(&self.schedules)?;
         page.process(self.intake, self.pool)
     }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::{Batch, RequestMetric, SpanKey};
+use dogwatch_store::{Batch, MAX_COUNT, MAX_TIME_MS, RequestMetric, SpanKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -113,11 +113,22 @@ impl MetricRequest {
                 format!("`{}` is no HTTP status; write 100 to 599", self.status_code),
             );
         }
-        if !self.response_time_ms.is_finite() || self.response_time_ms < 0.0 {
-            return wrong(
-                "response_time_ms",
-                format!("`{}` is no duration in milliseconds", self.response_time_ms),
-            );
+        let times =
+            [("response_time_ms", Some(self.response_time_ms)), ("db_query_time_ms", self.db_query_time_ms)];
+        for (field, time) in times {
+            if let Some(ms) = time.filter(|ms| !(0.0..=MAX_TIME_MS).contains(ms)) {
+                return wrong(field, format!("`{ms}` is not between 0 and {MAX_TIME_MS} milliseconds"));
+            }
+        }
+        let counts = [
+            ("db_query_count", self.db_query_count),
+            ("cache_hits", self.cache_hits),
+            ("cache_misses", self.cache_misses),
+        ];
+        for (field, count) in counts {
+            if let Some(count) = count.filter(|count| !(0..=MAX_COUNT).contains(count)) {
+                return wrong(field, format!("`{count}` is not between 0 and {MAX_COUNT}"));
+            }
         }
         let occurred_at = self.occurred_at.unwrap_or(now);
         if occurred_at > now + MAX_AHEAD || occurred_at < now - MAX_AGE {

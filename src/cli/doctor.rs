@@ -325,6 +325,7 @@ async fn postgres(config: &Config) -> Vec<Finding> {
     };
     findings.extend(transport(&store));
     findings.push(migrations(&store).await);
+    findings.extend(rollups(&store).await);
     if let Ok(skew) = store.clock_skew(Clock::system().now()).await {
         findings.push(clock("postgres clock", skew.num_milliseconds()));
     }
@@ -348,6 +349,14 @@ fn transport(store: &Store) -> Option<Finding> {
             "turn TLS on at the server, and write sslmode=verify-full in the address",
         )),
     }
+}
+
+/// Rollups that cannot be made. Without all migrations there is nothing to say.
+async fn rollups(store: &Store) -> Option<Finding> {
+    let failed = store.failed_rollups().await.ok().filter(|failed| failed.count > 0)?;
+    let reason = failed.error.unwrap_or_default();
+    let detail = format!("{} cannot be made, and are missing in all windows: {reason}", failed.count);
+    Some(wrong("rollups", detail, "see the log; `dogwatch rollups rebuild` tries them again"))
 }
 
 async fn migrations(store: &Store) -> Finding {

@@ -61,10 +61,16 @@ impl Rebuild {
             bar.inc(made.min(STEP.unsigned_abs()));
         }
         bar.finish_and_clear();
+        let failed = store.failed_rollups().await?;
         if self.json {
-            output::json(&serde_json::json!({ "minutes": minutes }))?;
+            output::json(&serde_json::json!({ "minutes": minutes, "failed": failed.count }))?;
         } else {
             output::line(&format!("{minutes} minutes were made anew, with their hours and days"));
+        }
+        if failed.count > 0 {
+            let reason = failed.error.unwrap_or_default();
+            output::error(&format!("{} rollups cannot be made, and are set aside: {reason}", failed.count));
+            return Ok(ExitCode::FAILURE);
         }
         Ok(ExitCode::SUCCESS)
     }

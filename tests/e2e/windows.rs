@@ -124,7 +124,7 @@ async fn rollups_are_made_anew_by_command() {
         .await;
     let told =
         place.json(&["rollups", "rebuild", "--from", "2026-05-20", "--to", "2026-05-21T00:00:00Z", "--json"]);
-    assert_eq!(told, json!({"minutes": 3}));
+    assert_eq!(told, json!({"minutes": 3, "failed": 0}));
     let count = "SELECT sum(count)::bigint FROM rollups WHERE resolution = 1440";
     assert_eq!(place.database().number(count).await, 150);
     let again = place.run(&["rollups", "rebuild", "--from", "2026-05-20"]);

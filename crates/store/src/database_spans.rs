@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::Store;
 use crate::batch::{Batch, Table};
+use crate::bounds;
 use crate::error::StoreError;
 use crate::request_metrics::{OPERATION, RequestMetric, SpanKey};
 use crate::series::{SeriesKey, Subject};
@@ -169,7 +170,7 @@ impl Store {
         rows.put(call.system.as_str());
         rows.put(call.fingerprint);
         rows.put(series_id);
-        rows.put(call.duration_ms);
+        rows.put(bounds::time_ms(call.duration_ms));
         rows.put(call.is_error);
         rows.put(is_nested);
         rows.put(call.cache_hit);
@@ -294,7 +295,7 @@ fn add_slow(batch: &mut Batch, call: &DatabaseCall, request: Option<&RequestMetr
     rows.put(request.map(|request| request.method.as_str()));
     rows.put(request.map(|request| request.endpoint.as_str()));
     rows.put(call.system.as_str());
-    rows.put(call.duration_ms);
+    rows.put(bounds::time_ms(call.duration_ms));
     rows.put(call.rows_returned);
     rows.put(Uuid::from_bytes(call.trace_id).simple().to_string().as_str());
     rows.put(call.error.as_deref());

@@ -59,10 +59,7 @@ pub enum StoreError {
 
 /// Why a connection could not be made, as a sentence. Carries no secret.
 pub(crate) fn connecting(error: sqlx::Error) -> String {
-    match StoreError::query("connect")(error) {
-        StoreError::Query { source, .. } => source.to_string(),
-        other => other.to_string(),
-    }
+    StoreError::query("connect")(error).reason()
 }
 
 impl StoreError {
@@ -72,6 +69,14 @@ impl StoreError {
                 Self::NoTls { doing }
             }
             _ => Self::Query { doing, source },
+        }
+    }
+
+    /// What Postgres answered, or what else went wrong, in one sentence.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Query { source, .. } => source.to_string(),
+            other => other.to_string(),
         }
     }
 

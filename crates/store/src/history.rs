@@ -134,8 +134,8 @@ impl Store {
             Row,
             r#"
             SELECT (extract(epoch FROM bucket - $3)::bigint / $5)::integer AS "series_id!",
-                   sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!", sum(sum_ms) AS "sum_ms!",
-                   sum(sum_squares_ms) AS "sum_squares_ms!", min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!",
+                   sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!", sum(least(sum_ms, 1e100)) AS "sum_ms!",
+                   sum(least(sum_squares_ms, 1e100)) AS "sum_squares_ms!", min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!",
                    NULL::bigint AS db_query_count, NULL::float8 AS db_query_time_ms, NULL::float8 AS db_told_ms,
                    NULL::bigint AS cache_hits, NULL::bigint AS cache_misses,
                    array_agg(sketch) AS sketches, NULL::integer AS sketch_bucket

@@ -147,8 +147,12 @@ impl Store {
     pub async fn link_traces(&self) -> Result<Linked, StoreError> {
         let mut linked = Linked::default();
         loop {
+            let tried = match self.link_group(GROUP).await {
+                Err(error) if !error.is_unavailable() => self.link_one_by_one(&error).await?,
+                tried => tried?,
+            };
             // Whoever is at it may leave something that is not due yet.
-            let Some(tried) = self.link_group().await? else {
+            let Some(tried) = tried else {
                 return Ok(Linked { are_waiting: true, ..linked });
             };
             linked.traces += tried;
@@ -161,8 +165,47 @@ impl Store {
         }
     }
 
+    /// A trace of the group cannot be joined: it is given up, and its calls stay what they are without a request. The
+    /// others are joined.
+    async fn link_one_by_one(&self, error: &StoreError) -> Result<Option<u64>, StoreError> {
+        tracing::warn!(
+            error = error.reason(),
+            "traces of a group cannot be joined together; each is tried alone"
+        );
+        let mut tried = 0;
+        while tried < GROUP.unsigned_abs() {
+            match self.link_group(1).await {
+                Ok(Some(0)) => break,
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(None),
+                Err(error) if error.is_unavailable() => return Err(error),
+                Err(error) => {
+                    let reason = error.reason();
+                    let trace_id = self.give_up_first().await?;
+                    tracing::error!(
+                        ?trace_id,
+                        error = reason,
+                        "a trace cannot be joined, and is given up: {reason}"
+                    );
+                }
+            }
+            tried += 1;
+        }
+        Ok(Some(tried))
+    }
+
+    async fn give_up_first(&self) -> Result<Option<Uuid>, StoreError> {
+        let first = sqlx::query_scalar!(
+            "DELETE FROM open_traces WHERE trace_id IN (
+                 SELECT trace_id FROM open_traces WHERE next_try_at <= now() ORDER BY next_try_at LIMIT 1
+             )
+             RETURNING trace_id"
+        );
+        first.fetch_optional(&self.pool).await.map_err(StoreError::query("give up an open trace"))
+    }
+
     /// `None` while another process is at it.
-    async fn link_group(&self) -> Result<Option<u64>, StoreError> {
+    async fn link_group(&self, most: i64) -> Result<Option<u64>, StoreError> {
         let failed = || StoreError::query("look at open traces");
         let mut transaction = self.pool.begin().await.map_err(failed())?;
         let alone = sqlx::query_scalar!(
@@ -183,7 +226,7 @@ impl Store {
             )
             SELECT trace_id, min(tries) AS "tries!" FROM due GROUP BY trace_id
             "#,
-            GROUP
+            most
         );
         let due = due.fetch_all(&mut *transaction).await.map_err(failed())?;
         if due.is_empty() {

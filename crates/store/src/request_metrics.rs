@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Store;
 use crate::batch::{Batch, Table};
+use crate::bounds;
 use crate::error::StoreError;
 use crate::series::{SeriesKey, Subject};
 
@@ -105,14 +106,14 @@ impl Store {
         rows.put(request.method.as_str());
         rows.put(request.status_code);
         rows.put(request.is_error);
-        rows.put(request.response_time_ms);
+        rows.put(bounds::time_ms(request.response_time_ms));
         rows.put(request.user_id.as_deref());
         rows.put(request.client_address.as_deref());
         rows.put(request.trace_id.as_deref());
-        rows.put(request.db_query_count);
-        rows.put(request.db_query_time_ms);
-        rows.put(request.cache_hits);
-        rows.put(request.cache_misses);
+        rows.put(request.db_query_count.map(bounds::count));
+        rows.put(request.db_query_time_ms.map(bounds::time_ms));
+        rows.put(request.cache_hits.map(bounds::count));
+        rows.put(request.cache_misses.map(bounds::count));
         rows.put(request.cpu_percent);
         rows.put(request.memory_percent);
         rows.put(request.error.as_deref());

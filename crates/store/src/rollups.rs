@@ -52,29 +52,31 @@ impl Resolution {
     }
 }
 
-/// Requests in `[since, until)` of these series (all: none), counted by series and bucket of the sketch.
+/// Requests in `[since, until)` of these series (all: none), counted by series and bucket of the sketch. Figures are
+/// bounded as in `bounds.rs`, since an earlier version has stored any.
 macro_rules! raw_requests {
     ($since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
             $crate::rollup::Row,
             r#"
-            SELECT series_id AS "series_id!",
-                   ceil(ln(least(greatest(response_time_ms, $4), $5)) * $6)::integer AS sketch_bucket,
-                   count(*) AS "count!",
-                   count(*) FILTER (WHERE coalesce(is_error, status_code >= 500)) AS "errors!",
-                   sum(response_time_ms) AS "sum_ms!",
-                   sum(response_time_ms * response_time_ms) AS "sum_squares_ms!",
-                   min(response_time_ms) AS "min_ms!",
-                   max(response_time_ms) AS "max_ms!",
-                   sum(db_query_count) AS db_query_count,
-                   sum(db_query_time_ms) AS db_query_time_ms,
-                   sum(response_time_ms) FILTER (WHERE db_query_time_ms IS NOT NULL) AS db_told_ms,
-                   sum(cache_hits) AS cache_hits,
-                   sum(cache_misses) AS cache_misses,
+            SELECT series_id AS "series_id!", ceil(ln(greatest(ms, $4)) * $6)::integer AS sketch_bucket,
+                   count(*) AS "count!", count(*) FILTER (WHERE is_failed) AS "errors!",
+                   sum(ms) AS "sum_ms!", sum(ms * ms) AS "sum_squares_ms!", min(ms) AS "min_ms!", max(ms) AS "max_ms!",
+                   sum(greatest(db_query_count, 0)) FILTER (WHERE db_query_count IS NOT NULL) AS db_query_count,
+                   sum(db_ms) AS db_query_time_ms, sum(ms) FILTER (WHERE db_ms IS NOT NULL) AS db_told_ms,
+                   sum(greatest(cache_hits, 0)) FILTER (WHERE cache_hits IS NOT NULL) AS cache_hits,
+                   sum(greatest(cache_misses, 0)) FILTER (WHERE cache_misses IS NOT NULL) AS cache_misses,
                    NULL::bytea[] AS sketches
-            FROM performance_metrics
-            WHERE occurred_at >= $1 AND occurred_at < $2
-              AND series_id IS NOT NULL AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
+            FROM (
+                SELECT series_id, coalesce(is_error, status_code >= 500) AS is_failed, db_query_count, cache_hits,
+                       cache_misses,
+                       CASE WHEN response_time_ms >= 1e-6 THEN least(response_time_ms, $5) ELSE 0 END AS ms,
+                       CASE WHEN db_query_time_ms >= 1e-6 THEN least(db_query_time_ms, $5)
+                            WHEN db_query_time_ms IS NOT NULL THEN 0 END AS db_ms
+                FROM performance_metrics
+                WHERE occurred_at >= $1 AND occurred_at < $2
+                  AND series_id IS NOT NULL AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
+            ) AS bounded
             GROUP BY series_id, sketch_bucket
             "#,
             $since,
@@ -93,23 +95,22 @@ macro_rules! raw_queries {
         sqlx::query_as!(
             $crate::rollup::Row,
             r#"
-            SELECT series_id AS "series_id!",
-                   ceil(ln(least(greatest(duration_ms, $4), $5)) * $6)::integer AS sketch_bucket,
-                   count(*) AS "count!",
-                   count(*) FILTER (WHERE is_error) AS "errors!",
-                   sum(duration_ms) AS "sum_ms!",
-                   sum(duration_ms * duration_ms) AS "sum_squares_ms!",
-                   min(duration_ms) AS "min_ms!",
-                   max(duration_ms) AS "max_ms!",
+            SELECT series_id AS "series_id!", ceil(ln(greatest(ms, $4)) * $6)::integer AS sketch_bucket,
+                   count(*) AS "count!", count(*) FILTER (WHERE is_error) AS "errors!",
+                   sum(ms) AS "sum_ms!", sum(ms * ms) AS "sum_squares_ms!", min(ms) AS "min_ms!", max(ms) AS "max_ms!",
                    NULL::bigint AS db_query_count,
                    NULL::float8 AS db_query_time_ms,
                    NULL::float8 AS db_told_ms,
                    count(*) FILTER (WHERE cache_hit) AS cache_hits,
                    count(*) FILTER (WHERE NOT cache_hit) AS cache_misses,
                    NULL::bytea[] AS sketches
-            FROM database_spans
-            WHERE occurred_at >= $1 AND occurred_at < $2
-              AND NOT is_nested AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
+            FROM (
+                SELECT series_id, is_error, cache_hit,
+                       CASE WHEN duration_ms >= 1e-6 THEN least(duration_ms, $5) ELSE 0 END AS ms
+                FROM database_spans
+                WHERE occurred_at >= $1 AND occurred_at < $2
+                  AND NOT is_nested AND ($3::integer[] IS NULL OR series_id IN (SELECT unnest($3)))
+            ) AS bounded
             GROUP BY series_id, sketch_bucket
             "#,
             $since,
@@ -122,16 +123,19 @@ macro_rules! raw_queries {
     };
 }
 
-/// Rollups in `[since, until)` of these series (all: none), added up by series; the sketches as they are.
+/// Rollups in `[since, until)` of these series (all: none), added up by series; the sketches as they are. Sums of an
+/// earlier version may be of any size.
 macro_rules! rollups {
     ($resolution:expr, $subject:expr, $since:expr, $until:expr, $series:expr) => {
         sqlx::query_as!(
             $crate::rollup::Row,
             r#"
-            SELECT series_id, sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!", sum(sum_ms) AS "sum_ms!",
-                   sum(sum_squares_ms) AS "sum_squares_ms!", min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!",
-                   sum(db_query_count)::bigint AS db_query_count, sum(db_query_time_ms) AS db_query_time_ms,
-                   sum(db_told_ms) AS db_told_ms, sum(cache_hits)::bigint AS cache_hits,
+            SELECT series_id, sum(count)::bigint AS "count!", sum(errors)::bigint AS "errors!",
+                   sum(least(sum_ms, 1e100)) AS "sum_ms!", sum(least(sum_squares_ms, 1e100)) AS "sum_squares_ms!",
+                   min(min_ms) AS "min_ms!", max(max_ms) AS "max_ms!", sum(db_query_count)::bigint AS db_query_count,
+                   sum(least(db_query_time_ms, 1e100)) FILTER (WHERE db_query_time_ms IS NOT NULL) AS db_query_time_ms,
+                   sum(least(db_told_ms, 1e100)) FILTER (WHERE db_told_ms IS NOT NULL) AS db_told_ms,
+                   sum(cache_hits)::bigint AS cache_hits,
                    sum(cache_misses)::bigint AS cache_misses, array_agg(sketch) AS sketches,
                    NULL::integer AS sketch_bucket
             FROM rollups
@@ -149,6 +153,15 @@ macro_rules! rollups {
 }
 pub(crate) use {raw_queries, raw_requests, rollups};
 
+/// Rollups that cannot be made for now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailedRollups {
+    /// How many.
+    pub count: i64,
+    /// Why not, of the last one that was tried.
+    pub error: Option<String>,
+}
+
 /// A bucket to be made.
 struct Stale {
     subject: String,
@@ -157,6 +170,10 @@ struct Stale {
 
 impl Store {
     /// Makes the buckets whose data have changed, the newest first; says how many. Safe to call from many processes.
+    /// A bucket that cannot be made is set aside for a while, and logged.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
     pub async fn roll_up(&self) -> Result<u64, StoreError> {
         self.roll_up_some(MAX_PER_CALL).await
     }
@@ -167,7 +184,13 @@ impl Store {
         for resolution in Resolution::ALL {
             let stale = sqlx::query_as!(
                 Stale,
-                "SELECT DISTINCT subject, bucket FROM rollup_backlog WHERE resolution = $1 ORDER BY bucket DESC LIMIT $2",
+                "SELECT DISTINCT subject, bucket FROM rollup_backlog
+                 WHERE resolution = $1 AND NOT EXISTS (
+                     SELECT FROM rollup_failures AS failed
+                     WHERE failed.resolution = rollup_backlog.resolution AND failed.subject = rollup_backlog.subject
+                       AND failed.bucket = rollup_backlog.bucket AND failed.retry_at > now()
+                 )
+                 ORDER BY bucket DESC LIMIT $2",
                 resolution.minutes(),
                 most
             );
@@ -177,11 +200,60 @@ impl Store {
                 .map_err(StoreError::query("look for rollups to be made"))?;
             for Stale { subject, bucket } in stale {
                 let Some(subject) = Subject::from_word(&subject) else { continue };
-                self.make_bucket(resolution, subject, bucket).await?;
-                made += 1;
+                match self.make_bucket(resolution, subject, bucket).await {
+                    Ok(()) => made += 1,
+                    Err(error) if error.is_unavailable() => return Err(error),
+                    Err(error) => self.set_aside(resolution, subject, bucket, &error).await?,
+                }
             }
         }
         Ok(made)
+    }
+
+    /// Lets a bucket that could not be made wait: a minute at first, then twice as long each time, up to some hours.
+    async fn set_aside(
+        &self,
+        resolution: Resolution,
+        subject: Subject,
+        bucket: DateTime<Utc>,
+        error: &StoreError,
+    ) -> Result<(), StoreError> {
+        let reason = error.reason();
+        let note = sqlx::query_scalar!(
+            r#"
+            INSERT INTO rollup_failures AS failed
+                (resolution, subject, bucket, failures, failed_at, retry_at, error)
+            VALUES ($1, $2, $3, 1, now(), now() + interval '1 minute', $4)
+            ON CONFLICT (resolution, subject, bucket) DO UPDATE
+            SET failures = failed.failures + 1, failed_at = now(), error = excluded.error,
+                retry_at = now() + interval '1 minute' * 2 ^ least(failed.failures, 8)
+            RETURNING failures
+            "#,
+            resolution.minutes(),
+            subject.as_str(),
+            bucket,
+            reason
+        );
+        let failures = note.fetch_one(&self.pool).await.map_err(StoreError::query("set a rollup aside"))?;
+        tracing::error!(
+            resolution = resolution.minutes(),
+            subject = subject.as_str(),
+            bucket = %bucket,
+            failures,
+            error = reason,
+            "a rollup cannot be made, and is set aside: {reason}"
+        );
+        Ok(())
+    }
+
+    /// Rollups that cannot be made for now.
+    pub async fn failed_rollups(&self) -> Result<FailedRollups, StoreError> {
+        let failed = sqlx::query_as!(
+            FailedRollups,
+            r#"SELECT count(*) AS "count!", (array_agg(error ORDER BY failed_at DESC))[1] AS error
+               FROM rollup_failures"#
+        );
+        failed.fetch_one(&self.pool).await.map_err(StoreError::query("read which rollups failed"))
     }
 
     /// Notes the minutes in `[since, until)` to be made anew from their rows; says how many. Rows that a version before
@@ -209,6 +281,8 @@ impl Store {
             since,
             until
         );
+        let retry = sqlx::query!("UPDATE rollup_failures SET retry_at = now()");
+        retry.execute(&mut *transaction).await.map_err(StoreError::query("note rollups to be made"))?;
         let minutes =
             doubt.execute(&mut *transaction).await.map_err(StoreError::query("note rollups to be made"))?;
         transaction.commit().await.map_err(StoreError::query("note rollups to be made"))?;
@@ -246,7 +320,8 @@ async fn make(
     lock.execute(&mut **transaction).await?;
     // What is noted from here on is not part of what is read below, or is made once more.
     let noted = sqlx::query!(
-        "DELETE FROM rollup_backlog WHERE resolution = $1 AND subject = $2 AND bucket = $3",
+        "WITH made AS (DELETE FROM rollup_failures WHERE resolution = $1 AND subject = $2 AND bucket = $3)
+         DELETE FROM rollup_backlog WHERE resolution = $1 AND subject = $2 AND bucket = $3",
         resolution.minutes(),
         subject.as_str(),
         bucket

@@ -272,7 +272,7 @@ async fn batches_that_arrive_together_share_a_commit_and_are_rolled_up_by_themse
 async fn a_row_that_cannot_be_stored_harms_no_other_batch() {
     let (database, store) = store().await;
     let intake = Intake::start(store.clone());
-    let wrong = RequestMetric { response_time_ms: -1.0, ..numbered(0) };
+    let wrong = RequestMetric { error: Some("\0".to_owned()), ..numbered(0) };
     let mut sending = Vec::new();
     for number in 0..20 {
         let row = if number == 7 { wrong.clone() } else { numbered(number) };
@@ -288,4 +288,59 @@ async fn a_row_that_cannot_be_stored_harms_no_other_batch() {
     }
     assert_eq!(refused, [7]);
     assert_eq!(database.number("SELECT count(*) FROM performance_metrics").await, 19);
+}
+
+#[tokio::test]
+async fn figures_of_any_size_are_rolled_up() {
+    let (database, store) = store().await;
+    let at = time("10:00:00");
+    let odd = |response_time_ms: f64, db_query_time_ms: f64, count: i32| RequestMetric {
+        db_query_time_ms: Some(db_query_time_ms),
+        db_query_count: Some(count),
+        cache_hits: Some(count),
+        ..metric(at, "odd", 200, response_time_ms)
+    };
+    let rows = [
+        odd(1e200, 1.7e308, i32::MAX),
+        odd(1e-170, 1.7e308, i32::MIN),
+        odd(f64::INFINITY, f64::NAN, -1),
+        odd(-1.0, -1e300, 0),
+    ];
+    assert_eq!(insert(&store, &rows).await, 4);
+    // As the version before has stored them, beside usual ones.
+    insert(&store, &[metric(at, "usual", 500, 12.0)]).await;
+    let before =
+        "UPDATE performance_metrics SET response_time_ms = 1e300, db_query_time_ms = 1e308, cache_hits = -7
+                  WHERE service = 'odd'";
+    database.execute(before).await;
+    store.doubt_rollups(at, at + TimeDelta::minutes(1)).await.unwrap();
+    rolled_up(&store).await;
+    assert_eq!(store.failed_rollups().await.unwrap().count, 0);
+    let largest = "SELECT max(greatest(max_ms, sum_ms / 4)::bigint) FROM rollups";
+    assert_eq!(database.number(largest).await, 100_000_000_000);
+    assert_eq!(database.number("SELECT count(*) FROM rollups WHERE errors = 1").await, 3);
+}
+
+#[tokio::test]
+async fn a_rollup_that_cannot_be_made_is_set_aside_and_holds_up_no_other() {
+    let (database, store) = store().await;
+    let (first, second) = (time("10:00:00"), time("10:01:00"));
+    insert(&store, &[metric(first, "shop", 200, 1.0), metric(second, "shop", 200, 1.0)]).await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE numeric_value_out_of_range; END $$;
+                  CREATE TRIGGER refuse BEFORE INSERT ON rollups FOR EACH ROW
+                  WHEN (NEW.bucket = '2026-05-20 10:01:00Z' AND NEW.resolution = 1) EXECUTE FUNCTION refuse()";
+    database.execute(refuse).await;
+    rolled_up(&store).await;
+    let failed = store.failed_rollups().await.unwrap();
+    assert_eq!(failed.count, 1);
+    assert!(failed.error.as_ref().unwrap().contains("numeric_value_out_of_range"), "{failed:?}");
+    // The minute before, its hour and its day.
+    assert_eq!(database.number("SELECT count(*) FROM rollups").await, 3);
+    // It waits.
+    assert_eq!(store.roll_up().await.unwrap(), 0);
+    database.execute("DROP TRIGGER refuse ON rollups").await;
+    store.doubt_rollups(first, first).await.unwrap();
+    rolled_up(&store).await;
+    assert_eq!(store.failed_rollups().await.unwrap().count, 0);
+    assert_eq!(database.number("SELECT count(*) FROM rollups").await, 4);
 }
