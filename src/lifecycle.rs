@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use dogwatch_queue::{Stop, error_chain};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -14,9 +15,35 @@ use tokio::task::JoinSet;
 #[derive(Debug, Default)]
 pub struct Roles {
     running: JoinSet<(&'static str, anyhow::Result<()>)>,
+    /// Threads of their own for all roles but the API, where it runs beside them.
+    apart: Option<Runtime>,
 }
 
 impl Roles {
+    /// For a process that has an API and other roles: what keeps the threads of the API busy does not keep a worker from
+    /// renewing its leases, and jobs do not keep the API from answering.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn with_api() -> anyhow::Result<Self> {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.enable_all().thread_name("jobs").build().context("cannot start threads")?;
+        Ok(Self { running: JoinSet::new(), apart: Some(runtime) })
+    }
+
+    /// Starts a role that is not the API.
+    pub fn start_apart(
+        &mut self,
+        name: &'static str,
+        role: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let role = async move { (name, role.await) };
+        match &self.apart {
+            Some(runtime) => self.running.spawn_on(role, runtime.handle()),
+            None => self.running.spawn(role),
+        };
+    }
+
     /// Starts one.
     pub fn start(
         &mut self,
@@ -49,6 +76,15 @@ impl Roles {
             }
         }
         code
+    }
+}
+
+impl Drop for Roles {
+    fn drop(&mut self) {
+        // Waiting for its threads would block those of the caller.
+        if let Some(runtime) = self.apart.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

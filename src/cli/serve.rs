@@ -151,7 +151,7 @@ pub(super) fn start_worker(
 ) {
     tracing::info!(queues = ?config.queue.queues, concurrency = config.queue.concurrency, "worker {}", worker.identity());
     let stop = stop.clone();
-    roles.start("worker", async move {
+    roles.start_apart("worker", async move {
         worker.run(stop).await;
         Ok(())
     });
@@ -165,7 +165,7 @@ pub(super) fn start_watchdog(
 ) -> anyhow::Result<()> {
     let watchdog = wiring::watchdog(config, &global.schedules)?;
     let stop = stop.clone();
-    roles.start("watchdog", async move {
+    roles.start_apart("watchdog", async move {
         watchdog.run(stop).await;
         Ok(())
     });
@@ -175,7 +175,7 @@ pub(super) fn start_watchdog(
 pub(super) fn start_relay(config: &Config, stop: &Stop, roles: &mut Roles) -> anyhow::Result<()> {
     let relay = wiring::relay(config)?;
     let stop = stop.clone();
-    roles.start("relay", async move {
+    roles.start_apart("relay", async move {
         relay.run(stop).await;
         Ok(())
     });
@@ -195,7 +195,7 @@ pub(super) fn start_scheduler(
         global.schedules.display()
     );
     let drain = stop.drain.clone();
-    roles.start("scheduler", async move {
+    roles.start_apart("scheduler", async move {
         scheduler.run(drain).await;
         Ok(())
     });

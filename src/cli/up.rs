@@ -75,7 +75,7 @@ async fn start(
     servers.start(config, global).await?;
     migrate(&wiring::store(config)?).await?;
 
-    let mut roles = Roles::default();
+    let mut roles = Roles::with_api()?;
     let worker = wiring::worker(config)?;
     let api_url = start_api(config, global, Some(worker.pulse()), stop, &mut roles).await?;
     let url = |secret: &Option<SecretString>| {

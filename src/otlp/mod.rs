@@ -18,7 +18,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dogwatch_queue::Clock;
-use dogwatch_store::{Batch, DatabaseCall, Intake, IntakeError, RequestMetric, Store, StoreError};
+use dogwatch_store::{
+    Batch, DatabaseCall, Intake, IntakeError, RequestMetric, Store, StoreError, TracedBatch,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -33,7 +35,7 @@ use crate::tuning::Tuning;
 use self::attributes::Owners;
 use self::decode::Unreadable;
 use self::hosts::Hosts;
-use self::spans::Found;
+use self::spans::{Found, Versions};
 
 /// `[otlp]`
 #[derive(Clone, Debug, Deserialize)]
@@ -72,6 +74,15 @@ pub struct Receiver {
     hosts: Hosts,
     /// What is left of the memory for reading.
     reading_kib: Arc<Semaphore>,
+    /// Bodies that may be read at the same time: not all cores.
+    reading_turns: Arc<Semaphore>,
+}
+
+/// What a body holds.
+struct Read {
+    traced: TracedBatch,
+    versions: Versions,
+    taken: Taken,
 }
 
 /// What became of a body that could be read.
@@ -96,6 +107,11 @@ pub(crate) enum Refused {
     Store(#[from] StoreError),
 }
 
+/// All cores but one, which is left to connections and jobs.
+fn reading_turns() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
+}
+
 /// The answer in the specification's words.
 fn response(Taken { rejected, reason }: Taken) -> ExportTraceServiceResponse {
     let partial_success = (rejected > 0)
@@ -116,6 +132,7 @@ impl Receiver {
             max_body_bytes: settings.max_body_bytes,
             owners: Arc::new(Owners::new(&settings.tenant_attributes, &settings.user_attributes)),
             reading_kib: Arc::new(Semaphore::new(MAX_READING_KIB as usize)),
+            reading_turns: Arc::new(Semaphore::new(reading_turns())),
         }
     }
 
@@ -123,14 +140,14 @@ impl Receiver {
     async fn take_traces(&self, body: decode::Body, tenant: Option<&str>) -> Result<Taken, Refused> {
         let usual = if body.is_gzip { body.bytes.len() * USUAL_RATIO } else { body.bytes.len() };
         if usual < self.max_body_bytes {
-            match self.read(body.clone(), usual).await {
+            match self.read(body.clone(), usual, tenant).await {
                 // It is packed more tightly than usual.
                 Err(Refused::Unreadable(Unreadable::TooLarge { .. })) => {}
-                read => return self.store_found(read?, tenant).await,
+                read => return self.store_found(read?).await,
             }
         }
-        let found = self.read(body, self.max_body_bytes).await?;
-        self.store_found(found, tenant).await
+        let found = self.read(body, self.max_body_bytes, tenant).await?;
+        self.store_found(found).await
     }
 
     /// A share of the memory for reading. What is larger than the largest share takes that.
@@ -140,42 +157,43 @@ impl Receiver {
     }
 
     /// What is in a body that unpacks to at most this size.
-    async fn read(&self, body: decode::Body, max_bytes: usize) -> Result<Found, Refused> {
+    async fn read(
+        &self,
+        body: decode::Body,
+        max_bytes: usize,
+        tenant: Option<&str>,
+    ) -> Result<Read, Refused> {
         let _room = self.room_for(max_bytes * MEMORY_FOR_EACH)?;
         let (owners, now) = (Arc::clone(&self.owners), self.clock.now());
         let hosts = self.hosts.samples(now).await;
-        // Unpacking and reading megabytes would keep other connections waiting.
+        let (tenant, log_ms) = (tenant.map(str::to_owned), self.tuning.monitoring().log_ms);
+        let _turn = self.reading_turns.acquire().await.map_err(|_| Unreadable::Bug)?;
+        // Unpacking, reading and joining megabytes would keep other connections waiting.
         let reading = tokio::task::spawn_blocking(move || {
             let traces = body.traces(max_bytes)?;
-            Ok::<_, Unreadable>(spans::sort(&traces, &owners, &hosts, now))
+            let mut found = spans::sort(&traces, &owners, &hosts, now);
+            if let Some(tenant) = tenant {
+                found.belong_to(&tenant);
+            }
+            log_slow(&found.requests, &found.calls, log_ms);
+            let Found { requests, calls, versions, rejected, reason } = found;
+            let taken = Taken { rejected, reason };
+            Ok::<_, Unreadable>(Read { traced: TracedBatch::new(requests, calls), versions, taken })
         });
         Ok(reading.await.map_err(|_| Unreadable::Bug)??)
     }
 
-    async fn store_found(&self, found: Found, tenant: Option<&str>) -> Result<Taken, Refused> {
-        let Found { mut requests, mut calls, mut versions, rejected, reason } = found;
-        if let Some(tenant) = tenant {
-            // Which version of a service is out is not a tenant's to say.
-            versions.clear();
-            // A key of a tenant tells of that one, whatever its spans say.
-            for request in &mut requests {
-                request.tenant = Some(tenant.to_owned());
-            }
-            for call in &mut calls {
-                call.tenant = Some(tenant.to_owned());
-            }
-        }
+    async fn store_found(&self, Read { traced, versions, taken }: Read) -> Result<Taken, Refused> {
         let monitoring = self.tuning.monitoring();
         if monitoring.enabled {
-            log_slow(&requests, &calls, monitoring.log_ms);
             let mut batch = Batch::default();
-            self.store.add_traced(&mut batch, requests, &calls, monitoring.slow_query_ms).await?;
+            self.store.add_traced(&mut batch, &traced, monitoring.slow_query_ms).await?;
             self.intake.store(batch).await?;
             for ((service, version), seen_at) in versions {
                 self.store.note_version(&service, &version, seen_at).await?;
             }
         }
-        Ok(Taken { rejected, reason })
+        Ok(taken)
     }
 }
 

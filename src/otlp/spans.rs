@@ -21,13 +21,15 @@ const MAX_AGE: TimeDelta = TimeDelta::days(7);
 /// The name of a service that does not tell its own, as the specification has it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
+/// Services and the versions that they tell, and when the first of its spans ended.
+pub(super) type Versions = BTreeMap<(String, String), DateTime<Utc>>;
+
 /// What a body holds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) requests: Vec<RequestMetric>,
     pub(super) calls: Vec<DatabaseCall>,
-    /// Services and the versions that they tell, and when the first of its spans ended.
-    pub(super) versions: BTreeMap<(String, String), DateTime<Utc>>,
+    pub(super) versions: Versions,
     /// Spans that are ours and cannot be stored.
     pub(super) rejected: i64,
     /// Why not the first of them.
@@ -35,6 +37,16 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// A key of a tenant tells of that one, whatever its spans say.
+    pub(super) fn belong_to(&mut self, tenant: &str) {
+        // Which version of a service is out is not a tenant's to say.
+        self.versions.clear();
+        let of_requests = self.requests.iter_mut().map(|request| &mut request.tenant);
+        for of_span in of_requests.chain(self.calls.iter_mut().map(|call| &mut call.tenant)) {
+            *of_span = Some(tenant.to_owned());
+        }
+    }
+
     fn reject(&mut self, reason: impl FnOnce() -> String) {
         if self.rejected == 0 {
             self.reason = reason();

@@ -442,3 +442,52 @@ async fn export(base: String, exporter: u32, refused: Arc<AtomicU32>, stop: Arc<
     }
     sent
 }
+
+/// A request and a call of a database, so many times, all of one trace and none the parent of another.
+fn one_large_trace(pairs: u32) -> Vec<u8> {
+    let spans: Vec<Value> = (0..pairs)
+        .flat_map(|number| {
+            let of_request = json!({"http.request.method": "GET", "http.response.status_code": 200});
+            let server = span(number, TimeDelta::zero(), &of_request);
+            let of_call = json!({"db.system.name": "redis", "db.query.text": "GET x"});
+            let mut call = span(number + pairs, TimeDelta::zero(), &of_call);
+            call["kind"] = json!(3);
+            [server, call]
+        })
+        .map(|mut span| {
+            span["traceId"] = json!("4bf92f3577b34da6a3ce929d0e0e4736");
+            span
+        })
+        .collect();
+    protobuf(&request("batch", &spans))
+}
+
+#[tokio::test]
+async fn the_process_answers_while_it_reads_the_largest_traces() {
+    let (place, _api, base) = start().await;
+    let body = one_large_trace(12_000);
+    // As many as fit into the memory for reading.
+    let sending: Vec<_> = (0..4)
+        .map(|_| {
+            let (base, body) = (base.clone(), body.clone());
+            tokio::spawn(async move { post(&base, PROTOBUF, None, body).await.status().as_u16() })
+        })
+        .collect();
+    let (http, mut slowest) = (client(), Duration::ZERO);
+    while !sending.iter().all(tokio::task::JoinHandle::is_finished) {
+        let began = std::time::Instant::now();
+        assert_eq!(http.get(format!("{base}/livez")).send().await.unwrap().status(), 200);
+        slowest = slowest.max(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    for sent in sending {
+        let status = sent.await.unwrap();
+        assert!(status == 200 || status == 429, "{status}");
+    }
+    // Too many to belong to one request, and stored all the same.
+    let database = place.database();
+    for table in ["performance_metrics", "database_spans"] {
+        assert_eq!(database.number(&format!("SELECT count(*) FROM {table}")).await, 12_000);
+    }
+}

@@ -13,7 +13,7 @@ use crate::bounds;
 use crate::error::StoreError;
 use crate::request_metrics::{OPERATION, RequestMetric, SpanKey};
 use crate::series::{SeriesKey, Subject};
-use crate::traces::{self, Placed, TracedCall, TracedRequest, Used};
+use crate::traces::{self, MAX_OF_TRACE, Placed, Repeated, TracedCall, TracedRequest, Used};
 
 /// How exactly it is known when a query was seen last.
 const SEEN: TimeDelta = TimeDelta::minutes(1);
@@ -102,18 +102,28 @@ impl KnownQueries {
     }
 }
 
-impl Store {
-    /// Puts requests and the calls that were made for them into a batch. What a request has used is counted where both
-    /// are here; where they are not, [`Store::link_traces`] does it later. A call of at least `slow_query_ms` is slow.
-    pub async fn add_traced(
-        &self,
-        batch: &mut Batch,
-        mut requests: Vec<RequestMetric>,
-        calls: &[DatabaseCall],
-        slow_query_ms: f64,
-    ) -> Result<(), StoreError> {
+/// Requests and the calls that were made for them. What a request has used is counted where both are here; where they are
+/// not, [`Store::link_traces`] does it later.
+#[derive(Debug, Default)]
+pub struct TracedBatch {
+    requests: Vec<RequestMetric>,
+    calls: Vec<DatabaseCall>,
+    placed: Vec<Placed>,
+    /// Queries that came many times in a request, by its index.
+    repeated: Vec<(usize, Repeated)>,
+    /// Traces with calls whose request is not here.
+    open: Vec<Uuid>,
+}
+
+impl TracedBatch {
+    /// Finds out what belongs together. That takes CPU time: call it off the threads of the async runtime.
+    pub fn new(mut requests: Vec<RequestMetric>, calls: Vec<DatabaseCall>) -> Self {
         let mut placed = vec![Placed::default(); calls.len()];
-        for (trace_id, trace) in traces(&requests, calls) {
+        let (mut repeated, mut open) = (Vec::new(), Vec::new());
+        for (trace_id, trace) in traces(&requests, &calls) {
+            if trace.calls.len() + trace.requests.len() > MAX_OF_TRACE as usize {
+                continue;
+            }
             let of_trace: Vec<_> = trace.calls.iter().map(|index| calls[*index].traced()).collect();
             let asked: Vec<_> = trace.requests.iter().map(|index| traced(&requests[*index])).collect();
             let answers = traces::place(&asked, &of_trace);
@@ -123,21 +133,43 @@ impl Store {
                     Placed { request: answer.request.map(|request| trace.requests[request]), ..*answer };
             }
             for (used, index) in used.into_iter().zip(&trace.requests) {
-                use_of(batch, &mut requests[*index], used);
+                use_of(&mut requests[*index], &used);
+                repeated.extend(used.repeated.into_iter().map(|repeated| (*index, repeated)));
             }
             if answers.iter().any(|answer| answer.request.is_none()) {
-                batch.open_trace(Uuid::from_bytes(trace_id));
+                open.push(Uuid::from_bytes(trace_id));
             }
         }
-        for request in &requests {
-            self.add_request(batch, request).await?;
+        Self { requests, calls, placed, repeated, open }
+    }
+}
+
+impl Store {
+    /// Puts requests and calls into a batch. A call of at least `slow_query_ms` is slow.
+    pub async fn add_traced(
+        &self,
+        batch: &mut Batch,
+        traced: &TracedBatch,
+        slow_query_ms: f64,
+    ) -> Result<(), StoreError> {
+        let TracedBatch { requests, calls, placed, repeated, open } = traced;
+        for trace_id in open {
+            batch.open_trace(*trace_id);
         }
-        for (call, placed) in calls.iter().zip(placed) {
+        for (index, repeated) in repeated {
+            add_repeated(batch, &requests[*index], *repeated);
+        }
+        for (number, request) in requests.iter().enumerate() {
+            self.add_request(batch, request).await?;
+            pause(number).await;
+        }
+        for (number, (call, placed)) in calls.iter().zip(placed).enumerate() {
             let request = placed.request.map(|index| &requests[index]);
             self.add_call(batch, call, placed.is_nested, request).await?;
             if call.duration_ms >= slow_query_ms && !placed.is_nested {
                 add_slow(batch, call, request);
             }
+            pause(number).await;
         }
         self.note_queries(calls).await
     }
@@ -263,25 +295,35 @@ fn tenant<'a>(call: &'a DatabaseCall, request: Option<&'a RequestMetric>) -> Opt
 }
 
 /// Writes into a request what it has used.
-fn use_of(batch: &mut Batch, request: &mut RequestMetric, used: Used) {
+fn use_of(request: &mut RequestMetric, used: &Used) {
     request.db_query_count = used.db_query_count.or(request.db_query_count);
     request.db_query_time_ms = used.db_query_time_ms.or(request.db_query_time_ms);
     request.cache_hits = used.cache_hits.or(request.cache_hits);
     request.cache_misses = used.cache_misses.or(request.cache_misses);
-    for repeated in used.repeated {
-        let rows = batch.rows(Table::RepeatedQueries, request.occurred_at);
-        rows.begin(10);
-        rows.put(request.occurred_at);
-        rows.put(request.key.value());
-        rows.put(repeated.fingerprint);
-        rows.put(request.tenant.as_deref());
-        rows.put(request.service.as_str());
-        rows.put(request.method.as_str());
-        rows.put(request.endpoint.as_str());
-        rows.put(repeated.calls);
-        rows.put(repeated.total_ms);
-        rows.put(request.trace_id.as_deref());
+}
+
+/// Rows that are put into a batch at a time. Others on this thread go on in between.
+const ROWS_AT_A_TIME: usize = 500;
+
+async fn pause(row: usize) {
+    if row % ROWS_AT_A_TIME == ROWS_AT_A_TIME - 1 {
+        tokio::task::yield_now().await;
     }
+}
+
+fn add_repeated(batch: &mut Batch, request: &RequestMetric, repeated: Repeated) {
+    let rows = batch.rows(Table::RepeatedQueries, request.occurred_at);
+    rows.begin(10);
+    rows.put(request.occurred_at);
+    rows.put(request.key.value());
+    rows.put(repeated.fingerprint);
+    rows.put(request.tenant.as_deref());
+    rows.put(request.service.as_str());
+    rows.put(request.method.as_str());
+    rows.put(request.endpoint.as_str());
+    rows.put(repeated.calls);
+    rows.put(bounds::time_ms(repeated.total_ms));
+    rows.put(request.trace_id.as_deref());
 }
 
 fn add_slow(batch: &mut Batch, call: &DatabaseCall, request: Option<&RequestMetric>) {

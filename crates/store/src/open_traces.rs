@@ -14,12 +14,10 @@ use crate::database_spans::began_at;
 use crate::error::StoreError;
 use crate::rollups::Resolution;
 use crate::series::{SeriesKey, Subject};
-use crate::traces::{self, Repeated, TracedCall, TracedRequest};
+use crate::traces::{self, MAX_OF_TRACE, Repeated, TracedCall, TracedRequest};
 
 /// Traces that are read at a time.
 const GROUP: i64 = 500;
-/// Calls and requests of a trace that are read; a trace that has more is a batch job, not a request.
-const MAX_OF_TRACE: i64 = 10_000;
 /// How long after each try the next one is made, in seconds. The first is made 2 seconds after the calls have come.
 const NEXT_TRY_S: [f64; 3] = [10.0, 60.0, 600.0];
 
@@ -259,6 +257,8 @@ impl Store {
         let mut changes = Changes::default();
         for Due { trace_id, tries } in due {
             let Some((calls, requests)) = by_trace.remove(trace_id) else { continue };
+            // A trace may have thousands of calls: others on this thread go on in between.
+            tokio::task::yield_now().await;
             if !self.change_trace(&mut changes, &calls, &requests).await? {
                 changes.open.push((*trace_id, tries + 1));
             }
@@ -362,7 +362,7 @@ async fn calls(transaction: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> sql
              LATERAL (SELECT * FROM database_spans WHERE database_spans.trace_id = due.trace_id LIMIT $2) AS call
         "#,
         ids,
-        MAX_OF_TRACE
+        i64::from(MAX_OF_TRACE)
     );
     calls.fetch_all(&mut **transaction).await
 }
@@ -391,7 +391,7 @@ async fn requests(
         "#,
         &ids,
         earliest - TimeDelta::seconds(1),
-        MAX_OF_TRACE
+        i64::from(MAX_OF_TRACE)
     );
     requests.fetch_all(&mut **transaction).await
 }

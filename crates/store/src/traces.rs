@@ -3,7 +3,8 @@
 //! later.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,6 +12,8 @@ use crate::database_spans::began_at;
 
 /// So many calls of one query in one request are told of: each row of a list has asked again.
 const MANY: i32 = 5;
+/// Calls and requests of a trace that are placed; a trace that has more is a batch job, not a request.
+pub(crate) const MAX_OF_TRACE: u32 = 10_000;
 /// Spans of one process are timed by clocks that differ a little.
 const SLACK: TimeDelta = TimeDelta::milliseconds(5);
 
@@ -70,11 +73,12 @@ pub(crate) struct Repeated {
     pub(crate) total_ms: f64,
 }
 
-/// Places each call of a trace.
+/// Places each call of a trace. Cost: O(n log n).
 pub(crate) fn place(requests: &[TracedRequest<'_>], calls: &[TracedCall<'_>]) -> Vec<Placed> {
     let spans: HashSet<_> = calls.iter().map(|call| (call.span_id, call.system, call.tenant)).collect();
+    let requests = Requests::new(requests);
     let placed = |(call, is_told_of): (&TracedCall<'_>, bool)| Placed {
-        request: request_of(requests, call),
+        request: requests.innermost(call),
         is_nested: is_told_of
             || call.parent_span_id.is_some_and(|parent| spans.contains(&(parent, call.system, call.tenant))),
     };
@@ -96,30 +100,138 @@ fn told_of_above(calls: &[TracedCall<'_>]) -> Vec<bool> {
             let call = &calls[*index];
             (began_at(call.ended_at, call.duration_ms), Reverse(call.ended_at), call.span_id)
         });
-        let mut last_end: BTreeMap<i32, DateTime<Utc>> = BTreeMap::new();
+        let mut latest = LatestEnds::default();
         for index in same {
             let TracedCall { scope_key, ended_at, .. } = calls[index];
-            told[index] = last_end.iter().any(|(scope, end)| *scope != scope_key && *end >= ended_at);
+            told[index] = latest.of_others(scope_key).is_some_and(|end| end >= ended_at);
             if !told[index] {
-                let end = last_end.entry(scope_key).or_insert(ended_at);
-                *end = ended_at.max(*end);
+                latest.insert(scope_key, ended_at);
             }
         }
     }
     told
 }
 
-/// The innermost request of the same service that was under way when the call ended. Whoever knows the id of a trace can tell
-/// of requests of it: those of one tenant never take the calls of another.
-fn request_of(requests: &[TracedRequest<'_>], call: &TracedCall<'_>) -> Option<usize> {
-    let was_under_way = |request: &TracedRequest<'_>| {
-        request.service == call.service
-            && (request.tenant == call.tenant || request.tenant.is_none() || call.tenant.is_none())
-            && call.ended_at >= request.began_at - SLACK
-            && call.ended_at <= request.ended_at + SLACK
-    };
-    let candidates = requests.iter().enumerate().filter(|(_, request)| was_under_way(request));
-    candidates.max_by_key(|(_, request)| request.began_at).map(|(index, _)| index)
+/// The latest end of a library's calls, and the latest of all other libraries.
+#[derive(Debug, Default)]
+struct LatestEnds {
+    first: Option<(i32, DateTime<Utc>)>,
+    /// Of another library than the first.
+    second: Option<DateTime<Utc>>,
+}
+
+impl LatestEnds {
+    fn of_others(&self, scope_key: i32) -> Option<DateTime<Utc>> {
+        match self.first {
+            Some((first, _)) if first == scope_key => self.second,
+            first => first.map(|(_, end)| end),
+        }
+    }
+
+    fn insert(&mut self, scope_key: i32, end: DateTime<Utc>) {
+        match &mut self.first {
+            Some((first, latest)) if *first == scope_key => *latest = end.max(*latest),
+            Some((first, latest)) if end > *latest => {
+                self.second = Some(*latest);
+                (*first, *latest) = (scope_key, end);
+            }
+            Some(_) => self.second = self.second.max(Some(end)),
+            None => self.first = Some((scope_key, end)),
+        }
+    }
+}
+
+/// The requests of a trace by service, and by service and tenant.
+struct Requests<'a> {
+    of_service: HashMap<&'a str, Timeline>,
+    of_tenant: HashMap<(&'a str, Option<&'a str>), Timeline>,
+}
+
+impl<'a> Requests<'a> {
+    fn new(requests: &[TracedRequest<'a>]) -> Self {
+        let mut of_service: HashMap<_, Vec<_>> = HashMap::new();
+        let mut of_tenant: HashMap<_, Vec<_>> = HashMap::new();
+        for (index, request) in requests.iter().enumerate() {
+            let interval = Interval { began_at: request.began_at, ended_at: request.ended_at, index };
+            of_service.entry(request.service).or_default().push(interval);
+            of_tenant.entry((request.service, request.tenant)).or_default().push(interval);
+        }
+        Self {
+            of_service: of_service.into_iter().map(|(key, all)| (key, Timeline::new(all))).collect(),
+            of_tenant: of_tenant.into_iter().map(|(key, all)| (key, Timeline::new(all))).collect(),
+        }
+    }
+
+    /// The innermost request of the same service that was under way when the call ended. Whoever knows the id of a trace
+    /// can tell of requests of it: those of one tenant never take the calls of another.
+    fn innermost(&self, call: &TracedCall<'_>) -> Option<usize> {
+        let at =
+            |timeline: Option<&Timeline>| timeline.and_then(|timeline| timeline.innermost(call.ended_at));
+        let found = match call.tenant {
+            None => at(self.of_service.get(call.service)),
+            tenant => {
+                let own = at(self.of_tenant.get(&(call.service, tenant)));
+                own.max(at(self.of_tenant.get(&(call.service, None))))
+            }
+        };
+        found.map(|(_, index)| index)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Interval {
+    began_at: DateTime<Utc>,
+    ended_at: DateTime<Utc>,
+    index: usize,
+}
+
+/// Intervals in the order of their begins, below a binary tree whose nodes have the latest end of all below them.
+struct Timeline {
+    intervals: Vec<Interval>,
+    /// The root is at 1, the children of `n` at `2 n` and `2 n + 1`, and the leaves are the second half.
+    latest_ends: Vec<DateTime<Utc>>,
+}
+
+impl Timeline {
+    fn new(mut intervals: Vec<Interval>) -> Self {
+        intervals.sort_by_key(|interval| (interval.began_at, interval.index));
+        let leaves = intervals.len().next_power_of_two();
+        let mut latest_ends = vec![DateTime::<Utc>::MIN_UTC; 2 * leaves];
+        for (interval, end) in intervals.iter().zip(&mut latest_ends[leaves..]) {
+            *end = interval.ended_at;
+        }
+        for node in (1..leaves).rev() {
+            latest_ends[node] = latest_ends[2 * node].max(latest_ends[2 * node + 1]);
+        }
+        Self { intervals, latest_ends }
+    }
+
+    /// Of the intervals around this time, the one that began last: its begin and index. Cost: O(log n).
+    fn innermost(&self, at: DateTime<Utc>) -> Option<(DateTime<Utc>, usize)> {
+        let begun = self.intervals.partition_point(|interval| interval.began_at - SLACK <= at);
+        let leaves = self.latest_ends.len() / 2;
+        let last = self.last_until(1, 0..leaves, begun, at - SLACK)?;
+        self.intervals.get(last).map(|interval| (interval.began_at, interval.index))
+    }
+
+    /// The last leaf before `before` that ends at `end` or later. `range` has the leaves below `node`.
+    fn last_until(
+        &self,
+        node: usize,
+        range: Range<usize>,
+        before: usize,
+        end: DateTime<Utc>,
+    ) -> Option<usize> {
+        if range.start >= before || self.latest_ends[node] < end {
+            return None;
+        }
+        if range.len() == 1 {
+            return Some(range.start);
+        }
+        let middle = usize::midpoint(range.start, range.end);
+        let later = self.last_until(2 * node + 1, middle..range.end, before, end);
+        later.or_else(|| self.last_until(2 * node, range.start..middle, before, end))
+    }
 }
 
 /// What each request has used.
@@ -271,5 +383,75 @@ mod tests {
     #[test]
     fn what_nobody_told_stays_unknown() {
         assert_eq!(account(1, &[], &[]), [Used::default()]);
+    }
+
+    /// The same in the plainest way.
+    fn plainly(requests: &[TracedRequest<'_>], call: &TracedCall<'_>) -> Option<usize> {
+        let was_under_way = |request: &TracedRequest<'_>| {
+            request.service == call.service
+                && (request.tenant == call.tenant || request.tenant.is_none() || call.tenant.is_none())
+                && call.ended_at >= request.began_at - SLACK
+                && call.ended_at <= request.ended_at + SLACK
+        };
+        let candidates = requests.iter().enumerate().filter(|(_, request)| was_under_way(request));
+        candidates.max_by_key(|(_, request)| request.began_at).map(|(index, _)| index)
+    }
+
+    fn plainly_told_of_above(calls: &[TracedCall<'_>]) -> Vec<bool> {
+        let order = |call: &TracedCall<'_>| {
+            (began_at(call.ended_at, call.duration_ms), Reverse(call.ended_at), call.span_id)
+        };
+        let mut sorted: Vec<usize> = (0..calls.len()).collect();
+        sorted.sort_by_key(|index| order(&calls[*index]));
+        let mut told = vec![false; calls.len()];
+        for (position, &index) in sorted.iter().enumerate() {
+            let call = &calls[index];
+            told[index] = sorted[..position].iter().any(|&above| {
+                let other = &calls[above];
+                !told[above] && other.scope_key != call.scope_key && other.ended_at >= call.ended_at
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn calls_are_placed_as_in_the_plainest_way() {
+        let mut below = {
+            let mut state = 7_u64;
+            move |bound: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) % bound
+            }
+        };
+        let names = ["shop", "pay"];
+        let tenants = [None, Some("acme"), Some("globex")];
+        for round in 0..300 {
+            let mut pick = |most| usize::try_from(below(most)).unwrap();
+            let requests: Vec<TracedRequest<'_>> = (0..pick(40))
+                .map(|_| {
+                    let began = i64::try_from(pick(200)).unwrap();
+                    let ended = began + i64::try_from(pick(100)).unwrap();
+                    TracedRequest { tenant: tenants[pick(3)], ..request(names[pick(2)], began, ended) }
+                })
+                .collect();
+            let calls: Vec<TracedCall<'_>> = (0..60)
+                .map(|span| TracedCall {
+                    service: names[pick(2)],
+                    tenant: tenants[pick(3)],
+                    ..call(span, -1, "redis", i64::try_from(pick(310)).unwrap())
+                })
+                .collect();
+            for (call, placed) in calls.iter().zip(place(&requests, &calls)) {
+                assert_eq!(placed.request, plainly(&requests, call), "round {round}");
+            }
+            let same: Vec<TracedCall<'_>> = (0..40)
+                .map(|span| TracedCall {
+                    scope_key: i32::try_from(pick(4)).unwrap(),
+                    duration_ms: f64::from(u32::try_from(pick(50)).unwrap()),
+                    ..call(span, -1, "redis", i64::try_from(pick(100)).unwrap())
+                })
+                .collect();
+            assert_eq!(told_of_above(&same), plainly_told_of_above(&same), "round {round}");
+        }
     }
 }
