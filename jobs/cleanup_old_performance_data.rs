@@ -79,8 +79,18 @@ impl CleanupOldPerformanceData {
         check_days_of(&self.days_of).map_err(|reason| format!("argument /days_of: {reason}"))
     }
 
-    /// Cleans up. A table that cannot be cleaned keeps no other, and is the error in the end.
+    /// Cleans up by the clock of Postgres; refuses when `now`, by ours, is another time. A table that cannot be cleaned keeps
+    /// no other, and is the error in the end.
     pub async fn clean(
+        &self,
+        store: &Store,
+        settings: &Settings,
+        now: DateTime<Utc>,
+    ) -> Result<Cleaned, StoreError> {
+        self.clean_by(store, settings, store.agreed_time(now).await?).await
+    }
+
+    async fn clean_by(
         &self,
         store: &Store,
         settings: &Settings,
@@ -120,6 +130,8 @@ impl CleanupOldPerformanceData {
 
 #[cfg(test)]
 mod tests {
+    use dogwatch_queue::Clock;
+
     use super::*;
     use crate::tests_support::Bench;
 
@@ -128,17 +140,42 @@ mod tests {
         let bench = Bench::new("").await;
         let today = bench.cx.clock.now().date_naive();
         bench.cx.store.ensure_partitions(today - Days::new(5), today).await.unwrap();
-        let days =
-            |days, dry_run| CleanupOldPerformanceData { days: Some(days), dry_run, ..Default::default() };
-        let would = days(4, true).run(&bench.cx).await.unwrap();
-        let first = days(4, false).run(&bench.cx).await.unwrap();
+        let clean = async |days, dry_run| {
+            let job = CleanupOldPerformanceData { days: Some(days), dry_run, ..Default::default() };
+            job.clean_by(&bench.cx.store, &bench.cx.settings, bench.cx.clock.now()).await.unwrap()
+        };
+        let would = clean(4, true).await;
+        let first = clean(4, false).await;
         // One day of each table, and three of the one with a time of its own.
         assert_eq!((would.partitions_dropped, first.partitions_dropped), (13, 13), "{first:?}");
         assert_eq!((would.partitions_made, first.partitions_made), (0, 33));
         let spans = first.tables.iter().find(|table| table.table == "database_spans").unwrap();
         assert_eq!((spans.kept_days, spans.expired.partitions.len()), (2, 3));
-        let second = days(4, false).run(&bench.cx).await.unwrap();
+        let second = clean(4, false).await;
         assert_eq!((second.partitions_dropped, second.rows_removed, second.tables.len()), (0, 0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_removes_nothing() {
+        let bench = Bench::new("").await;
+        let job = CleanupOldPerformanceData::default;
+        // The clock of the bench stands in the past.
+        let error = job().run(&bench.cx).await.unwrap_err().to_string();
+        assert!(error.contains("behind that of Postgres, so nothing is removed"), "{error}");
+
+        let now = bench.cx.store.agreed_time(Clock::system().now()).await.unwrap();
+        bench.cx.store.ensure_partitions(now.date_naive() - Days::new(3), now.date_naive()).await.unwrap();
+        let ahead = now + TimeDelta::days(400);
+        let error = job().clean(&bench.cx.store, &bench.cx.settings, ahead).await.unwrap_err();
+        assert!(error.to_string().contains("ahead of that of Postgres, so nothing is removed"), "{error}");
+        // Even without that check, yesterday and today stay, and so does what comes.
+        let cleaned = job().clean_by(&bench.cx.store, &bench.cx.settings, ahead).await.unwrap();
+        assert!(cleaned.partitions_dropped > 0, "{cleaned:?}");
+        let days = "SELECT count(*) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+                    WHERE inhparent = 'performance_metrics'::regclass
+                      AND to_date(right(relname, 8), 'YYYYMMDD') BETWEEN current_date - 1 AND current_date";
+        assert_eq!(bench.database.number(days).await, 2);
+        assert_eq!(bench.database.number("SELECT count(*) FROM kept_since WHERE since > now()").await, 0);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ pub mod api;
 pub mod backtest;
 pub mod cli;
 pub mod config;
+mod database_clock;
 pub mod lifecycle;
 pub mod metrics;
 pub mod otlp;

@@ -3,12 +3,13 @@
 use anyhow::Context;
 use dogwatch_jobs::{Alerting, HostSampler, Section, ServiceTarget, Services, host_name};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Client, Clock, Control, Inspector, Producer, Scheduler, Worker};
+use dogwatch_queue::{Client, Control, Inspector, Producer, Scheduler, Worker};
 use dogwatch_store::Store;
 use secrecy::ExposeSecret;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::database_clock;
 use crate::relay::Relay;
 use crate::watchdog::Watchdog;
 
@@ -63,10 +64,12 @@ pub fn control(client: &Client) -> Control {
     Control::new(client.clone(), dogwatch_jobs::registry().catalog())
 }
 
-/// What jobs use.
+/// What jobs use. Has to be called inside a Tokio runtime.
 pub fn services(config: &Config) -> anyhow::Result<Services> {
+    let store = store(config)?;
+    let clock = database_clock::start(&store);
     Ok(Services {
-        store: store(config)?,
+        store,
         alerting: alerting(config)?,
         notifier: notifier(config)?,
         inspector: inspector(&queue(config)?),
@@ -75,7 +78,7 @@ pub fn services(config: &Config) -> anyhow::Result<Services> {
             .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot set up the HTTP client")?,
-        clock: Clock::system(),
+        clock,
         host: HostSampler::new(host_name()),
         targets: targets(config),
         watched_databases: config.watched_databases.clone(),

@@ -60,6 +60,7 @@ use self::guard::{Guard, Tenants};
 
 use crate::access::Keyring;
 use crate::config::{ApiSettings, Config};
+use crate::database_clock;
 use crate::tuning::Tuning;
 use crate::{otlp, wiring};
 
@@ -110,7 +111,8 @@ impl ApiState {
     /// From the settings. Has to be called inside a Tokio runtime.
     pub fn new(config: &Config, schedules: &Path, pulse: Option<Pulse>) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
-        let (store, clock) = (wiring::store(config)?, Clock::system());
+        let store = wiring::store(config)?;
+        let clock = database_clock::start(&store);
         let intake = Intake::start(store.clone());
         let keyring = Keyring::new(store.clone(), clock.clone(), config.is_loopback());
         let tuning = Tuning::start(store.clone(), clock.clone(), config);

@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use dogwatch_queue::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use dogwatch_store::RolledUp;
+
 use super::{Global, Usage, output};
 use crate::wiring;
 
@@ -53,12 +55,14 @@ impl Rebuild {
         // On a terminal only.
         let bar = ProgressBar::new(minutes);
         bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} minutes, {eta} left")?);
+        let mut skipped = 0;
         loop {
-            let made = store.roll_up_some(STEP).await?;
-            if made == 0 {
+            let done = store.roll_up_some(STEP).await?;
+            if done == RolledUp::default() {
                 break;
             }
-            bar.inc(made.min(STEP.unsigned_abs()));
+            skipped += done.skipped;
+            bar.inc((done.made + done.skipped).min(STEP.unsigned_abs()));
         }
         bar.finish_and_clear();
         let failed = store.failed_rollups().await?;
@@ -66,6 +70,11 @@ impl Rebuild {
             output::json(&serde_json::json!({ "minutes": minutes, "failed": failed.count }))?;
         } else {
             output::line(&format!("{minutes} minutes were made anew, with their hours and days"));
+        }
+        if skipped > 0 {
+            output::note(&format!(
+                "{skipped} of the rollups were left as they are: their rows are not all kept"
+            ));
         }
         if failed.count > 0 {
             let reason = failed.error.unwrap_or_default();

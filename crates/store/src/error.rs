@@ -1,5 +1,7 @@
 //! What can go wrong between us and Postgres.
 
+use chrono::TimeDelta;
+use dogwatch_runtime::duration;
 use sqlx::migrate::MigrateError;
 
 const NO_TLS: &str = "the server offers no TLS";
@@ -24,6 +26,16 @@ pub enum StoreError {
     NoTls {
         /// What was attempted.
         doing: &'static str,
+    },
+    /// One of two clocks is wrong, and what is done by them would be too.
+    #[error(
+        "the clock of this machine is {} {} that of Postgres, so nothing is removed; let both keep their time by NTP",
+        duration::format_rounded(ahead.abs()),
+        if *ahead > TimeDelta::zero() { "ahead of" } else { "behind" }
+    )]
+    ClockSkew {
+        /// How far this machine is ahead.
+        ahead: TimeDelta,
     },
     /// The migrations could not be applied.
     #[error("cannot migrate the database")]

@@ -47,11 +47,11 @@ mod trend_series;
 mod windows;
 mod words;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use log::LevelFilter;
@@ -83,7 +83,7 @@ pub use self::recovery_attempts::RecoveryAttempt;
 pub use self::reports::{ReportHead, StoredReport};
 pub use self::request_metrics::{OPERATION, RequestMetric, SpanKey};
 pub use self::retention::{Expired, KEPT_TABLES};
-pub use self::rollups::FailedRollups;
+pub use self::rollups::{FailedRollups, RolledUp};
 pub use self::rule_evaluations::RuleEvaluation;
 use self::series::KnownSeries;
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
@@ -97,6 +97,8 @@ pub use self::trend_series::{StoredDetector, TREND_STEP, TrendHour, TrendSeries,
 pub use self::windows::{EndpointTiming, MetricFilter, RequestSummary, Requests, Window};
 pub use self::words::{AlertEvent, FindingKind, FindingState, HealthState, Scope, TrendDirection};
 
+/// How far the clocks of a machine and of Postgres may differ where data are removed by them.
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);
 /// A statement that takes longer is told with what it did.
 const SLOW: Duration = Duration::from_secs(1);
 
@@ -105,7 +107,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: PgPool,
     /// Partitions that are known to be there, so that an insert need not ask.
-    known_days: Arc<Mutex<HashSet<(&'static str, NaiveDate)>>>,
+    known_days: Arc<Mutex<HashMap<(&'static str, NaiveDate), Instant>>>,
     known_series: Arc<KnownSeries>,
     known_queries: Arc<KnownQueries>,
     known_versions: Arc<KnownVersions>,
@@ -178,6 +180,18 @@ impl Store {
     pub async fn ping(&self) -> Result<String, StoreError> {
         let version = sqlx::query_scalar!(r#"SELECT current_setting('server_version') AS "version!""#);
         version.fetch_one(&self.pool).await.map_err(StoreError::query("ask for the version of Postgres"))
+    }
+
+    /// The time of Postgres, by which data are removed.
+    ///
+    /// # Errors
+    /// When `now`, the time of this machine, differs by more than a minute: one of the clocks is wrong.
+    pub async fn agreed_time(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, StoreError> {
+        let ahead = -self.clock_skew(now).await?;
+        if ahead.abs() > MAX_SKEW {
+            return Err(StoreError::ClockSkew { ahead });
+        }
+        Ok(now - ahead)
     }
 
     /// How far the clock of Postgres is ahead of `now`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -36,6 +37,9 @@ pub(crate) const TABLES: [&str; 11] = [
 /// Not partitioned by day.
 pub(crate) const HOURS: &str = "rollups_hour";
 
+/// How long a partition that was seen is taken to be there: another process may drop it.
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+
 impl Store {
     /// Makes the partitions from one day to another, both included; says how many were new.
     pub async fn ensure_partitions(&self, from: NaiveDate, to: NaiveDate) -> Result<u32, StoreError> {
@@ -67,7 +71,14 @@ impl Store {
         table: &'static str,
         day: NaiveDate,
     ) -> Result<(), StoreError> {
-        if !self.known_days.lock().unwrap_or_else(PoisonError::into_inner).contains(&(table, day)) {
+        let is_fresh = |seen: &Instant| seen.elapsed() < KNOWN_FOR;
+        let is_known = self
+            .known_days
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&(table, day))
+            .is_some_and(is_fresh);
+        if !is_known {
             self.ensure_day(table, day).await?;
         }
         Ok(())
@@ -76,13 +87,18 @@ impl Store {
     async fn ensure_day(&self, table: &'static str, day: NaiveDate) -> Result<bool, StoreError> {
         let made = sqlx::query_scalar!(r#"SELECT create_day_partition($1, $2) AS "made!""#, table, day);
         let made = made.fetch_one(&self.pool).await.map_err(StoreError::query("make a partition"))?;
-        self.known_days.lock().unwrap_or_else(PoisonError::into_inner).insert((table, day));
+        let mut known = self.known_days.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, seen| seen.elapsed() < KNOWN_FOR);
+        known.insert((table, day), Instant::now());
         Ok(made)
     }
 
     /// Days that are known are asked for again.
     pub(crate) fn forget_days(&self, table: &'static str) {
-        self.known_days.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| *known != table);
+        self.known_days
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(known, _), _| *known != table);
     }
 }
 

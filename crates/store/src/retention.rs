@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -82,16 +82,22 @@ impl Store {
     /// writers are not blocked. While another process is at it, nothing is left to do here. What an earlier run could not
     /// finish is finished; a partition that cannot go keeps no other, and is the error in the end.
     ///
-    /// With `dry_run` nothing is removed.
+    /// With `dry_run` nothing is removed. Whatever `since` is, yesterday and today by the clock of Postgres stay.
     pub async fn expire(
         &self,
         table: &'static str,
         since: DateTime<Utc>,
         dry_run: bool,
     ) -> Result<Expired, StoreError> {
+        let yesterday = sqlx::query_scalar!(
+            r#"SELECT date_trunc('day', clock_timestamp(), 'UTC') - interval '1 day' AS "yesterday!""#
+        );
+        let yesterday =
+            yesterday.fetch_one(&self.pool).await.map_err(StoreError::query("read the clock of Postgres"))?;
         if TABLES.contains(&table) {
-            self.drop_partitions(table, since.date_naive(), dry_run).await
+            self.drop_partitions(table, since.min(yesterday).date_naive(), dry_run).await
         } else {
+            let since = since.min(yesterday + TimeDelta::days(1));
             let age = age_column(table);
             let rows = if dry_run {
                 self.count_rows(table, age, since).await
@@ -140,7 +146,7 @@ impl Store {
         let unlock = sqlx::query_scalar!(r#"SELECT pg_advisory_unlock_all()::text AS "unlocked!""#);
         unlock.fetch_one(&mut session).await.map_err(StoreError::query("unlock the partitions"))?;
         let mut known = self.known_days.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(of, known)| *of != table || *known >= day);
+        known.retain(|(of, known), _| *of != table || *known >= day);
         drop(known);
         failure.map_or(Ok(expired), |error| Err(StoreError::query("drop a partition")(error)))
     }
@@ -181,7 +187,10 @@ async fn prepare_to_drop(session: &mut PgConnection, table: &str, day: NaiveDate
 async fn note_kept_since(session: &mut PgConnection, table: &str, since: DateTime<Utc>) -> sqlx::Result<()> {
     let note = sqlx::query!(
         "INSERT INTO kept_since (table_name, since) VALUES ($1, $2)
-         ON CONFLICT (table_name) DO UPDATE SET since = greatest(kept_since.since, excluded.since)",
+         -- One that lies ahead was set by a wrong clock.
+         ON CONFLICT (table_name) DO UPDATE
+         SET since = CASE WHEN kept_since.since > now() THEN excluded.since
+                          ELSE greatest(kept_since.since, excluded.since) END",
         table,
         since
     );

@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::partitions::{DATABASE_SPANS, HOURS, MINUTES, REQUESTS};
+use crate::partitions::{DATABASE_SPANS, HOURS, MINUTES, REQUESTS, is_without_partition};
 use crate::rollup::Rollup;
 use crate::series::Subject;
 
@@ -153,6 +153,15 @@ macro_rules! rollups {
 }
 pub(crate) use {raw_queries, raw_requests, rollups};
 
+/// Buckets that were handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RolledUp {
+    /// Made from their rows.
+    pub made: u64,
+    /// Left as they are: their rows are not all kept any more.
+    pub skipped: u64,
+}
+
 /// Rollups that cannot be made for now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailedRollups {
@@ -175,12 +184,12 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn roll_up(&self) -> Result<u64, StoreError> {
-        self.roll_up_some(MAX_PER_CALL).await
+        self.roll_up_some(MAX_PER_CALL).await.map(|done| done.made + done.skipped)
     }
 
     /// The same for at most so many buckets of each resolution.
-    pub async fn roll_up_some(&self, most: i64) -> Result<u64, StoreError> {
-        let mut made = 0;
+    pub async fn roll_up_some(&self, most: i64) -> Result<RolledUp, StoreError> {
+        let mut done = RolledUp::default();
         for resolution in Resolution::ALL {
             let stale = sqlx::query_as!(
                 Stale,
@@ -201,13 +210,14 @@ impl Store {
             for Stale { subject, bucket } in stale {
                 let Some(subject) = Subject::from_word(&subject) else { continue };
                 match self.make_bucket(resolution, subject, bucket).await {
-                    Ok(()) => made += 1,
+                    Ok(true) => done.made += 1,
+                    Ok(false) => done.skipped += 1,
                     Err(error) if error.is_unavailable() => return Err(error),
                     Err(error) => self.set_aside(resolution, subject, bucket, &error).await?,
                 }
             }
         }
-        Ok(made)
+        Ok(done)
     }
 
     /// Lets a bucket that could not be made wait: a minute at first, then twice as long each time, up to some hours.
@@ -294,23 +304,29 @@ impl Store {
         resolution: Resolution,
         subject: Subject,
         bucket: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if resolution == Resolution::Minute {
             self.ensure_known_day(MINUTES, bucket.date_naive()).await?;
         }
         let mut transaction = self.pool.begin().await.map_err(StoreError::query("connect to Postgres"))?;
         let made = make(&mut transaction, resolution, subject, bucket).await;
-        made.map_err(StoreError::query("make a rollup"))?;
-        transaction.commit().await.map_err(StoreError::query("make a rollup"))
+        if made.as_ref().is_err_and(is_without_partition) {
+            // Another process has dropped a day that this one knows.
+            self.forget_days(MINUTES);
+        }
+        let made = made.map_err(StoreError::query("make a rollup"))?;
+        transaction.commit().await.map_err(StoreError::query("make a rollup"))?;
+        Ok(made)
     }
 }
 
+/// False when the rows that it is made of are not all there any more.
 async fn make(
     transaction: &mut Transaction<'_, Postgres>,
     resolution: Resolution,
     subject: Subject,
     bucket: DateTime<Utc>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let lock = sqlx::query!(
         "SELECT pg_advisory_xact_lock(hashtext('dogwatch rollup'), hashtext($1 || $2::smallint || $3::timestamptz))",
         subject.as_str(),
@@ -328,7 +344,7 @@ async fn make(
     );
     if noted.execute(&mut **transaction).await?.rows_affected() == 0 {
         // Another process has just made it.
-        return Ok(());
+        return Ok(true);
     }
     let source = match (resolution, subject) {
         (Resolution::Minute, Subject::Request) => REQUESTS,
@@ -337,7 +353,7 @@ async fn make(
         (Resolution::Day, _) => HOURS,
     };
     if !is_whole(transaction, source, bucket).await? {
-        return Ok(());
+        return Ok(false);
     }
     let end = bucket + resolution.length();
     let rows = match (resolution, subject) {
@@ -368,7 +384,7 @@ async fn make(
         );
         note.execute(&mut **transaction).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether the rows that a bucket is made of are still all there.
@@ -378,7 +394,9 @@ async fn is_whole(
     bucket: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let kept = sqlx::query_scalar!(
-        r#"SELECT NOT EXISTS (SELECT FROM kept_since WHERE table_name = $1 AND since > $2) AS "whole!""#,
+        r#"SELECT NOT EXISTS (
+               SELECT FROM kept_since WHERE table_name = $1 AND since > $2 AND since <= now()
+           ) AS "whole!""#,
         table,
         bucket
     );

@@ -186,7 +186,10 @@ impl Store {
         write.execute(&mut *transaction).await.map_err(failed())?;
         let progress = sqlx::query!(
             "INSERT INTO trend_progress (analysed_through) VALUES ($1)
-             ON CONFLICT (is_it) DO UPDATE SET analysed_through = greatest(trend_progress.analysed_through, $1)",
+             -- A mark that lies ahead was set by a wrong clock.
+             ON CONFLICT (is_it) DO UPDATE
+             SET analysed_through = CASE WHEN trend_progress.analysed_through > now() THEN $1
+                                         ELSE greatest(trend_progress.analysed_through, $1) END",
             at + TREND_STEP
         );
         progress.execute(&mut *transaction).await.map_err(failed())?;

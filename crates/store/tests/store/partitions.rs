@@ -175,3 +175,42 @@ async fn a_day_that_someone_has_detached_to_keep_it_stays() {
         "SELECT count(*) FROM pg_class WHERE relname IN ('host_metrics_20260518', 'host_disks_20260518')";
     assert_eq!(database.number(kept).await, 2);
 }
+
+#[tokio::test]
+async fn a_mark_that_lies_ahead_stops_no_rollup_and_heals() {
+    let (database, store) = crate::store().await;
+    let at = crate::time("10:00:00");
+    database
+        .execute(
+            "INSERT INTO kept_since VALUES ('performance_metrics', now() + interval '1 year'),
+                                                    ('rollups_minute', now() + interval '1 year')",
+        )
+        .await;
+    crate::metrics::insert(&store, &[crate::metrics::metric(at, "shop", 200, 1.0)]).await;
+    store.roll_up().await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM rollups").await, 3);
+    store.expire("performance_metrics", at - chrono::TimeDelta::days(5), false).await.unwrap();
+    let ahead = "SELECT count(*) FROM kept_since WHERE table_name = 'performance_metrics' AND since > now()";
+    assert_eq!(database.number(ahead).await, 0);
+}
+
+#[tokio::test]
+async fn a_day_that_another_process_has_dropped_is_made_again() {
+    let (database, store) = crate::store().await;
+    let at = crate::time("10:00:00");
+    crate::metrics::insert(&store, &[crate::metrics::metric(at, "shop", 200, 1.0)]).await;
+    store.roll_up().await.unwrap();
+    database.execute("DROP TABLE rollups_minute_20260520; DROP TABLE performance_metrics_20260520").await;
+    crate::metrics::insert(&store, &[crate::metrics::metric(at, "pay", 200, 1.0)]).await;
+    let made = async || {
+        store.roll_up().await.is_ok_and(|_| true) && {
+            database.number("SELECT count(*) FROM rollups WHERE resolution = 1").await == 1
+        }
+    };
+    let retry = "UPDATE rollup_failures SET retry_at = now()";
+    dogwatch_testing::eventually(std::time::Duration::from_secs(30), "its rollup is made", async || {
+        database.execute(retry).await;
+        made().await
+    })
+    .await;
+}
