@@ -8,6 +8,7 @@ pub mod access;
 pub mod alerts;
 pub mod api;
 pub mod backtest;
+pub mod body_budget;
 pub mod cli;
 pub mod config;
 mod database_clock;

@@ -18,7 +18,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{ApiState, health};
+use super::{ApiState, ConnectionFigures, health};
 use crate::watchdog::Watched;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
@@ -50,6 +50,7 @@ struct Figures {
     schedules: Vec<Watched>,
     intake: IntakeFigures,
     pool: PoolFigures,
+    connections: ConnectionFigures,
 }
 
 /// What Redis tells, all of it or nothing.
@@ -96,6 +97,7 @@ impl Figures {
             schedules,
             intake: state.intake.figures(),
             pool: state.store.pool_figures(),
+            connections: state.connections.figures(),
         }
     }
 }
@@ -121,6 +123,7 @@ impl Collector for Figures {
         let failed = self.failed_rollups.map(|count| (Vec::new(), count as f64));
         page.gauge("dogwatch_rollups_failed", "Rollups that cannot be made and are set aside", failed)?;
         page.schedules(&self.schedules)?;
+        page.connections(self.connections)?;
         page.process(self.intake, self.pool)
     }
 }
@@ -204,6 +207,16 @@ impl Page<'_> {
             metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, job.runs, &buckets, None)?;
         }
         Ok(())
+    }
+
+    fn connections(&mut self, figures: ConnectionFigures) -> fmt::Result {
+        let ConnectionFigures { open, most, refused, closed_idle } = figures;
+        let now = [("open", open), ("limit", most)].map(|(what, n)| (vec![("what", what)], n as f64));
+        self.gauge("dogwatch_http_connections", "Connections of clients, and how many there may be", now)?;
+        let closed = [("busy", refused), ("idle", closed_idle)];
+        let closed = closed.map(|(why, n)| (vec![("reason", why)], n as f64));
+        let help = "Connections that were closed: all others were busy, or they were idle";
+        self.counter("dogwatch_http_connections_closed", help, closed)
     }
 
     fn schedulers(&mut self, redis: &OfRedis) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod body;
+mod connections;
 mod dashboard;
 mod dead_letters;
 mod error;
@@ -27,7 +28,6 @@ mod silences;
 mod trends;
 
 use std::collections::{BTreeMap, HashSet};
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,10 +55,12 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use self::connections::{ConnectionFigures, Connections};
 pub use self::error::Problem;
 use self::guard::{Guard, Tenants};
 
 use crate::access::Keyring;
+use crate::body_budget::{BodyBudget, bounded};
 use crate::config::{ApiSettings, Config};
 use crate::database_clock;
 use crate::tuning::Tuning;
@@ -102,6 +104,10 @@ pub struct ApiState {
     pub pulse: Option<Pulse>,
     /// The largest body.
     pub max_body_bytes: usize,
+    /// Memory for bodies.
+    budget: BodyBudget,
+    /// The connections of all addresses.
+    pub connections: Connections,
     /// Who knows the keys.
     pub keyring: Keyring,
     guard: Guard,
@@ -116,11 +122,21 @@ impl ApiState {
         let intake = Intake::start(store.clone());
         let keyring = Keyring::new(store.clone(), clock.clone(), config.is_loopback());
         let tuning = Tuning::start(store.clone(), clock.clone(), config);
+        let budget = BodyBudget::default();
         Ok(Self {
             guard: Guard::new(keyring.clone(), config.api.requests_per_minute),
             keyring,
             max_body_bytes: config.api.max_body_bytes,
-            otlp: otlp::Receiver::new(store.clone(), intake.clone(), clock.clone(), config, tuning.clone()),
+            connections: Connections::default(),
+            otlp: otlp::Receiver::new(
+                store.clone(),
+                intake.clone(),
+                clock.clone(),
+                config,
+                tuning.clone(),
+                budget.clone(),
+            ),
+            budget,
             tuning,
             alerting: wiring::alerting(config)?.into(),
             needs: Arc::new(config.needs()),
@@ -157,6 +173,7 @@ pub fn router(state: &ApiState, settings: &ApiSettings) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(settings.max_body_bytes))
+        .layer(from_fn_with_state(state.budget.clone(), bounded))
         .layer(CompressionLayer::new())
         .with_state(state.clone())
         .merge(spans(state));
@@ -260,8 +277,7 @@ pub async fn serve_liveness(
     stop: Stop,
 ) -> anyhow::Result<()> {
     let router = Router::new().route("/livez", get(health::live_worker)).with_state((pulse, inspector));
-    let serving = axum::serve(listener, router).into_future();
-    stop.drain.run_until_cancelled(serving).await.transpose().map(|_| ()).context("the health check ended")
+    serve(listener, router, stop, &Connections::default()).await
 }
 
 /// Binds the address, so that a taken port is told at once.
@@ -272,10 +288,14 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until it is told to stop, and then what is under way.
-pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow::Result<()> {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.drain.clone().cancelled_owned());
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: Stop,
+    connections: &Connections,
+) -> anyhow::Result<()> {
     tokio::select! {
-        served = serving => served.context("the API ended"),
+        () = connections.serve(listener, router, stop.drain.clone()) => {}
         () = async {
             stop.drain.cancelled().await;
             // A client that keeps its connection open must not keep us.
@@ -283,6 +303,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> anyhow:
                 () = stop.now.cancelled() => {}
                 () = tokio::time::sleep(REQUEST_TIMEOUT) => {}
             }
-        } => Ok(()),
+        } => {}
     }
+    Ok(())
 }

@@ -105,7 +105,8 @@ pub(super) async fn start_api(
     for address in &config.otlp.listen {
         start_otlp(*address, &state, stop, roles).await?;
     }
-    roles.start("api", api::serve(listener, api::router(&state, &config.api), stop.clone()));
+    let (router, stop) = (api::router(&state, &config.api), stop.clone());
+    roles.start("api", async move { api::serve(listener, router, stop, &state.connections).await });
     Ok(url)
 }
 
@@ -139,7 +140,8 @@ async fn start_otlp(
         Err(error) => return Err(error).with_context(|| format!("cannot listen on {address} (otlp.listen)")),
     };
     tracing::info!("OpenTelemetry is taken at http://{}", listener.local_addr()?);
-    roles.start("otlp", api::serve(listener, api::otlp_router(state), stop.clone()));
+    let (router, stop, connections) = (api::otlp_router(state), stop.clone(), state.connections.clone());
+    roles.start("otlp", async move { api::serve(listener, router, stop, &connections).await });
     Ok(())
 }
 

@@ -7,26 +7,29 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::StreamExt;
 use prost::Message;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::decode::{self, Format, Unreadable};
 use super::fault::Fault;
 use super::{Receiver, Refused, grpc, response};
 use crate::access::Caller;
+use crate::body_budget::{Share, bounded_exporter};
 
 /// The routes of both protocols, to be merged with others. Exporters that send traces send metrics and logs too, to the same
 /// address, and would log an error for each: these are answered with success, and not kept.
 pub fn router<S>(receiver: Receiver) -> Router<S> {
+    let budget = receiver.budget.clone();
     Router::new()
         .route("/v1/traces", post(traces))
         .route("/v1/metrics", post(not_kept))
         .route("/v1/logs", post(not_kept))
-        .route(grpc::TRACES, post(grpc::traces))
+        // The library for gRPC reads a whole message before we see it.
+        .route(grpc::TRACES, post(grpc::traces).layer(from_fn_with_state(budget, bounded_exporter)))
         .route(grpc::METRICS, post(grpc::not_kept))
         .route(grpc::LOGS, post(grpc::not_kept))
         .with_state(receiver)
@@ -116,7 +119,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Fault> {
 }
 
 /// The body, and its share of the memory for reading.
-async fn read(body: Body, receiver: &Receiver) -> Result<(Vec<u8>, Vec<OwnedSemaphorePermit>), Fault> {
+async fn read(body: Body, receiver: &Receiver) -> Result<(Vec<u8>, Vec<Share>), Fault> {
     let (mut bytes, mut room, mut fault, mut length) = (Vec::new(), Vec::new(), None, 0);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {

@@ -25,10 +25,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 pub use self::http::{refusal, router};
 
+use crate::body_budget::{BodyBudget, Share};
 use crate::config::Config;
 use crate::tuning::Tuning;
 
@@ -51,10 +52,6 @@ pub struct OtlpSettings {
     pub user_attributes: Vec<String>,
 }
 
-/// Memory that bodies may take while they are read, in KiB.
-const MAX_READING_KIB: u32 = 96 << 10;
-/// The largest share of it: what the body itself takes has to fit beside it.
-const LARGEST_SHARE_KIB: u32 = MAX_READING_KIB / 4 * 3;
 /// Memory that a body takes while it is read, for each of its bytes.
 const MEMORY_FOR_EACH: usize = 8;
 /// Slow requests of a body that are logged, and slow queries.
@@ -72,8 +69,7 @@ pub struct Receiver {
     tuning: Tuning,
     owners: Arc<Owners>,
     hosts: Hosts,
-    /// What is left of the memory for reading.
-    reading_kib: Arc<Semaphore>,
+    budget: BodyBudget,
     /// Bodies that may be read at the same time: not all cores.
     reading_turns: Arc<Semaphore>,
 }
@@ -121,7 +117,14 @@ fn response(Taken { rejected, reason }: Taken) -> ExportTraceServiceResponse {
 
 impl Receiver {
     /// From the settings.
-    pub fn new(store: Store, intake: Intake, clock: Clock, config: &Config, tuning: Tuning) -> Self {
+    pub fn new(
+        store: Store,
+        intake: Intake,
+        clock: Clock,
+        config: &Config,
+        tuning: Tuning,
+        budget: BodyBudget,
+    ) -> Self {
         let settings = &config.otlp;
         Self {
             hosts: Hosts::new(store.clone()),
@@ -131,7 +134,7 @@ impl Receiver {
             clock,
             max_body_bytes: settings.max_body_bytes,
             owners: Arc::new(Owners::new(&settings.tenant_attributes, &settings.user_attributes)),
-            reading_kib: Arc::new(Semaphore::new(MAX_READING_KIB as usize)),
+            budget,
             reading_turns: Arc::new(Semaphore::new(reading_turns())),
         }
     }
@@ -150,10 +153,9 @@ impl Receiver {
         self.store_found(found).await
     }
 
-    /// A share of the memory for reading. What is larger than the largest share takes that.
-    fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(LARGEST_SHARE_KIB);
-        Arc::clone(&self.reading_kib).try_acquire_many_owned(kib).map_err(|_| Refused::Busy)
+    /// A share of the memory for reading.
+    fn room_for(&self, bytes: usize) -> Result<Share, Refused> {
+        self.budget.room_for(bytes).ok_or(Refused::Busy)
     }
 
     /// What is in a body that unpacks to at most this size.

@@ -31,6 +31,7 @@ mod redis_refuses;
 mod redis_server;
 mod schedule_books;
 mod settings;
+mod sockets;
 mod support;
 mod topologies;
 mod tower;

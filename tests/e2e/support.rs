@@ -102,14 +102,31 @@ impl Place {
         (child, pipe)
     }
 
+    /// The same, where it may have so many descriptors.
+    pub(crate) fn start_with_limit(&self, descriptors: &str, arguments: &[&str]) -> Process {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n \"$1\"; shift; exec \"$@\"", "sh", descriptors]);
+        let program = self.command(arguments);
+        command
+            .arg(program.get_program())
+            .args(program.get_args())
+            .current_dir(self.folder.path())
+            .env_clear();
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn(command, arguments[0])
+    }
+
     /// Starts a process that serves.
     pub(crate) fn start(&self, arguments: &[&str]) -> Process {
-        let log = self.folder.path().join(format!("{}-{:08x}.log", arguments[0], rand()));
+        self.spawn(self.command(arguments), arguments[0])
+    }
+
+    fn spawn(&self, mut command: Command, role: &str) -> Process {
+        let log = self.folder.path().join(format!("{role}-{:08x}.log", rand()));
         let out = std::fs::File::create(&log).unwrap();
-        let mut command = self.command(arguments);
         let child =
             command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
-        Process { child, has_servers: arguments[0] == "up", log }
+        Process { child, has_servers: role == "up", log }
     }
 }
 
