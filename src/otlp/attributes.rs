@@ -2,36 +2,34 @@
 
 use std::collections::HashMap;
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use super::message::{Attribute, Value};
 
 /// Bytes of a text that are kept.
 pub(super) const MAX_TEXT: usize = 1000;
 
-/// The text of an attribute. A captured header is a list; its first value counts.
-pub(super) fn text(value: Option<&AnyValue>) -> Option<&str> {
-    let text = match value?.value.as_ref()? {
-        any_value::Value::StringValue(text) => text,
-        any_value::Value::ArrayValue(list) => return text(list.values.first()),
-        _ => return None,
-    };
-    (!text.is_empty()).then_some(text.as_str())
-}
-
-/// The whole number of an attribute, also where an exporter writes it as text or as a fraction.
-pub(super) fn number(value: Option<&AnyValue>) -> Option<i64> {
-    match value?.value.as_ref()? {
-        any_value::Value::IntValue(number) => Some(*number),
-        any_value::Value::StringValue(text) => text.parse().ok(),
-        // Below 2^53, every whole number is a double.
-        any_value::Value::DoubleValue(number) => format!("{number:.0}").parse().ok(),
+/// The text of an attribute.
+pub(super) fn text(value: Option<&Value>) -> Option<&str> {
+    match value? {
+        Value::Text(text) if !text.is_empty() => Some(text),
         _ => None,
     }
 }
 
+/// The whole number of an attribute, also where an exporter writes it as text or as a fraction.
+pub(super) fn number(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Whole(number) => Some(*number),
+        Value::Text(text) => text.parse().ok(),
+        // Below 2^53, every whole number is a double.
+        Value::Fraction(number) => format!("{number:.0}").parse().ok(),
+        Value::Flag(_) => None,
+    }
+}
+
 /// The flag of an attribute.
-pub(super) fn flag(value: Option<&AnyValue>) -> Option<bool> {
-    match value?.value.as_ref()? {
-        any_value::Value::BoolValue(flag) => Some(*flag),
+pub(super) fn flag(value: Option<&Value>) -> Option<bool> {
+    match value? {
+        Value::Flag(flag) => Some(*flag),
         _ => None,
     }
 }
@@ -92,7 +90,7 @@ impl Owners {
     }
 
     /// Takes note of an attribute that names one of them. What a resource says counts less than what a span says.
-    pub(super) fn look<'a>(&self, owned: &mut Owned<'a>, attribute: &'a KeyValue, is_resource: bool) {
+    pub(super) fn look<'a>(&self, owned: &mut Owned<'a>, attribute: &'a Attribute, is_resource: bool) {
         let found = if attribute.key.contains('-') {
             self.ranks.get(unified(&attribute.key).as_str())
         } else {

@@ -3,11 +3,10 @@
 
 use dogwatch_sql::{Dialect, normalize};
 use dogwatch_store::DatabaseCall;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::attributes::{Best, Owned, Owners, flag, number, stored, text};
+use super::message::{Attribute, Span};
 use super::request_span::{Times, of_exception};
 
 /// What speaks no SQL: of their statements nothing but the command and its target is kept, since what else stands there
@@ -58,7 +57,7 @@ struct Db<'a> {
 }
 
 impl<'a> Db<'a> {
-    fn look(&mut self, attribute: &'a KeyValue) {
+    fn look(&mut self, attribute: &'a Attribute) {
         let value = attribute.value.as_ref();
         match attribute.key.as_str() {
             "db.system.name" => self.system.offer(0, text(value)),
@@ -103,7 +102,7 @@ pub(super) fn call<'a>(
     }
     let system = current_name(db.system.get()?);
     let query = query(&system, &db)?;
-    let is_error = span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32);
+    let is_error = span.has_failed;
     // No message: servers repeat in it the values that they refuse.
     let told = || db.status.or(db.error_type).or_else(|| of_exception(span, "exception.type"));
     Some(DatabaseCall {

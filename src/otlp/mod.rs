@@ -11,6 +11,9 @@ mod fault;
 mod grpc;
 mod hosts;
 mod http;
+mod json;
+mod message;
+mod protobuf;
 mod request_span;
 mod spans;
 

@@ -3,11 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::{OPERATION, RequestMetric, SpanKey};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
 
 use super::attributes::{Best, Owned, Owners, number, stored, text};
 use super::endpoint::{UNMATCHED, template};
+use super::message::{Attribute, Span};
 
 /// Methods of RFC 9110 and 5789. Whatever else a client makes up is one.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -25,7 +24,7 @@ struct Http<'a> {
 }
 
 impl<'a> Http<'a> {
-    fn look(&mut self, attribute: &'a KeyValue) {
+    fn look(&mut self, attribute: &'a Attribute) {
         let value = attribute.value.as_ref();
         match attribute.key.as_str() {
             "http.request.method" => self.method.offer(0, text(value)),
@@ -57,8 +56,7 @@ pub(super) struct Times {
 impl Times {
     /// `None` when the span does not say when it was. A span that ends before it begins took no time.
     pub(super) fn of(span: &Span) -> Option<Self> {
-        let (start, end) =
-            (span.start_time_unix_nano, span.end_time_unix_nano.max(span.start_time_unix_nano));
+        let (start, end) = (span.start_ns, span.end_ns.max(span.start_ns));
         let nanos = end - if start == 0 { end } else { start };
         let time = DateTime::from_timestamp_nanos(i64::try_from(end).ok()?);
         // Postgres keeps microseconds, and so does what tells spans apart.
@@ -86,7 +84,7 @@ pub(super) fn request<'a>(
     let status = http.status.get().and_then(|status| i16::try_from(status).ok());
     let status_code = status.filter(|status| (100..=599).contains(status));
     let is_client_fault = status_code.is_some_and(|status| (400..500).contains(&status));
-    let is_error = status_code.is_some_and(|status| status >= 500) || (has_failed(span) && !is_client_fault);
+    let is_error = status_code.is_some_and(|status| status >= 500) || (span.has_failed && !is_client_fault);
     Some(RequestMetric {
         occurred_at: times.end,
         key: SpanKey::of_span(&span.trace_id, &span.span_id),
@@ -130,7 +128,7 @@ pub(super) fn operation<'a>(
     for attribute in &span.attributes {
         owners.look(&mut owned, attribute, false);
     }
-    let is_error = has_failed(span);
+    let is_error = span.has_failed;
     Some(RequestMetric {
         occurred_at: times.end,
         key: SpanKey::of_span(&span.trace_id, &span.span_id),
@@ -154,10 +152,6 @@ pub(super) fn operation<'a>(
     })
 }
 
-fn has_failed(span: &Span) -> bool {
-    span.status.as_ref().is_some_and(|status| status.code == StatusCode::Error as i32)
-}
-
 fn endpoint(http: &Http<'_>, is_client_fault: bool) -> String {
     match (http.route, http.target.get()) {
         (Some(route), _) => route.to_owned(),
@@ -178,15 +172,13 @@ fn error(span: &Span, error_type: Option<&str>) -> Option<String> {
             None => kind.to_owned(),
         }
     });
-    let message =
-        span.status.as_ref().map(|status| first_line(&status.message)).filter(|line| !line.is_empty());
+    let message = Some(first_line(&span.status_message)).filter(|line| !line.is_empty());
     exception.or(message).or_else(|| error_type.map(str::to_owned))
 }
 
 /// What the last exception of a span says.
 pub(super) fn of_exception<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
-    let exception = span.events.iter().rev().find(|event| event.name == "exception")?;
-    let attribute = exception.attributes.iter().find(|attribute| attribute.key == key)?;
+    let attribute = span.exception.iter().find(|attribute| attribute.key == key)?;
     text(attribute.value.as_ref())
 }
 

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_store::{DatabaseCall, RequestMetric};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span, span::SpanKind};
 use xxhash_rust::xxh32::xxh32;
 
 use super::attributes::{Owned, Owners, stored, text};
 use super::database_span::call;
 use super::hosts::{Samples, near};
+use super::message::{Resource, Span, Traces, kind};
 use super::request_span::{OPERATION_ATTRIBUTE, Times, operation, request};
 
 /// How far a sender's clock may be ahead.
 const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// How old a span may be. Each day needs a partition.
 const MAX_AGE: TimeDelta = TimeDelta::days(7);
+/// Longer than this takes no request and no call of a database: its start is wrong.
+const LONGEST_MS: f64 = 7.0 * 86_400_000.0;
 /// The name of a service that does not tell its own, as the specification has it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
@@ -55,24 +55,19 @@ impl Found {
     }
 }
 
-pub(super) fn sort(
-    traces: &ExportTraceServiceRequest,
-    owners: &Owners,
-    samples: &Samples,
-    now: DateTime<Utc>,
-) -> Found {
-    let mut found = Found::default();
-    for resource_spans in &traces.resource_spans {
-        let resource = resource_spans.resource.as_ref();
+pub(super) fn sort(traces: &Traces, owners: &Owners, samples: &Samples, now: DateTime<Utc>) -> Found {
+    let mut found = Found { rejected: traces.unreadable, reason: traces.reason.clone(), ..Found::default() };
+    for resource in &traces.resources {
         let service = service(resource);
         let mut owned = Owned::default();
-        for attribute in resource.map(|resource| &resource.attributes[..]).unwrap_or_default() {
+        for attribute in &resource.attributes {
             owners.look(&mut owned, attribute, true);
         }
         let (first, first_call) = (found.requests.len(), found.calls.len());
-        for scope_spans in &resource_spans.scope_spans {
-            let scope_key = scope_key(scope_spans);
-            for span in &scope_spans.spans {
+        for scope in &resource.scopes {
+            // The same for all that a library tells of.
+            let scope_key = xxh32(scope.name.as_bytes(), 0).cast_signed();
+            for span in &scope.spans {
                 look(&mut found, span, scope_key, &service, owners, owned, now);
             }
         }
@@ -115,13 +110,20 @@ fn look<'a>(
         Times::of(span).filter(|times| times.end <= now + MAX_AHEAD && times.end >= now - MAX_AGE)
     else {
         return found.reject(|| {
+            let end = i64::try_from(span.end_ns).map(DateTime::from_timestamp_nanos);
+            let end = end.map_or_else(|_| "after the year 2262".to_owned(), |end| format!("at {}", end.to_rfc3339()));
             format!(
-                "a span ends at {} ns after 1970, which is not within the last 7 days; it is {} here",
-                span.end_time_unix_nano,
+                "a span ends {end}, which is not within the last 7 days; it is {} here: set the clock of the sender",
                 now.to_rfc3339()
             )
         });
     };
+    if times.duration_ms > LONGEST_MS {
+        return found.reject(|| {
+            let days = times.duration_ms / 86_400_000.0;
+            format!("a span took {days:.0} days, and 7 are the most: look at its start time")
+        });
+    }
     match about {
         About::Request => found.requests.extend(request(span, &times, service, owners, owned)),
         About::Operation => found.requests.extend(operation(span, &times, service, owners, owned)),
@@ -140,30 +142,24 @@ enum About {
 }
 
 fn about(span: &Span) -> Option<About> {
-    let is = |kind: SpanKind| span.kind == kind as i32;
+    let is = |kind: u64| span.kind == kind;
     let has = |key: fn(&str) -> bool| span.attributes.iter().any(|attribute| key(&attribute.key));
-    if is(SpanKind::Server) {
+    if is(kind::SERVER) {
         Some(About::Request)
-    } else if is(SpanKind::Internal) && has(|key| key == OPERATION_ATTRIBUTE) {
+    } else if is(kind::INTERNAL) && has(|key| key == OPERATION_ATTRIBUTE) {
         Some(About::Operation)
     } else {
         // A database inside the process has internal spans.
-        let may_be_call = is(SpanKind::Client) || is(SpanKind::Internal);
+        let may_be_call = is(kind::CLIENT) || is(kind::INTERNAL);
         (may_be_call && has(|key| key.starts_with("db.system"))).then_some(About::Call)
     }
 }
 
-/// What is the same for all that a library tells of.
-fn scope_key(scope_spans: &ScopeSpans) -> i32 {
-    let name = scope_spans.scope.as_ref().map_or("", |scope| scope.name.as_str());
-    xxh32(name.as_bytes(), 0).cast_signed()
-}
-
-fn service(resource: Option<&Resource>) -> String {
+fn service(resource: &Resource) -> String {
     stored(of_resource(resource, "service.name").unwrap_or(UNKNOWN_SERVICE))
 }
 
-fn of_resource<'a>(resource: Option<&'a Resource>, key: &str) -> Option<&'a str> {
-    let attribute = resource?.attributes.iter().find(|attribute| attribute.key == key)?;
+fn of_resource<'a>(resource: &'a Resource, key: &str) -> Option<&'a str> {
+    let attribute = resource.attributes.iter().find(|attribute| attribute.key == key)?;
     text(attribute.value.as_ref())
 }
