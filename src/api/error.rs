@@ -76,6 +76,16 @@ impl Problem {
         Self { retry_after: Some(pause), ..self }
     }
 
+    /// The status.
+    pub(super) fn code(&self) -> StatusCode {
+        self.code
+    }
+
+    /// The sentence for people.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// In the words of OTLP.
     pub(super) fn for_exporters(self, headers: &HeaderMap) -> Response {
         otlp::refusal(headers, self.code, self.detail, self.retry_after)

@@ -19,6 +19,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::{ApiState, ConnectionFigures, health};
+use crate::otlp::RefusalFigures;
 use crate::watchdog::Watched;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
@@ -51,6 +52,7 @@ struct Figures {
     intake: IntakeFigures,
     pool: PoolFigures,
     connections: ConnectionFigures,
+    refusals: RefusalFigures,
 }
 
 /// What Redis tells, all of it or nothing.
@@ -98,6 +100,7 @@ impl Figures {
             intake: state.intake.figures(),
             pool: state.store.pool_figures(),
             connections: state.connections.figures(),
+            refusals: state.otlp.refusals(),
         }
     }
 }
@@ -124,6 +127,7 @@ impl Collector for Figures {
         page.gauge("dogwatch_rollups_failed", "Rollups that cannot be made and are set aside", failed)?;
         page.schedules(&self.schedules)?;
         page.connections(self.connections)?;
+        page.refusals(&self.refusals)?;
         page.process(self.intake, self.pool)
     }
 }
@@ -217,6 +221,17 @@ impl Page<'_> {
         let closed = closed.map(|(why, n)| (vec![("reason", why)], n as f64));
         let help = "Connections that were closed: all others were busy, or they were idle";
         self.counter("dogwatch_http_connections_closed", help, closed)
+    }
+
+    fn refusals(&mut self, figures: &RefusalFigures) -> fmt::Result {
+        let by_reason = |counts: &[(&'static str, u64)]| {
+            let labelled = counts.iter().map(|(reason, count)| (vec![("reason", *reason)], *count as f64));
+            labelled.collect::<Vec<_>>()
+        };
+        let help = "Spans that were rejected, by reason; the others of their batch were stored";
+        self.counter("dogwatch_otlp_spans_rejected", help, by_reason(&figures.spans))?;
+        let help = "Exports of which nothing was stored, by reason";
+        self.counter("dogwatch_otlp_requests_refused", help, by_reason(&figures.requests))
     }
 
     fn schedulers(&mut self, redis: &OfRedis) -> fmt::Result {

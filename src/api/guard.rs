@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::error::Problem;
 use crate::access::{Caller, Credential, Keyring, Refused};
+use crate::otlp;
 
 /// The cookie of a browser that has signed in.
 pub(super) const COOKIE: &str = "dogwatch_session";
@@ -104,13 +105,20 @@ pub(super) async fn admit(State(guard): State<Guard>, mut request: Request, next
 }
 
 /// The same for exporters, who are refused in the words of their protocol.
-pub(super) async fn admit_exporter(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+pub(super) async fn admit_exporter(
+    State((guard, receiver)): State<(Guard, otlp::Receiver)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match guard.admit(request.method(), request.uri(), request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(problem) => problem.for_exporters(request.headers()),
+        Err(problem) => {
+            receiver.count_refused(problem.code(), problem.detail());
+            problem.for_exporters(request.headers())
+        }
     }
 }
 

@@ -188,7 +188,8 @@ pub fn otlp_router(state: &ApiState) -> Router {
 /// Exporters have a key in their headers, where one is needed.
 fn spans(state: &ApiState) -> Router {
     let guard = state.guard.of(Scope::Ingest, Tenants::Own);
-    otlp::router(state.otlp.clone()).route_layer(from_fn_with_state(guard, guard::admit_exporter))
+    let guarded = from_fn_with_state((guard, state.otlp.clone()), guard::admit_exporter);
+    otlp::router(state.otlp.clone()).route_layer(guarded)
 }
 
 /// The routes below /api/v1, with what each of them needs.

@@ -51,7 +51,7 @@ async fn traces(State(receiver): State<Receiver>, request: Request<Body>) -> Res
     let (parts, body) = request.into_parts();
     let format = match format(&parts.headers) {
         Ok(format) => format,
-        Err(fault) => return answer(fault, Format::Json),
+        Err(fault) => return answer(receiver.refuse(fault), Format::Json),
     };
     let taken = async {
         let is_gzip = is_gzip(&parts.headers)?;
@@ -61,7 +61,7 @@ async fn traces(State(receiver): State<Receiver>, request: Request<Body>) -> Res
     };
     match taken.await {
         Ok(taken) => message(format, StatusCode::OK, &response(taken)),
-        Err(fault) => answer(fault, format),
+        Err(fault) => answer(receiver.refuse(fault), format),
     }
 }
 

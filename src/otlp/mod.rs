@@ -14,12 +14,14 @@ mod http;
 mod json;
 mod message;
 mod protobuf;
+mod refusals;
 mod request_span;
 mod spans;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use dogwatch_queue::Clock;
 use dogwatch_store::{
     Batch, DatabaseCall, Intake, IntakeError, RequestMetric, Store, StoreError, TracedBatch,
@@ -31,6 +33,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 pub use self::http::{refusal, router};
+pub use self::refusals::RefusalFigures;
 
 use crate::body_budget::{BodyBudget, Share};
 use crate::config::Config;
@@ -38,7 +41,9 @@ use crate::tuning::Tuning;
 
 use self::attributes::Owners;
 use self::decode::Unreadable;
+use self::fault::Fault;
 use self::hosts::Hosts;
+use self::refusals::{Refusals, Rejection};
 use self::spans::{Found, Versions};
 
 /// `[otlp]`
@@ -73,6 +78,7 @@ pub struct Receiver {
     owners: Arc<Owners>,
     hosts: Hosts,
     budget: BodyBudget,
+    refusals: Refusals,
     /// Bodies that may be read at the same time: not all cores.
     reading_turns: Arc<Semaphore>,
 }
@@ -82,6 +88,7 @@ struct Read {
     traced: TracedBatch,
     versions: Versions,
     taken: Taken,
+    rejections: Vec<Rejection>,
 }
 
 /// What became of a body that could be read.
@@ -138,6 +145,7 @@ impl Receiver {
             max_body_bytes: settings.max_body_bytes,
             owners: Arc::new(Owners::new(&settings.tenant_attributes, &settings.user_attributes)),
             budget,
+            refusals: Refusals::default(),
             reading_turns: Arc::new(Semaphore::new(reading_turns())),
         }
     }
@@ -154,6 +162,22 @@ impl Receiver {
         }
         let found = self.read(body, self.max_body_bytes, tenant).await?;
         self.store_found(found).await
+    }
+
+    /// What was refused so far.
+    pub fn refusals(&self) -> RefusalFigures {
+        self.refusals.figures()
+    }
+
+    /// Counts a request that the guard does not admit.
+    pub fn count_refused(&self, status: StatusCode, message: &str) {
+        self.refusals.count_request(status, message);
+    }
+
+    /// Counts a request of which nothing is stored.
+    fn refuse(&self, fault: Fault) -> Fault {
+        self.refusals.count_request(fault.http, &fault.message);
+        fault
     }
 
     /// A share of the memory for reading.
@@ -181,14 +205,23 @@ impl Receiver {
                 found.belong_to(&tenant);
             }
             log_slow(&found.requests, &found.calls, log_ms);
-            let Found { requests, calls, versions, rejected, reason } = found;
+            let Found { requests, calls, versions, rejected, reason, rejections } = found;
             let taken = Taken { rejected, reason };
-            Ok::<_, Unreadable>(Read { traced: TracedBatch::new(requests, calls), versions, taken })
+            Ok::<_, Unreadable>(Read {
+                traced: TracedBatch::new(requests, calls),
+                versions,
+                taken,
+                rejections,
+            })
         });
         Ok(reading.await.map_err(|_| Unreadable::Bug)??)
     }
 
-    async fn store_found(&self, Read { traced, versions, taken }: Read) -> Result<Taken, Refused> {
+    async fn store_found(
+        &self,
+        Read { traced, versions, taken, rejections }: Read,
+    ) -> Result<Taken, Refused> {
+        self.refusals.count_spans(&rejections);
         let monitoring = self.tuning.monitoring();
         if monitoring.enabled {
             let mut batch = Batch::default();

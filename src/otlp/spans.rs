@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_runtime::duration;
 use dogwatch_store::{DatabaseCall, RequestMetric};
 use xxhash_rust::xxh32::xxh32;
 
@@ -10,6 +11,7 @@ use super::attributes::{Owned, Owners, stored, text};
 use super::database_span::call;
 use super::hosts::{Samples, near};
 use super::message::{Resource, Span, Traces, kind};
+use super::refusals::{Rejection, SpanReason};
 use super::request_span::{OPERATION_ATTRIBUTE, Times, operation, request};
 
 /// How far a sender's clock may be ahead.
@@ -18,6 +20,8 @@ const MAX_AHEAD: TimeDelta = TimeDelta::minutes(5);
 const MAX_AGE: TimeDelta = TimeDelta::days(7);
 /// Longer than this takes no request and no call of a database: its start is wrong.
 const LONGEST_MS: f64 = 7.0 * 86_400_000.0;
+/// Reasons of one service that are looked through.
+const REASONS: usize = 5;
 /// The name of a service that does not tell its own, as the specification has it.
 const UNKNOWN_SERVICE: &str = "unknown_service";
 
@@ -34,6 +38,8 @@ pub(super) struct Found {
     pub(super) rejected: i64,
     /// Why not the first of them.
     pub(super) reason: String,
+    /// The same by service and reason.
+    pub(super) rejections: Vec<Rejection>,
 }
 
 impl Found {
@@ -47,11 +53,19 @@ impl Found {
         }
     }
 
-    fn reject(&mut self, reason: impl FnOnce() -> String) {
-        if self.rejected == 0 {
-            self.reason = reason();
-        }
+    fn reject(&mut self, service: &str, reason: SpanReason, message: impl FnOnce() -> String) {
         self.rejected += 1;
+        let same = |known: &&mut Rejection| known.reason == reason && known.service == service;
+        // The last ones are of the same service.
+        if let Some(known) = self.rejections.iter_mut().rev().take(REASONS).find(same) {
+            known.spans += 1;
+            return;
+        }
+        let message = message();
+        if self.reason.is_empty() {
+            self.reason.clone_from(&message);
+        }
+        self.rejections.push(Rejection { service: service.to_owned(), reason, spans: 1, message });
     }
 }
 
@@ -98,7 +112,7 @@ fn look<'a>(
 ) {
     let Some(about) = about(span) else { return };
     if span.trace_id.len() != 16 || span.span_id.len() != 8 {
-        return found.reject(|| {
+        return found.reject(service, SpanReason::BadId, || {
             format!(
                 "a trace id has {} bytes and not 16, or a span id {} and not 8",
                 span.trace_id.len(),
@@ -106,20 +120,19 @@ fn look<'a>(
             )
         });
     }
-    let Some(times) =
-        Times::of(span).filter(|times| times.end <= now + MAX_AHEAD && times.end >= now - MAX_AGE)
-    else {
-        return found.reject(|| {
-            let end = i64::try_from(span.end_ns).map(DateTime::from_timestamp_nanos);
-            let end = end.map_or_else(|_| "after the year 2262".to_owned(), |end| format!("at {}", end.to_rfc3339()));
-            format!(
-                "a span ends {end}, which is not within the last 7 days; it is {} here: set the clock of the sender",
-                now.to_rfc3339()
-            )
+    let Some(times) = Times::of(span).filter(|times| times.end >= now - MAX_AGE) else {
+        return found.reject(service, SpanReason::TooOld, || {
+            format!("a span ends {}, which is not within the last 7 days", end_of(span))
         });
     };
+    if times.end > now + MAX_AHEAD {
+        return found.reject(service, SpanReason::Ahead, || {
+            let ahead = duration::format_rounded(times.end - now);
+            format!("a span ends {}, {ahead} from now: the clock of the sender is ahead", end_of(span))
+        });
+    }
     if times.duration_ms > LONGEST_MS {
-        return found.reject(|| {
+        return found.reject(service, SpanReason::TooLong, || {
             let days = times.duration_ms / 86_400_000.0;
             format!("a span took {days:.0} days, and 7 are the most: look at its start time")
         });
@@ -129,6 +142,11 @@ fn look<'a>(
         About::Operation => found.requests.extend(operation(span, &times, service, owners, owned)),
         About::Call => found.calls.extend(call(span, &times, scope_key, service, owners, owned)),
     }
+}
+
+fn end_of(span: &Span) -> String {
+    let end = i64::try_from(span.end_ns).map(DateTime::from_timestamp_nanos);
+    end.map_or_else(|_| "after the year 2262".to_owned(), |end| format!("at {}", end.to_rfc3339()))
 }
 
 /// What a span may be about.

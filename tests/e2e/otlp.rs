@@ -491,3 +491,28 @@ async fn the_process_answers_while_it_reads_the_largest_traces() {
         assert_eq!(database.number(&format!("SELECT count(*) FROM {table}")).await, 12_000);
     }
 }
+
+#[tokio::test]
+async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
+    let (_place, api, base) = start().await;
+    let http = json!({"http.request.method": "GET"});
+    let ahead = request("shop", &[span(1, TimeDelta::minutes(-6), &http), span(2, TimeDelta::zero(), &http)]);
+    let answer: Value =
+        post(&base, "application/json", None, ahead.to_string().into_bytes()).await.json().await.unwrap();
+    let partial = &answer["partialSuccess"];
+    assert_eq!(partial["rejectedSpans"], 1, "{answer}");
+    let message = partial["errorMessage"].as_str().unwrap();
+    assert!(message.contains("from now: the clock of the sender is ahead"), "{message}");
+    assert_eq!(post(&base, "text/plain", None, Vec::new()).await.status(), 415);
+    assert_eq!(post(&base, "application/json", None, b"{".to_vec()).await.status(), 400);
+    let metrics = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    for line in [
+        "dogwatch_otlp_spans_rejected_total{reason=\"ahead\"} 1",
+        "dogwatch_otlp_requests_refused_total{reason=\"unsupported\"} 1",
+        "dogwatch_otlp_requests_refused_total{reason=\"unreadable\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    api.says("spans of `shop` are rejected: a span ends at ").await;
+    api.says("exports are refused: ").await;
+}

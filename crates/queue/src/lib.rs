@@ -64,6 +64,7 @@ pub use self::history::{HISTORY, JobHistory};
 pub use self::inspector::{Inspector, JobFilter, ListPosition, QueueCounts, SchedulerStatus};
 pub use self::job::{Job, JobError, NextStep, Pause, Retry, mins, secs};
 pub use self::job_ref::JobRef;
+pub use self::log_limit::{Due as LogDue, LogLimit};
 pub use self::new_job::{NORMAL_PRIORITY, NewJob, Unique, UniqueUntil};
 pub use self::outage::{Outage, error_chain};
 pub use self::presence::{RunningJob, WorkerInfo};

@@ -15,7 +15,7 @@ const LONGEST_NAME: usize = 100;
 
 /// Counts by name, and says when a line is due.
 #[derive(Debug, Default)]
-pub(crate) struct LogLimit(Mutex<HashMap<String, Line>>);
+pub struct LogLimit(Mutex<HashMap<String, Line>>);
 
 #[derive(Debug)]
 struct Line {
@@ -26,16 +26,16 @@ struct Line {
 
 /// A line to log.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub struct Due {
     /// What it is about, at most a hundred characters; `(others)` when there are too many names.
-    pub(crate) name: String,
+    pub name: String,
     /// How often it happened since the last line, this time included.
-    pub(crate) count: u64,
+    pub count: u64,
 }
 
 impl LogLimit {
     /// Counts one more. Returns what to log, when a line is due.
-    pub(crate) fn count(&self, name: &str) -> Option<Due> {
+    pub fn count(&self, name: &str) -> Option<Due> {
         let name = name.char_indices().nth(LONGEST_NAME).map_or(name, |(end, _)| &name[..end]);
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
