@@ -336,7 +336,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let script = folder.path().join("script");
-        std::fs::write(&script, format!("env > '{}'; exit 3", out.display())).unwrap();
+        // It writes more than is read of it.
+        let text =
+            format!("env > '{}'; yes | head -c 3000000 >&2; yes | head -c 3000000; exit 3", out.display());
+        std::fs::write(&script, text).unwrap();
         let peer = HttpPeer::start().await;
         peer.answer(500, "down");
         let mut bench = Bench::new("").await;
@@ -348,7 +351,8 @@ mod tests {
         let seen = std::fs::read_to_string(out).unwrap();
         assert!(seen.contains("DOGWATCH_SERVICE=t") && !seen.contains("HOME="), "{seen}");
         let attempt = bench.cx.store.recovery_attempts("t").await.unwrap().remove(0);
-        assert!(attempt.error.unwrap().starts_with("sh ended with exit status: 3"));
+        let error = attempt.error.unwrap();
+        assert!(error.starts_with("sh ended with exit status: 3: y") && error.len() < 1000, "{error}");
     }
 
     #[tokio::test]

@@ -10,10 +10,12 @@ use dogwatch_runtime::duration;
 use dogwatch_store::{ServiceHealth, Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::io::AsyncReadExt;
+use tokio::process::{ChildStderr, Command};
 
-/// How much of what a command says is kept.
+/// How much of what a command says is kept, in characters, and read, in bytes.
 const MAX_OUTPUT: usize = 500;
+const MAX_READ: u64 = 4 * 500;
 
 /// `[services.recovery]`
 #[derive(Clone, Debug, Deserialize)]
@@ -100,6 +102,17 @@ pub(crate) async fn recover(
     Ok(true)
 }
 
+/// The beginning of what a command writes. The rest is read and dropped: a command that nobody reads would stand still.
+async fn beginning_of(stderr: Option<ChildStderr>) -> Vec<u8> {
+    let mut beginning = Vec::new();
+    if let Some(mut stderr) = stderr {
+        // What cannot be read is not said.
+        let _ = (&mut stderr).take(MAX_READ).read_to_end(&mut beginning).await;
+        let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    }
+    beginning
+}
+
 async fn act(
     http: &reqwest::Client,
     settings: &RecoverySettings,
@@ -119,14 +132,15 @@ async fn act(
         // Of our own environment it gets what finds programs, and no address with a password.
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.args(arguments).env_clear().env("PATH", path).envs(&about);
-        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-        let output = output.map_err(|error| format!("{program} cannot be started: {error}"))?;
-        if output.status.success() {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
+        let errors = beginning_of(child.stderr.take()).await;
+        let status = child.wait().await.map_err(|error| format!("{program} is lost: {error}"))?;
+        if status.success() {
             return Ok(());
         }
-        let said =
-            String::from_utf8_lossy(&output.stderr).trim().chars().take(MAX_OUTPUT).collect::<String>();
-        return Err(format!("{program} ended with {}: {said}", output.status));
+        let said = String::from_utf8_lossy(&errors).trim().chars().take(MAX_OUTPUT).collect::<String>();
+        return Err(format!("{program} ended with {status}: {said}"));
     }
     let url = settings.webhook.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
     let body = serde_json::json!({ "service": health.service, "state": health.state, "error": health.error });

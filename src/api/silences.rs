@@ -140,6 +140,7 @@ async fn new_silence(
             let right = "is empty; write labels, or { \"alert_type\": \"*\" } for everything";
             return Err(Problem::at(format!("{pointer}/match"), right));
         }
+        asked.matcher.check().map_err(|reason| Problem::at(format!("{pointer}/match"), reason))?;
         // Of a tenant it silences nothing of another.
         let matcher = match &caller.tenant {
             Some(tenant) => asked.matcher.and(TENANT, tenant),

@@ -117,12 +117,13 @@ impl Silence {
 
     async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
         let ends_at = now + self.length()?;
-        let (matcher, title) = match self.id {
-            Some(id) => {
-                let alert = store.alert(id).await?.with_context(|| absent(id))?;
-                (its_like(&alert), alert.title)
-            }
-            None => (Matcher::of(self.conditions), String::new()),
+        let (matcher, title) = if let Some(id) = self.id {
+            let alert = store.alert(id).await?.with_context(|| absent(id))?;
+            (its_like(&alert), alert.title)
+        } else {
+            let matcher = Matcher::of(self.conditions);
+            matcher.check().map_err(|reason| usage(format!("--match: {reason}")))?;
+            (matcher, String::new())
         };
         let silence = StoredSilence {
             id: Uuid::now_v7(),

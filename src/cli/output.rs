@@ -1,5 +1,6 @@
 //! What commands print: tables that fit, JSON for machines, errors that stand out.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::os::fd::AsFd;
 
@@ -20,8 +21,28 @@ const COLOURS: [(char, AnsiColor); 4] = [
 ];
 const PLAIN: char = '\u{fe0e}';
 
+/// Whether a terminal takes this for more than a letter: codes that move the cursor or set the title, and marks that turn the
+/// direction of writing.
+fn is_odd(c: char) -> bool {
+    const MARKS: [char; 5] = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}'];
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || MARKS.contains(&c)
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+/// A text for a terminal, whatever services and senders have written: what is odd is shown as an escape.
+pub fn safe(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_odd(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
 /// A line of data.
 pub fn line(text: &str) {
+    let text = safe(text);
     let mut text = text.replace(PLAIN, &anstyle::Reset.to_string());
     for (mark, colour) in COLOURS {
         text = text.replace(mark, &colour.render_fg().to_string());
@@ -50,13 +71,13 @@ pub async fn reader_closed() {
 
 /// A line about what is going on.
 pub fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", safe(text));
 }
 
 /// An error.
 pub fn error(text: &str) {
     let style = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {text}");
+    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {}", safe(text));
 }
 
 /// A word in green, yellow, red or cyan.
@@ -69,7 +90,10 @@ pub fn coloured(colour: AnsiColor, word: &str) -> String {
 
 /// JSON.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?);
+    // JSON has escapes of its own; what is odd stands in strings alone.
+    let escaped = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    let text = serde_json::to_string_pretty(value)?;
+    line(&if text.contains(is_odd) { text.chars().map(escaped).collect() } else { text });
     Ok(())
 }
 
@@ -90,7 +114,8 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     }
     table.set_header(header.iter().map(|title| title.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        // A cell has one line, whatever stands in it.
+        table.add_row(row.iter().map(|cell| safe(cell).replace(['\n', '\t'], " ")));
     }
     for row in table.to_string().lines() {
         line(row.trim_end().strip_prefix(' ').unwrap_or(row.trim_end()));
@@ -128,5 +153,22 @@ pub fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::safe;
+
+    #[test]
+    fn codes_of_a_terminal_are_shown_as_escapes() {
+        for (text, shown) in [
+            ("GET /orders\n\tüß 日本", "GET /orders\n\tüß 日本"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("/\u{202e}gnp.exe\r", "/\\u{202e}gnp.exe\\u{d}"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+        ] {
+            assert_eq!(safe(text), shown);
+        }
     }
 }

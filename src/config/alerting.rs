@@ -18,6 +18,17 @@ impl Config {
         for (index, maintenance) in self.maintenance.iter().enumerate() {
             maintenance.validate().map_err(|(key, reason)| (format!("maintenance.{index}.{key}"), reason))?;
         }
+        let matchers =
+            self.routes.iter().enumerate().map(|(n, it)| (format!("routes.{n}.match"), &it.matcher));
+        let of_maintenance = self.maintenance.iter().enumerate();
+        let matchers =
+            matchers.chain(of_maintenance.map(|(n, it)| (format!("maintenance.{n}.match"), &it.matcher)));
+        let inhibitions = self.inhibit.iter().enumerate().flat_map(|(n, it)| {
+            [(format!("inhibit.{n}.source"), &it.source), (format!("inhibit.{n}.target"), &it.target)]
+        });
+        for (key, matcher) in matchers.chain(inhibitions) {
+            matcher.check().map_err(|reason| (key, reason))?;
+        }
         let channels = self.notify.min_severities();
         let known = || channels.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         for (index, quiet) in self.quiet_hours.iter().enumerate() {

@@ -115,6 +115,11 @@ async fn a_wrong_request_gets_a_problem_document_that_points_at_the_fault() {
         ("performance/metrics", with("response_time_ms", json!(-1)), 422, "/response_time_ms"),
         ("performance/metrics", with("occurred_at", json!("2001-01-01T00:00:00Z")), 422, "/occurred_at"),
         ("performance/metrics", with("service", json!(7)), 422, "/service"),
+        ("performance/metrics", with("response_time_ms", json!(1e200)), 422, "/response_time_ms"),
+        ("performance/metrics", with("db_query_time_ms", json!(1.7e308)), 422, "/db_query_time_ms"),
+        ("performance/metrics", with("cache_hits", json!(-1)), 422, "/cache_hits"),
+        ("performance/silences", json!({"match": {"service!": "shop"}}), 422, "/match"),
+        ("performance/silences", json!({"match": {"service": "~shop"}}), 422, "/match"),
         ("performance/metrics", with("user_id", json!("a\u{0}b")), 422, "/user_id"),
         ("performance/metrics", json!([]), 422, ""),
     ] {

@@ -8,6 +8,13 @@ use utoipa::ToSchema;
 /// What is known of an alert: `alert_type`, `severity`, `service`, `endpoint`, `tenant`, `host` and the labels of its rule.
 pub type Labels = BTreeMap<String, String>;
 
+/// Bounds of what is compared with every alert.
+const MAX_CONDITIONS: usize = 20;
+const MAX_PATTERNS: usize = 50;
+const MAX_LABEL_BYTES: usize = 100;
+const MAX_PATTERN_BYTES: usize = 1000;
+const MAX_STARS: usize = 10;
+
 /// Conditions all of which have to hold: `{ severity = ["high", "critical"], service = "shop-*" }`. In a pattern `*`
 /// stands for anything. A label that an alert does not have is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,6 +32,53 @@ impl Matcher {
     /// Of exact conditions, such as `service=shop`.
     pub fn of(conditions: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(conditions.into_iter().map(|(label, pattern)| (label, Patterns::One(pattern))).collect())
+    }
+
+    /// Checks what people write: names of labels, and patterns. A mistyped operator would match other alerts than
+    /// meant, or all of them.
+    ///
+    /// # Errors
+    /// What is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        if self.0.len() > MAX_CONDITIONS {
+            return Err(format!("has {} conditions, and {MAX_CONDITIONS} are the most", self.0.len()));
+        }
+        for (label, patterns) in &self.0 {
+            let patterns = match patterns {
+                Patterns::One(pattern) => std::slice::from_ref(pattern),
+                Patterns::Any(patterns) => patterns,
+            };
+            if label.ends_with(['!', '~', '='])
+                || patterns.iter().any(|pattern| pattern.starts_with(['=', '~']))
+            {
+                return Err(format!(
+                    "`{}`: `!=`, `=~` and `!~` are not supported; write LABEL=VALUE, where * stands for anything",
+                    label.escape_debug()
+                ));
+            }
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if label.is_empty() || label.len() > MAX_LABEL_BYTES || !label.chars().all(fits) {
+                return Err(format!(
+                    "`{}` is not the name of a label; it has 1 to {MAX_LABEL_BYTES} letters, digits, `_`, `-` or `.`",
+                    label.escape_debug()
+                ));
+            }
+            if patterns.is_empty() || patterns.len() > MAX_PATTERNS {
+                return Err(format!("`{label}` has {} values; write 1 to {MAX_PATTERNS}", patterns.len()));
+            }
+            let is_odd = |pattern: &&String| {
+                pattern.len() > MAX_PATTERN_BYTES
+                    || pattern.matches('*').count() > MAX_STARS
+                    || pattern.chars().any(char::is_control)
+            };
+            if let Some(odd) = patterns.iter().find(is_odd) {
+                return Err(format!(
+                    "the value `{}` of `{label}` is too long, has more than {MAX_STARS} `*`, or a control character",
+                    odd.escape_debug().take(80).collect::<String>()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// True when it has no condition: it is about everything.
@@ -119,5 +173,23 @@ mod tests {
         assert!(matches("service = ['pay', 'sh*']"));
         assert!(!matches("service = 'shop'\nteam = 'a'"));
         assert!(matches("team = ''"));
+    }
+
+    #[test]
+    fn mistyped_operators_and_odd_names_are_refused() {
+        let of = |label: &str, value: &str| Matcher::of([(label.to_owned(), value.to_owned())]).check();
+        assert_eq!(of("service", "shop-*"), Ok(()));
+        assert_eq!(of("team.name_x-1", ""), Ok(()));
+        for (label, value) in
+            [("service!", "shop"), ("service", "~shop.*"), ("service!", "~x"), ("service", "=shop")]
+        {
+            let error = of(label, value).unwrap_err();
+            assert!(error.contains("`!=`, `=~` and `!~` are not supported"), "{label}={value}: {error}");
+        }
+        for (label, value) in [("", "x"), ("a b", "x"), ("service", "a\u{1b}b"), ("service", "***********")] {
+            assert!(of(label, value).is_err(), "{label}={value}");
+        }
+        let many = (0..=MAX_CONDITIONS).map(|n| (format!("l{n}"), "x".to_owned()));
+        assert!(Matcher::of(many).check().is_err());
     }
 }
