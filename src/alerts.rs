@@ -1,7 +1,8 @@
-//! Which alerts people ask for: the API and the command line have the same words.
+//! Which alerts people ask for and silence: the API and the command line have the same words.
 
 use clap::ValueEnum;
 use dogwatch_alerting::Status;
+use dogwatch_store::{Store, StoreError, StoredSilence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,5 +32,30 @@ impl Shown {
             Self::Acknowledged => vec![Status::Acknowledged],
             Self::Resolved => vec![Status::Resolved],
         }
+    }
+}
+
+/// A silence that was made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CreatedSilence {
+    /// The silence.
+    #[serde(flatten)]
+    pub silence: StoredSilence,
+    /// How many open alerts it matches now.
+    pub matching_alerts: usize,
+}
+
+impl CreatedSilence {
+    /// Counts the open alerts that each of these silences matches.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn of(store: &Store, silences: Vec<StoredSilence>) -> Result<Vec<Self>, StoreError> {
+        let open = store.open_alerts().await?;
+        let created = |silence: StoredSilence| {
+            let matching = open.iter().filter(|alert| silence.matcher.matches(&alert.labels));
+            Self { matching_alerts: matching.count(), silence }
+        };
+        Ok(silences.into_iter().map(created).collect())
     }
 }

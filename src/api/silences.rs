@@ -20,6 +20,7 @@ use super::body::{OneOrMany, OneOrManyOf, Optional};
 use super::error::Problem;
 use super::parts::Path;
 use crate::access::Caller;
+use crate::alerts::CreatedSilence;
 use crate::metrics::Page;
 
 /// Silences of one tenant that are not over.
@@ -68,13 +69,13 @@ struct NewSilence {
 
 /// Do not hear of it, and of others of its type and scope, for a while
 #[utoipa::path(post, path = "/performance/alerts/{id}/silence", tag = "alerts", params(("id" = Uuid, Path)),
-    request_body = Option<SilenceAlert>, responses((status = 201, body = StoredSilence)))]
+    request_body = Option<SilenceAlert>, responses((status = 201, body = CreatedSilence)))]
 async fn silence(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<Uuid>,
     Optional(asked): Optional<SilenceAlert>,
-) -> Result<(StatusCode, Json<StoredSilence>), Problem> {
+) -> Result<(StatusCode, Json<CreatedSilence>), Problem> {
     let alert = alert(&state, &caller, id).await?;
     let now = state.clock.now();
     let length = asked.duration.map_or(Ok(USUAL_SILENCE), TimeDelta::from_std);
@@ -88,12 +89,16 @@ async fn silence(
         created_by: asked.by.unwrap_or_else(|| caller.name.clone()),
         comment: asked.comment.unwrap_or(alert.title),
     };
-    keep(&state, &caller, std::slice::from_ref(&silence)).await?;
-    Ok((StatusCode::CREATED, Json(silence)))
+    let mut made = keep(&state, &caller, vec![silence]).await?;
+    Ok((StatusCode::CREATED, Json(made.remove(0))))
 }
 
 /// Keeps silences. A tenant has so many at most: each delivery looks at all of them.
-async fn keep(state: &ApiState, caller: &Caller, silences: &[StoredSilence]) -> Result<(), Problem> {
+async fn keep(
+    state: &ApiState,
+    caller: &Caller,
+    silences: Vec<StoredSilence>,
+) -> Result<Vec<CreatedSilence>, Problem> {
     if let Some(tenant) = &caller.tenant {
         let there = state.store.count_silences(tenant, state.clock.now()).await?;
         if there + i64::try_from(silences.len()).unwrap_or(i64::MAX) > MAX_OF_TENANT {
@@ -102,7 +107,8 @@ async fn keep(state: &ApiState, caller: &Caller, silences: &[StoredSilence]) -> 
             return Err(Problem::new(StatusCode::CONFLICT, reason));
         }
     }
-    Ok(state.store.insert_silences(silences).await?)
+    state.store.insert_silences(&silences).await?;
+    Ok(CreatedSilence::of(&state.store, silences).await?)
 }
 
 /// Silences that are not over
@@ -118,7 +124,7 @@ async fn silences(
 
 /// Do not hear of some alerts for a while
 #[utoipa::path(post, path = "/performance/silences", tag = "alerts", request_body = OneOrManyOf<NewSilence>,
-    responses((status = 201, body = OneOrManyOf<StoredSilence>)))]
+    responses((status = 201, body = OneOrManyOf<CreatedSilence>)))]
 async fn new_silence(
     State(state): State<ApiState>,
     caller: Caller,
@@ -155,7 +161,7 @@ async fn new_silence(
             comment: asked.comment,
         });
     }
-    keep(&state, &caller, &made).await?;
+    let mut made = keep(&state, &caller, made).await?;
     let body = if many { serde_json::json!(made) } else { serde_json::json!(made.pop()) };
     Ok((StatusCode::CREATED, Json(body)))
 }

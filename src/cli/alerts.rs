@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::remote::Remote;
 use super::{Global, output, usage};
-use crate::alerts::Shown;
+use crate::alerts::{CreatedSilence, Shown};
 use crate::metrics::Page;
 use crate::wiring;
 
@@ -115,7 +115,7 @@ impl Silence {
         length.ok_or_else(|| usage("--duration is longer than 366 days"))
     }
 
-    async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+    async fn silence(self, store: &Store, now: DateTime<Utc>) -> anyhow::Result<CreatedSilence> {
         let ends_at = now + self.length()?;
         let (matcher, title) = if let Some(id) = self.id {
             let alert = store.alert(id).await?.with_context(|| absent(id))?;
@@ -134,10 +134,10 @@ impl Silence {
             comment: self.comment.unwrap_or(title),
         };
         store.insert_silence(&silence).await?;
-        Ok(silence)
+        Ok(CreatedSilence::of(store, vec![silence]).await?.remove(0))
     }
 
-    async fn silence_elsewhere(self, remote: &Remote, now: DateTime<Utc>) -> anyhow::Result<StoredSilence> {
+    async fn silence_elsewhere(self, remote: &Remote, now: DateTime<Utc>) -> anyhow::Result<CreatedSilence> {
         let ends_at = now + self.length()?;
         let Self { id, conditions, duration, comment, by } = self;
         if let Some(id) = id {
@@ -193,7 +193,7 @@ impl Alerts {
                 let alert = wiring::alerting(&config)?.resolve(&store, id, &by, note.as_deref(), now).await?;
                 output::line(&format!("resolved: {}", alert.title));
             }
-            Self::Silence(asked) => output::line(&asked.silence(&store, now).await?.id.to_string()),
+            Self::Silence(asked) => print_created(&asked.silence(&store, now).await?),
             Self::Silences { json } => print_silences(&store.silences(now).await?, json)?,
             Self::Unsilence { id } => {
                 anyhow::ensure!(store.end_silence(id, now).await?, "no silence {id} lasts");
@@ -226,8 +226,7 @@ impl Alerts {
                 whole.print(json)?;
             }
             Self::Silence(asked) => {
-                let silence = asked.silence_elsewhere(remote, Clock::system().now()).await?;
-                output::line(&silence.id.to_string());
+                print_created(&asked.silence_elsewhere(remote, Clock::system().now()).await?);
             }
             Self::Silences { json } => {
                 let silences = remote.get::<Page<_>>(&["performance", "silences"], &()).await?.items;
@@ -240,6 +239,12 @@ impl Alerts {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn print_created(CreatedSilence { silence, matching_alerts }: &CreatedSilence) {
+    output::line(&silence.id.to_string());
+    let alerts = if *matching_alerts == 1 { "alert" } else { "alerts" };
+    output::note(&format!("it matches {matching_alerts} open {alerts}"));
 }
 
 /// What the API is asked.

@@ -134,7 +134,7 @@ async fn alerts_are_listed_by_pages_and_silenced() {
     let (status, silence) = side
         .post("performance/silences", json!({"match": {"service": "cart"}, "by": "ann", "comment": "deploy"}))
         .await;
-    assert_eq!(status, 201);
+    assert_eq!((status, &silence["matching_alerts"]), (201, &json!(0)));
     assert_eq!(side.post("performance/silences", json!({"match": {}})).await.0, 422);
     side.post("performance/alerts", finding("cart")).await;
     let held = async || {
@@ -158,6 +158,7 @@ async fn alerts_are_listed_by_pages_and_silenced() {
         (status, &silence["match"]),
         (201, &json!({"alert_type": "payment_provider", "service": "service-1"}))
     );
+    assert_eq!(silence["matching_alerts"], 1);
     assert_eq!(side.post(&path, json!({"duration": "9000h"})).await.0, 422);
     assert_eq!(side.get("performance/silences").await["items"].as_array().unwrap().len(), 1);
 }

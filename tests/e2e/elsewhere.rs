@@ -137,14 +137,16 @@ async fn a_command_acts_on_another_machine_and_says_what_only_works_there() {
     assert_eq!(here.json(&["alerts", "list", "--json"])["items"][0]["note"], "looking");
     assert_eq!(said(&here, &["alerts", "show", alert]), said(&there, &["alerts", "show", alert]));
     for subject in [&[alert][..], &["--match", "service=shop"]] {
-        let (code, id) = said(&here, &[&["alerts", "silence"], subject].concat());
-        assert_eq!(code, Some(0), "{id}");
+        let (code, text) = said(&here, &[&["alerts", "silence"], subject].concat());
+        assert_eq!(code, Some(0), "{text}");
+        let (id, note) = text.split_once('\n').unwrap();
+        assert_eq!(note.trim(), "it matches 1 open alert");
         let silences = there.json(&["alerts", "silences", "--json"]);
         assert_eq!(
             (&silences["items"][0]["id"], &silences["items"][0]["match"]["service"]),
-            (&json!(id.trim()), &json!("shop"))
+            (&json!(id), &json!("shop"))
         );
-        assert_eq!(said(&here, &["alerts", "unsilence", id.trim()]), (Some(0), "ended\n".to_owned()));
+        assert_eq!(said(&here, &["alerts", "unsilence", id]), (Some(0), "ended\n".to_owned()));
     }
     let (code, made) = said(&here, &["keys", "create", "phone", "--scope", "read"]);
     assert!(code == Some(0) && made.starts_with("dw_"), "{made}");
