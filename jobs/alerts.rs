@@ -1,14 +1,15 @@
 //! What happens to alerts, whoever makes it happen: a rule, another service, a person. The next state comes from
 //! `dogwatch-alerting`; it is stored together with its history and with what has to be told, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{
-    Change, Dimension, InhibitSettings, Labels, Life, MaintenanceSettings, Matcher, Mutes, Outcome, Policy,
-    QuietHoursSettings, Reading, Route, Routing, Rule, Settings, Severity, Status, step,
+    CANARY, Change, Dimension, InhibitSettings, Labels, Life, MaintenanceSettings, Matcher, Mutes, Outcome,
+    Policy, QuietHoursSettings, Reading, Route, Routing, Rule, Settings, Severity, Status, step,
 };
-use dogwatch_store::{Alert, AlertEvent, NewEvent, NewNotification, Store, StoreError};
+use dogwatch_runtime::duration;
+use dogwatch_store::{Alert, AlertEvent, AlertTurn, NewEvent, NewNotification, Store, StoreError};
 use uuid::Uuid;
 
 use crate::settings::Thresholds;
@@ -20,6 +21,26 @@ const OF_RULE: &str = "rule";
 const SETS_APART: [&str; 7] = ["alert_type", "service", "endpoint", "tenant", "host", "mount", "queue"];
 /// The alert about a rule that cannot be evaluated.
 const RULE_FAILED: &str = "rule_failed";
+/// The alert about a channel that does not take what is sent.
+pub(crate) const CHANNEL_FAILED: &str = "channel_failed";
+/// The alert about recipients who do not get what others get.
+pub(crate) const RECIPIENT_REFUSED: &str = "recipient_refused";
+/// The alert that says that a service is healthy again.
+pub(crate) const SERVICE_RECOVERED: &str = "service_recovered";
+/// The alert about a schedule whose job does not succeed.
+pub const SCHEDULE_OVERDUE: &str = "schedule_overdue";
+/// The alert about an API key that has as many open alerts as it may have.
+const ALERT_LIMIT: &str = "alert_limit";
+/// Kinds of alerts that Dogwatch raises about itself, beside those of rules.
+const OWN_TYPES: [&str; 7] = [
+    CANARY,
+    RULE_FAILED,
+    CHANNEL_FAILED,
+    RECIPIENT_REFUSED,
+    SERVICE_RECOVERED,
+    SCHEDULE_OVERDUE,
+    ALERT_LIMIT,
+];
 /// How long a rule has to fail before that is an alert.
 const RULE_FAILED_FOR: TimeDelta = TimeDelta::minutes(1);
 
@@ -63,6 +84,29 @@ pub struct Finding {
     pub threshold: Option<f64>,
     /// The unit of both.
     pub unit: Option<String>,
+    /// The API key that reports it, by its name; absent where Dogwatch has found it.
+    pub reported_by: Option<String>,
+}
+
+/// Why a report of alerts is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The key would have more open alerts than it may have.
+    #[error(
+        "`{key}` has {open} open alerts and may have {most}; resolve some, or raise [alerts] max_open_per_key \
+         (nothing of this request was stored)"
+    )]
+    TooMany {
+        /// Its name.
+        key: String,
+        /// How many it has.
+        open: i64,
+        /// How many it may have.
+        most: i64,
+    },
+    /// Postgres.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why an order of a person cannot be carried out.
@@ -93,6 +137,7 @@ impl Finding {
             value: reading.value,
             threshold: rule.threshold(),
             unit: Some(rule.unit().to_owned()).filter(|unit| !unit.is_empty()),
+            reported_by: None,
         }
     }
 
@@ -113,6 +158,7 @@ impl Finding {
             title: self.title,
             description: self.description,
             labels: self.labels,
+            reported_by: self.reported_by,
             value: self.value,
             threshold: self.threshold,
             unit: self.unit,
@@ -161,7 +207,9 @@ impl Alerting {
         }
         let finding = Finding::of_rule(rule, reading);
         let judge = |is_open| rule.judge(reading, is_open);
-        let change = self.apply(store, finding, judge, &self.settings.policy(rule), now).await?;
+        let mut turn = store.alert_turn().await?;
+        let (_, change) = self.apply(&mut turn, finding, judge, &self.settings.policy(rule), now).await?;
+        turn.commit().await?;
         Ok((outcome, change))
     }
 
@@ -188,43 +236,103 @@ impl Alerting {
             ..Finding::default()
         };
         let policy = Policy { hold: RULE_FAILED_FOR, ..self.settings.at_once() };
-        self.apply(store, finding, |_| outcome, &policy, now).await
+        let mut turn = store.alert_turn().await?;
+        let (_, change) = self.apply(&mut turn, finding, |_| outcome, &policy, now).await?;
+        turn.commit().await?;
+        Ok(change)
     }
 
-    /// What another service, or Dogwatch about itself, has found: raises an alert or counts one more occurrence of the open
+    /// Whether alerts of this kind are raised by Dogwatch alone.
+    pub fn is_reserved(&self, alert_type: &str) -> bool {
+        OWN_TYPES.contains(&alert_type)
+            || self.built_in.contains(alert_type)
+            || self.rules.iter().any(|rule| rule.name == alert_type)
+    }
+
+    /// What a key of the API reports: all of it is stored, or nothing. Returns the alert of each finding.
+    ///
+    /// # Errors
+    /// When the key would have more open alerts than it may have, or Postgres does not answer.
+    pub async fn report(
+        &self,
+        store: &Store,
+        findings: Vec<(Finding, bool)>,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Option<Alert>>, ReportError> {
+        let most = self.settings.max_open_per_key;
+        let mut turn = store.alert_turn().await?;
+        let mut open = turn.open_reported_by(key).await?;
+        let mut ends: i64 = findings.iter().map(|(_, is_over)| i64::from(*is_over)).sum();
+        let mut alerts: Vec<Option<Alert>> = findings.iter().map(|_| None).collect();
+        let mut in_order: Vec<_> = findings.into_iter().enumerate().collect();
+        in_order.sort_by(|(_, (a, _)), (_, (b, _))| a.fingerprint.cmp(&b.fingerprint));
+        for (index, (mut finding, is_over)) in in_order {
+            finding.reported_by = Some(key.to_owned());
+            let (alert, change) = self.found(&mut turn, finding, is_over, now).await?;
+            ends -= i64::from(is_over);
+            match change {
+                Change::Raised | Change::Reopened | Change::Flapping => open += 1,
+                Change::Resolved => open -= 1,
+                Change::None | Change::Pending | Change::Forgotten => {}
+            }
+            if open > most + ends {
+                return Err(ReportError::TooMany { key: key.to_owned(), open, most });
+            }
+            alerts[index] = alert;
+        }
+        turn.commit().await?;
+        Ok(alerts)
+    }
+
+    /// What Dogwatch has found about itself: raises an alert or counts one more occurrence of the open
     /// one; or resolves it.
     pub async fn create_or_update(
         &self,
         store: &Store,
-        mut finding: Finding,
+        finding: Finding,
         is_over: bool,
         now: DateTime<Utc>,
     ) -> Result<Change, StoreError> {
+        let mut turn = store.alert_turn().await?;
+        let (_, change) = self.found(&mut turn, finding, is_over, now).await?;
+        turn.commit().await?;
+        Ok(change)
+    }
+
+    async fn found(
+        &self,
+        turn: &mut AlertTurn,
+        mut finding: Finding,
+        is_over: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(Option<Alert>, Change), StoreError> {
         let severity = finding.severity.unwrap_or(Severity::Medium);
         finding.labels.insert("alert_type".to_owned(), finding.alert_type.clone());
         finding.labels.insert("severity".to_owned(), severity.as_str().to_owned());
         let outcome = if is_over { Outcome::Ok } else { Outcome::Breach };
-        self.apply(store, finding, |_| outcome, &self.settings.at_once(), now).await
+        self.apply(turn, finding, |_| outcome, &self.settings.at_once(), now).await
     }
 
+    /// Makes the next step of an alert. Returns the alert as it is then, or, where nothing is open, as it was last.
     async fn apply(
         &self,
-        store: &Store,
+        turn: &mut AlertTurn,
         finding: Finding,
         judge: impl Fn(bool) -> Outcome,
         policy: &Policy,
         now: DateTime<Utc>,
-    ) -> Result<Change, StoreError> {
-        let mut turn = store.alert_turn(&finding.fingerprint).await?;
-        let before = turn.alert().filter(|alert| policy.continues(&alert.life(), now)).cloned();
+    ) -> Result<(Option<Alert>, Change), StoreError> {
+        let last = turn.take(&finding.fingerprint).await?;
+        let before = last.clone().filter(|alert| policy.continues(&alert.life(), now));
         let life = before.as_ref().map(Alert::life);
         let outcome = judge(life.as_ref().is_some_and(Life::is_open));
         let (life, change) = step(life.as_ref(), outcome, now, policy);
         let Some(life) = life else {
-            if change == Change::Forgotten {
-                turn.forget().await?;
+            if let Some(alert) = before.filter(|_| change == Change::Forgotten) {
+                turn.forget(alert.id).await?;
             }
-            return Ok(change);
+            return Ok((last, change));
         };
         let mut alert = before.clone().unwrap_or_else(|| finding.clone().into_alert(now));
         if outcome == Outcome::Breach {
@@ -235,7 +343,7 @@ impl Alerting {
         }
         alert.set_life(life);
         if before.as_ref() == Some(&alert) {
-            return Ok(change);
+            return Ok((before, change));
         }
         let event = event_of(change);
         let told = match event {
@@ -252,7 +360,7 @@ impl Alerting {
             _ => Vec::new(),
         };
         turn.save(&alert, event.map(NewEvent::from), &told, now).await?;
-        Ok(change)
+        Ok((Some(alert), change))
     }
 
     /// Someone has seen it.
@@ -295,9 +403,9 @@ impl Alerting {
         now: DateTime<Utc>,
     ) -> Result<Alert, OrderError> {
         let fingerprint = store.alert(id).await?.ok_or(OrderError::Unknown(id))?.fingerprint;
-        let mut turn = store.alert_turn(&fingerprint).await?;
-        let Some(mut alert) = turn.alert().filter(|alert| alert.id == id && alert.life().is_open()).cloned()
-        else {
+        let mut turn = store.alert_turn().await?;
+        let taken = turn.take(&fingerprint).await?;
+        let Some(mut alert) = taken.filter(|alert| alert.id == id && alert.life().is_open()) else {
             return Err(OrderError::Resolved(id));
         };
         alert.note = note.map(str::to_owned).or(alert.note);
@@ -312,22 +420,35 @@ impl Alerting {
         }
         let event = NewEvent { event, actor: Some(by.to_owned()), note: note.map(str::to_owned) };
         turn.save(&alert, Some(event), &told, now).await?;
+        turn.commit().await?;
         Ok(alert)
     }
 
     /// Reminds of what is still active, and tells others of what nobody has acknowledged; says how much that was.
     pub async fn remind(&self, store: &Store, now: DateTime<Utc>) -> Result<u64, StoreError> {
         let mut noted = 0;
-        let mut due: Vec<(Alert, Vec<NewNotification>)> = Vec::new();
-        for alert in store.open_alerts().await? {
-            let told = self.due(&alert, now);
-            if !told.is_empty() {
-                due.push((alert, told));
+        let mut open = store.open_alerts();
+        loop {
+            let page = open.next_page().await?;
+            if page.is_empty() {
+                return Ok(noted);
             }
+            noted += self.remind_of(store, page, now).await?;
         }
-        let ids: Vec<Uuid> = due.iter().map(|(alert, _)| alert.id).collect();
+    }
+
+    async fn remind_of(
+        &self,
+        store: &Store,
+        open: Vec<Alert>,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StoreError> {
+        let due = open.into_iter().map(|alert| (self.due(&alert, now), alert));
+        let due: Vec<_> = due.filter(|(told, _)| !told.is_empty()).collect();
+        let ids: Vec<Uuid> = due.iter().map(|(_, alert)| alert.id).collect();
         let reminders = store.last_reminders(&ids).await?;
-        for (alert, mut told) in due {
+        let mut noted = 0;
+        for (mut told, alert) in due {
             told.retain(|one| {
                 let last = reminders.get(&(alert.id, one.event, one.channel.clone()));
                 // While one waits to be told, another would tell nothing more.
@@ -337,12 +458,14 @@ impl Alerting {
                 continue;
             }
             // By now it may be over, acknowledged, or open anew.
-            let turn = store.alert_turn(&alert.fingerprint).await?;
-            let is_as_it_was = |now: &&Alert| {
+            let mut turn = store.alert_turn().await?;
+            let taken = turn.take(&alert.fingerprint).await?;
+            let is_as_it_was = |now: &Alert| {
                 now.id == alert.id && now.status == Status::Active && now.reopened == alert.reopened
             };
-            if let Some(alert) = turn.alert().filter(is_as_it_was).cloned() {
+            if let Some(alert) = taken.filter(is_as_it_was) {
                 noted += turn.remind(&alert, &told, now).await?;
+                turn.commit().await?;
             }
         }
         Ok(noted)
@@ -370,45 +493,107 @@ impl Alerting {
         told
     }
 
-    /// Ends alerts of rules, and of services, that are no longer there; says how many.
+    /// Ends alerts of rules, and of services, that are no longer there, and alerts that no key has reported for long; says
+    /// how many.
     pub async fn end_orphans(
         &self,
         store: &Store,
-        open: &[Alert],
         services: &[String],
         now: DateTime<Utc>,
     ) -> Result<usize, StoreError> {
-        let is_orphan = |alert: &&Alert| {
+        let is_orphan = |alert: &Alert| {
             let rule = self.rules.iter().find(|rule| rule.name == alert.alert_type);
             let is_gone = |service: &String| !services.contains(service);
-            alert.labels.get(SOURCE).is_some_and(|source| source == OF_RULE)
+            alert.reported_by.is_none()
+                && alert.labels.get(SOURCE).is_some_and(|source| source == OF_RULE)
                 && rule.is_none_or(|rule| {
                     rule.metric() == dogwatch_alerting::Metric::ServiceHealth
                         && alert.service.as_ref().is_some_and(is_gone)
                 })
         };
         let mut ended = 0;
-        for alert in open.iter().filter(is_orphan) {
-            match self.resolve(store, alert.id, "dogwatch", Some("it is no longer configured"), now).await {
-                Ok(_) => ended += 1,
-                Err(OrderError::Store(error)) => return Err(error),
-                Err(_) => {}
+        let mut open = store.open_alerts();
+        loop {
+            let page = open.next_page().await?;
+            if page.is_empty() {
+                break;
             }
+            for alert in page.iter().filter(|alert| is_orphan(alert)) {
+                ended += self.end(store, alert.id, "it is no longer configured", now).await?;
+            }
+        }
+        let expire_after = self.settings.expire_after;
+        let note = format!("not reported again for {}", duration::format_rounded(expire_after));
+        for id in store.alerts_not_reported_since(now - expire_after).await? {
+            ended += self.end(store, id, &note, now).await?;
         }
         Ok(ended)
     }
 
+    async fn end(
+        &self,
+        store: &Store,
+        id: Uuid,
+        note: &str,
+        now: DateTime<Utc>,
+    ) -> Result<usize, StoreError> {
+        match self.resolve(store, id, "dogwatch", Some(note), now).await {
+            Ok(_) => Ok(1),
+            Err(OrderError::Store(error)) => Err(error),
+            Err(_) => Ok(0),
+        }
+    }
+
+    /// Raises an alert for each key that has as many open alerts as it may have; ends those that are over. `open` are the
+    /// fingerprints of open alerts.
+    pub async fn observe_limits(
+        &self,
+        store: &Store,
+        open: &HashSet<String>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let of = |key: &str, description: String| Finding {
+            fingerprint: format!("{ALERT_LIMIT}:{key}"),
+            alert_type: ALERT_LIMIT.to_owned(),
+            severity: Some(Severity::Medium),
+            title: format!("key {key} has as many open alerts as it may have: further ones are refused"),
+            description,
+            labels: labels([("key", key)]),
+            ..Finding::default()
+        };
+        let full = store.keys_with_open_alerts(self.settings.max_open_per_key).await?;
+        for (key, count) in &full {
+            let description =
+                format!("{count} open alerts; resolve some, or raise [alerts] max_open_per_key");
+            self.create_or_update(store, of(key, description), false, now).await?;
+        }
+        let was_full =
+            open.iter().filter_map(|fingerprint| fingerprint.strip_prefix(ALERT_LIMIT)?.strip_prefix(':'));
+        for key in was_full.filter(|was| full.iter().all(|(key, _)| key != was)) {
+            self.create_or_update(store, of(key, String::new()), true, now).await?;
+        }
+        Ok(())
+    }
+
     /// Everything that mutes now.
     pub async fn mutes(&self, store: &Store, now: DateTime<Utc>) -> Result<Mutes, StoreError> {
-        let open = store.open_alerts().await?.into_iter();
-        let raised = open.filter(|alert| alert.status != Status::Pending);
-        Ok(Mutes {
-            silences: store.silences(now).await?.into_iter().map(Into::into).collect(),
-            maintenance: self.maintenance.clone(),
-            quiet_hours: self.quiet_hours.clone(),
-            inhibitions: self.inhibitions.clone(),
-            open: raised.map(|alert| alert.labels).collect(),
-        })
+        let mut mutes = Mutes::new(
+            store.silences(now).await?.into_iter().map(Into::into).collect(),
+            self.maintenance.clone(),
+            self.quiet_hours.clone(),
+            self.inhibitions.clone(),
+        );
+        let mut open = store.open_alerts();
+        while !self.inhibitions.is_empty() {
+            let page = open.next_page().await?;
+            if page.is_empty() {
+                break;
+            }
+            for alert in page.iter().filter(|alert| alert.status != Status::Pending) {
+                mutes.note_open(&alert.labels);
+            }
+        }
+        Ok(mutes)
     }
 
     fn told(&self, alert: &Alert, event: AlertEvent) -> Vec<NewNotification> {
@@ -457,6 +642,7 @@ fn see_again(alert: &mut Alert, finding: Finding, now: DateTime<Utc>) {
     alert.title = finding.title;
     alert.description = finding.description;
     alert.labels = finding.labels;
+    alert.reported_by = finding.reported_by;
     alert.value = finding.value;
     alert.threshold = finding.threshold;
     alert.unit = finding.unit;
@@ -497,4 +683,82 @@ fn notification(event: AlertEvent, alert: &Alert, route: Route) -> NewNotificati
 fn times(length: TimeDelta, part: TimeDelta) -> Option<i32> {
     let times = length.num_milliseconds().checked_div(part.num_milliseconds())?;
     i32::try_from(times).ok().filter(|times| *times > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CheckPerformanceThresholds;
+    use crate::tests_support::Bench;
+    use dogwatch_queue::Job;
+
+    fn finding(name: &str) -> Finding {
+        Finding {
+            fingerprint: format!("api:{name}"),
+            alert_type: "reported".to_owned(),
+            title: name.to_owned(),
+            ..Finding::default()
+        }
+    }
+
+    async fn report(bench: &Bench, key: &str, findings: &[(&str, bool)]) -> Result<usize, ReportError> {
+        let findings = findings.iter().map(|(name, is_over)| (finding(name), *is_over)).collect();
+        let reported = bench.cx.alerting.report(&bench.cx.store, findings, key, bench.clock.now()).await?;
+        Ok(reported.into_iter().flatten().count())
+    }
+
+    #[tokio::test]
+    async fn a_report_is_stored_whole_or_not_at_all_and_a_key_has_a_limit() {
+        let bench = Bench::new("").await;
+        assert_eq!(report(&bench, "shop", &[("a", false), ("b", false), ("a", false)]).await.unwrap(), 3);
+        let open: Vec<_> =
+            bench.open_alerts().await.into_iter().map(|alert| (alert.title, alert.occurrences)).collect();
+        assert_eq!(open, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+        // The limit here is five.
+        let error =
+            report(&bench, "shop", &["c", "d", "e", "f"].map(|name| (name, false))).await.unwrap_err();
+        assert!(matches!(error, ReportError::TooMany { open: 6, most: 5, .. }), "{error}");
+        assert_eq!(bench.open_alerts().await.len(), 2);
+        // Another key has its own.
+        report(&bench, "pay", &["c", "d", "e", "f"].map(|name| (name, false))).await.unwrap();
+        // What ends makes room, wherever it stands.
+        let exchange = ["1", "2", "3", "4"].map(|name| (name, false));
+        report(&bench, "shop", &[&exchange[..], &[("a", true)]].concat()).await.unwrap();
+        assert_eq!(bench.open_alerts().await.len(), 9);
+    }
+
+    #[tokio::test]
+    async fn a_key_at_its_limit_is_an_alert_and_what_nobody_reports_any_more_ends() {
+        let bench = Bench::new("").await;
+        report(&bench, "shop", &["a", "b", "c", "d", "e"].map(|name| (name, false))).await.unwrap();
+        let check = async || CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
+        check().await;
+        let limit = async || bench.cx.store.alert_of("alert_limit:shop").await.unwrap().unwrap();
+        assert_eq!(limit().await.status, Status::Active);
+        bench.clock.advance(std::time::Duration::from_hours(7 * 24 - 1));
+        report(&bench, "shop", &[("a", false)]).await.unwrap();
+        bench.clock.advance(std::time::Duration::from_hours(2));
+        check().await;
+        let open: Vec<_> = bench.open_alerts().await.into_iter().map(|alert| alert.title).collect();
+        assert_eq!(open, ["a"]);
+        assert_eq!(limit().await.status, Status::Resolved);
+        let ended = bench.cx.store.alert_of("api:b").await.unwrap().unwrap();
+        assert_eq!(ended.note.as_deref(), Some("not reported again for 7d"));
+    }
+
+    #[tokio::test]
+    async fn reports_that_name_each_others_alerts_wait_for_no_one_for_ever() {
+        let bench = std::sync::Arc::new(Bench::new("").await);
+        let names = ["a", "b", "c", "d", "e"];
+        let reports = (0..8).map(|n| {
+            let bench = std::sync::Arc::clone(&bench);
+            async move {
+                let mut order = names.map(|name| (name, false));
+                order.rotate_left(n % names.len());
+                report(&bench, "shop", &order).await.unwrap()
+            }
+        });
+        assert_eq!(futures_util::future::join_all(reports).await, [5; 8]);
+        assert!(bench.open_alerts().await.iter().all(|alert| alert.occurrences == 8));
+    }
 }

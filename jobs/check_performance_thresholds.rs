@@ -72,13 +72,11 @@ async fn check(
     window_minutes: Option<u32>,
     now: DateTime<Utc>,
 ) -> Result<Checked, StoreError> {
-    let open = cx.store.open_alerts().await?;
     let services: Vec<String> = cx.targets.iter().map(|target| target.name.clone()).collect();
-    let mut checked = Checked {
-        resolved: cx.alerting.end_orphans(&cx.store, &open, &services, now).await?,
-        ..Checked::default()
-    };
-    let open: HashSet<String> = open.into_iter().map(|alert| alert.fingerprint).collect();
+    let mut checked =
+        Checked { resolved: cx.alerting.end_orphans(&cx.store, &services, now).await?, ..Checked::default() };
+    let open = cx.store.open_conditions().await?;
+    cx.alerting.observe_limits(&cx.store, &open, now).await?;
     let rules = cx.alerting.rules_by(&cx.settings_now().await?.thresholds, window_minutes);
     let mut evaluations = Vec::with_capacity(rules.len());
     for rule in &rules {
@@ -197,7 +195,7 @@ mod tests {
         bench.clock.advance(secs(1));
         assert_eq!(check(&bench).await, (1, 1, 0));
         assert_eq!(check(&bench).await, (1, 0, 0));
-        let open = bench.cx.store.open_alerts().await.unwrap();
+        let open = bench.open_alerts().await;
         assert_eq!((open[0].title.as_str(), open[0].occurrences), ("shop: 50.0 % of requests fail", 2));
         assert_eq!((open[0].severity, open[0].service.as_deref()), (Severity::High, Some("shop")));
         bench.clock.advance(secs(300));
@@ -221,7 +219,7 @@ mod tests {
             bench.clock.advance(secs(31));
             CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
         }
-        let open = bench.cx.store.open_alerts().await.unwrap();
+        let open = bench.open_alerts().await;
         let open: Vec<_> =
             open.iter().map(|alert| (alert.fingerprint.as_str(), alert.status.as_str())).collect();
         assert_eq!(open, [("rule_failed:deep_queue", "active"), ("error_rate:shop", "active")]);
@@ -341,7 +339,7 @@ mod tests {
             HealthRule { unhealthy_after: 1, healthy_after: 1, interval: chrono::TimeDelta::seconds(30) };
         bench.cx.store.record_health_check(&check_of(false), rule, bench.clock.now()).await.unwrap();
         assert_eq!(check(&bench).await, (1, 1, 0));
-        let open = bench.cx.store.open_alerts().await.unwrap();
+        let open = bench.open_alerts().await;
         assert_eq!(
             open[0].description,
             "now; the threshold is 1. 1 checks of http://shop/ failed in a row, the last with: answered 500"

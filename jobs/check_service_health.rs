@@ -14,7 +14,7 @@ use dogwatch_store::{HealthRule, HealthState, ServiceHealth, StoreError};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::alerts::Finding;
+use crate::alerts::{Finding, SERVICE_RECOVERED};
 use crate::reach::{Eyes, check};
 use crate::recovery::recover;
 use crate::services::Services;
@@ -131,8 +131,8 @@ async fn tell_recovery(cx: &Services, health: &ServiceHealth) -> Result<(), Stor
     let (count, seconds) = (attempts.len(), (now - first.began_at).num_seconds());
     let word = if count == 1 { "attempt" } else { "attempts" };
     let finding = Finding {
-        fingerprint: format!("service_recovered:{}", health.service),
-        alert_type: "service_recovered".to_owned(),
+        fingerprint: format!("{SERVICE_RECOVERED}:{}", health.service),
+        alert_type: SERVICE_RECOVERED.to_owned(),
         severity: Some(Severity::Low),
         title: format!("{} recovered by itself after {count} {word}, {seconds} s", health.service),
         description: format!("Dogwatch tried to bring it back; its check finds it {} now", health.state),

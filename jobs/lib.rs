@@ -31,7 +31,7 @@ mod watched_database;
 
 use dogwatch_queue::Registry;
 
-pub use self::alerts::{Alerting, Finding, OrderError, its_like};
+pub use self::alerts::{Alerting, Finding, OrderError, ReportError, SCHEDULE_OVERDUE, its_like};
 pub use self::analyze_performance_trends::AnalyzePerformanceTrends;
 pub use self::changes::Section;
 pub use self::check_performance_thresholds::CheckPerformanceThresholds;

@@ -1,6 +1,6 @@
 //! A delivery in the words of the channels: what happened to each alert, the worst first, and how the figure was around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -12,6 +12,7 @@ use dogwatch_store::{Alert, AlertEvent, Delivery, HealthState, StoreError, Told}
 use uuid::Uuid;
 
 use crate::measure::{MeasureError, measure};
+use crate::put_together::origin;
 use crate::services::Services;
 
 /// What is told so much later than it happened is late.
@@ -79,8 +80,8 @@ fn words(delivery: &Delivery) -> Message {
             *known = told;
         }
     }
-    let mut alerts: Vec<_> = last.into_values().map(told).collect();
-    alerts.sort_by_key(|told| (told.event == Event::Resolved, std::cmp::Reverse(told.severity), told.at));
+    let alerts = worst_first(last.into_values().collect());
+    let mut alerts: Vec<_> = alerts.into_iter().map(told).collect();
     let total = alerts.len();
     let over = alerts.iter().filter(|told| told.event == Event::Resolved).count();
     let severity = alerts.iter().map(|told| told.severity).max().unwrap_or(Severity::Low);
@@ -104,6 +105,24 @@ fn words(delivery: &Delivery) -> Message {
         recipients: delivery.recipients.clone(),
         chart: None,
     }
+}
+
+/// The worst first. Of those that are as bad, each origin has one named before any has two: of a flood the first few say
+/// enough.
+fn worst_first(mut alerts: Vec<&Told>) -> Vec<&Told> {
+    alerts.sort_by_key(|told| told.at);
+    let rank = |told: &Told| (told.event == AlertEvent::Resolved, std::cmp::Reverse(told.alert.severity));
+    let mut seen: HashMap<_, u32> = HashMap::new();
+    let mut ranked: Vec<_> = alerts
+        .into_iter()
+        .map(|told| {
+            let count = seen.entry((rank(told), origin(&told.alert))).or_default();
+            *count += 1;
+            ((rank(told), *count), told)
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, told)| told).collect()
 }
 
 /// Why it comes late, where it does.

@@ -18,9 +18,9 @@ use dogwatch_store::{Delivery, Failure, StoreError};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::alerts::Finding;
+use crate::alerts::{CHANNEL_FAILED, Finding, RECIPIENT_REFUSED};
 use crate::message::message;
-use crate::put_together::{Limits, Plan, plan};
+use crate::put_together::{Limits, NewMessage, Plan, plan};
 use crate::services::Services;
 
 /// Messages that are sent at the same time: one a channel.
@@ -38,10 +38,6 @@ const BACK_OFF: Retry = Retry::exponential(u32::MAX, secs(2), mins(1));
 const MAILBOX_BACK_OFF: Retry = Retry::exponential(u32::MAX, mins(1), mins(60));
 /// When a channel that is not configured here is looked for again.
 const UNKNOWN_CHANNEL: Duration = mins(1);
-/// The alert about a channel that does not take what is sent.
-const CHANNEL_FAILED: &str = "channel_failed";
-/// The alert about recipients who do not get what others get.
-const RECIPIENT_REFUSED: &str = "recipient_refused";
 /// Failures in a row that are a channel that has failed.
 const FAILURES: u32 = 5;
 
@@ -142,11 +138,12 @@ async fn put_together(cx: &Services) -> Result<(), StoreError> {
     }
     let mutes = cx.alerting.mutes(&cx.store, now).await?;
     for channel in channels {
-        let limits = Limits::of(cx.notifier.limit(&channel), cx.notifier.keeps_incidents(&channel));
-        let Some(mut turn) = cx.store.channel_turn(&channel, limits.per, now).await? else { continue };
-        let Plan { messages, held, suppressed } = plan(&channel, turn.on_channel(), &mutes, &limits, now);
-        for (group, ids) in messages {
-            turn.put_together(group.as_deref(), &ids, now).await?;
+        let limits = Limits::new(cx.notifier.limit(&channel), cx.notifier.keeps_incidents(&channel));
+        let Some(mut turn) = cx.store.channel_turn(&channel, limits.per(), now).await? else { continue };
+        let Plan { messages, held, suppressed, beyond_limit } =
+            plan(&channel, turn.on_channel(), &mutes, &limits, now);
+        for NewMessage { group, origin, ids } in messages {
+            turn.put_together(group.as_deref(), origin.as_deref(), &ids, now).await?;
         }
         for (ids, until, why) in held {
             turn.hold(&ids, until, why.as_deref()).await?;
@@ -155,6 +152,16 @@ async fn put_together(cx: &Services) -> Result<(), StoreError> {
             turn.suppress(&ids, &why, now).await?;
         }
         turn.commit().await?;
+        if beyond_limit > 0
+            && let Some(due) = cx.limits_reached.count(&channel)
+        {
+            tracing::warn!(
+                channel = due.name,
+                notifications = beyond_limit,
+                "the channel has reached its limit: {}",
+                limits.words()
+            );
+        }
     }
     Ok(())
 }

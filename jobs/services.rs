@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Clock, Inspector};
+use dogwatch_queue::{Clock, Inspector, LogLimit};
 use dogwatch_store::{Store, StoreError};
 
 use crate::alerts::Alerting;
@@ -35,6 +35,8 @@ pub struct Services {
     pub watched_databases: Vec<WatchedDatabase>,
     /// Thresholds, windows, retention, as the file has them.
     pub settings: Settings,
+    /// For what is logged when a channel reaches its limit.
+    pub limits_reached: LogLimit,
 }
 
 impl Services {

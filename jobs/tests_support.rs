@@ -62,6 +62,11 @@ impl Bench {
         self.cx = Run::detached(services);
     }
 
+    /// All open alerts, pending ones too, the oldest first.
+    pub(crate) async fn open_alerts(&self) -> Vec<dogwatch_store::Alert> {
+        self.cx.store.open_alerts().next_page().await.unwrap()
+    }
+
     /// Stores `count` requests at this time.
     pub(crate) async fn requests(
         &self,
@@ -131,6 +136,8 @@ fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_noti
                 flapping_changes: 6,
                 flapping_within: TimeDelta::hours(1),
                 give_up_after: TimeDelta::hours(24),
+                max_open_per_key: 5,
+                expire_after: TimeDelta::days(7),
             },
             rules: rules.clone(),
             built_in: rules.into_iter().map(|rule| rule.name).collect(),
@@ -148,5 +155,6 @@ fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_noti
         targets: Vec::new(),
         watched_databases: Vec::new(),
         settings,
+        limits_reached: dogwatch_queue::LogLimit::default(),
     }
 }

@@ -51,11 +51,18 @@ impl CreatedSilence {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn of(store: &Store, silences: Vec<StoredSilence>) -> Result<Vec<Self>, StoreError> {
-        let open = store.open_alerts().await?;
-        let created = |silence: StoredSilence| {
-            let matching = open.iter().filter(|alert| silence.matcher.matches(&alert.labels));
-            Self { matching_alerts: matching.count(), silence }
-        };
-        Ok(silences.into_iter().map(created).collect())
+        let mut created: Vec<Self> =
+            silences.into_iter().map(|silence| Self { silence, matching_alerts: 0 }).collect();
+        let mut open = store.open_alerts();
+        loop {
+            let page = open.next_page().await?;
+            if page.is_empty() {
+                return Ok(created);
+            }
+            for Self { silence, matching_alerts } in &mut created {
+                *matching_alerts +=
+                    page.iter().filter(|alert| silence.matcher.matches(&alert.labels)).count();
+            }
+        }
     }
 }

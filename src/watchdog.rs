@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::{CANARY, Metric, Rule, Severity};
-use dogwatch_jobs::{CheckPerformanceThresholds, Finding, Services, send_waiting};
+use dogwatch_jobs::{CheckPerformanceThresholds, Finding, SCHEDULE_OVERDUE, Services, send_waiting};
 use dogwatch_queue::scheduler::{Book, Cadence, Schedules};
 use dogwatch_queue::{Catalog, Job, Stop, error_chain};
 use jiff::Timestamp;
@@ -21,8 +21,6 @@ const LEAST_GRACE: TimeDelta = TimeDelta::minutes(1);
 const MOST_GRACE: TimeDelta = TimeDelta::minutes(15);
 /// What an alert may take from its rule to its channel.
 const CANARY_GRACE: TimeDelta = TimeDelta::minutes(5);
-/// The kind of its alerts.
-const OVERDUE: &str = "schedule_overdue";
 /// What its alert about the queue itself is about.
 const REDIS: &str = "redis";
 /// What its alert about the file of the schedules is about.
@@ -202,7 +200,11 @@ impl Watchdog {
     /// Programs with other books may have schedules of the same names in the same database.
     fn fingerprint(&self, what: &str) -> String {
         let is_shared = what == REDIS || what == CANARY || self.book == Book::default();
-        if is_shared { format!("{OVERDUE}:{what}") } else { format!("{OVERDUE}:{}/{what}", self.book) }
+        if is_shared {
+            format!("{SCHEDULE_OVERDUE}:{what}")
+        } else {
+            format!("{SCHEDULE_OVERDUE}:{}/{what}", self.book)
+        }
     }
 
     /// Raises an alert about a schedule, or ends it.
@@ -227,7 +229,7 @@ impl Watchdog {
         };
         let finding = Finding {
             fingerprint,
-            alert_type: OVERDUE.to_owned(),
+            alert_type: SCHEDULE_OVERDUE.to_owned(),
             severity: Some(Severity::High),
             title,
             description: why.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use dogwatch_jobs::{Alerting, HostSampler, Section, ServiceTarget, Services, host_name};
 use dogwatch_notify::Notifier;
-use dogwatch_queue::{Client, Control, Inspector, Producer, Scheduler, Worker};
+use dogwatch_queue::{Client, Control, Inspector, LogLimit, Producer, Scheduler, Worker};
 use dogwatch_store::Store;
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -83,6 +83,7 @@ pub fn services(config: &Config) -> anyhow::Result<Services> {
         targets: targets(config),
         watched_databases: config.watched_databases.clone(),
         settings: config.jobs.clone(),
+        limits_reached: LogLimit::default(),
     })
 }
 

@@ -213,7 +213,7 @@ async fn who_has_not_acknowledged_is_reminded_and_others_are_told() {
     assert_eq!(events(&ops), ["raised", "reminded"]);
     assert_eq!(events(&boss), ["escalated"]);
     // Someone looks into it.
-    let id = bench.cx.store.open_alerts().await.unwrap()[0].id;
+    let id = bench.open_alerts().await[0].id;
     bench.cx.alerting.acknowledge(&bench.cx.store, id, "bob", None, bench.clock.now()).await.unwrap();
     bench.clock.advance(mins(200));
     assert_eq!(send(&bench).await, Sent::default());
@@ -362,8 +362,8 @@ async fn nobody_is_reminded_of_what_has_just_ended() {
     set(&bench, "a", false).await;
     bench.clock.advance(mins(90));
     let now = bench.clock.now();
-    let turn = bench.cx.store.alert_turn("test:a").await.unwrap();
-    let mut alert = turn.alert().unwrap().clone();
+    let mut turn = bench.cx.store.alert_turn().await.unwrap();
+    let mut alert = turn.take("test:a").await.unwrap().unwrap();
     let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let end_it = async {
@@ -371,6 +371,7 @@ async fn nobody_is_reminded_of_what_has_just_ended() {
         dogwatch_testing::eventually(secs(10), "it waits for the alert", is_waiting).await;
         (alert.status, alert.resolved_at) = (dogwatch_alerting::Status::Resolved, Some(now));
         turn.save(&alert, None, &[], now).await.unwrap();
+        turn.commit().await.unwrap();
     };
     let (reminded, ()) = tokio::join!(bench.cx.alerting.remind(&bench.cx.store, now), end_it);
     assert_eq!(reminded.unwrap(), 0);

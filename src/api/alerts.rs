@@ -1,13 +1,14 @@
 //! `/api/v1/performance/alerts` and `/silences`: what is and was wrong, who has seen it, who was told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_alerting::{CANARY, Severity};
-use dogwatch_jobs::{Finding, OrderError};
+use dogwatch_alerting::Severity;
+use dogwatch_jobs::{Alerting, Finding, OrderError, ReportError};
 use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -29,6 +30,12 @@ const MAX_HOURS: u32 = 24 * 366;
 /// The label that says whose an alert is.
 pub(super) const TENANT: &str = "tenant";
 const MAX_LABELS: usize = 50;
+/// Bytes of all labels of an alert together.
+const MAX_LABEL_BYTES: usize = 8192;
+/// The label by which alerts of rules are known.
+const SOURCE: &str = "source";
+/// Alerts that one request may report.
+const MAX_REPORTED: usize = 500;
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
 /// Notifications that are shown with an alert.
@@ -216,20 +223,21 @@ async fn create_or_update(
     let mut found: Vec<(Finding, bool)> = Vec::new();
     for (pointer, mut request) in body.into_items() {
         request.tenant = caller.tenant(request.tenant.take())?;
-        found.push(request.check(&pointer)?);
+        found.push(request.check(&pointer, &state.alerting)?);
     }
-    let mut alerts = Vec::with_capacity(found.len());
-    for (finding, is_over) in found {
-        let fingerprint = finding.fingerprint.clone();
-        state.alerting.create_or_update(&state.store, finding, is_over, state.clock.now()).await?;
-        alerts.push(serde_json::json!(state.store.alert_of(&fingerprint).await?));
+    if found.len() > MAX_REPORTED {
+        return Err(Problem::at("", format!("{} alerts; send up to {MAX_REPORTED} at a time", found.len())));
     }
-    let body = if many { serde_json::Value::Array(alerts) } else { alerts.pop().unwrap_or_default() };
+    // So that reports that wait for each other do not take the connections that others need.
+    let _turn = state.reports.acquire().await;
+    let alerts = state.alerting.report(&state.store, found, &caller.name, state.clock.now()).await?;
+    let body =
+        if many { serde_json::json!(alerts) } else { serde_json::json!(alerts.into_iter().next().flatten()) };
     Ok((StatusCode::OK, Json(body)))
 }
 
 impl FindingRequest {
-    fn check(self, pointer: &str) -> Result<(Finding, bool), Problem> {
+    fn check(self, pointer: &str, alerting: &Alerting) -> Result<(Finding, bool), Problem> {
         let wrong = |field: &str, reason: String| Err(Problem::at(format!("{pointer}/{field}"), reason));
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if self.alert_type.is_empty() || self.alert_type.len() > 100 || !self.alert_type.bytes().all(is_word)
@@ -239,8 +247,13 @@ impl FindingRequest {
                 format!("`{}` is no word; write letters, digits, `_`, `-` and `.`", self.alert_type),
             );
         }
-        if self.alert_type == CANARY {
-            return wrong("alert_type", format!("`{CANARY}` is Dogwatch's own; write another word"));
+        if alerting.is_reserved(&self.alert_type) {
+            let reason = format!(
+                "`{0}` is the name of a rule or of an alert that Dogwatch raises itself; write another, such as \
+                 `{0}_reported`",
+                self.alert_type
+            );
+            return wrong("alert_type", reason);
         }
         let scope = [
             ("tenant", &self.tenant),
@@ -248,24 +261,39 @@ impl FindingRequest {
             ("endpoint", &self.endpoint),
             ("host", &self.host),
         ];
-        let texts = [
-            ("title", self.title.as_ref()),
-            ("description", Some(&self.description)),
-            ("unit", self.unit.as_ref()),
-        ];
-        let texts = texts.into_iter().chain(scope.iter().map(|(field, text)| (*field, text.as_ref())));
-        for (field, text) in texts.filter_map(|(field, text)| Some((field, text?))) {
-            if text.len() > MAX_TEXT || text.contains('\0') {
-                return wrong(
-                    field,
-                    format!("has {} bytes, or a zero byte; write up to {MAX_TEXT}", text.len()),
-                );
+        let lines = [("title", self.title.as_ref()), ("unit", self.unit.as_ref())];
+        let lines = lines.into_iter().chain(scope.iter().map(|(field, text)| (*field, text.as_ref())));
+        for (field, text) in lines.filter_map(|(field, text)| Some((field, text?))) {
+            if let Some(reason) = wrong_text(text, char::is_control) {
+                return wrong(field, reason);
             }
         }
-        let is_long =
-            |(label, value): (&String, &String)| label.len() + value.len() > MAX_TEXT || value.contains('\0');
-        if self.labels.len() > MAX_LABELS || self.labels.iter().any(is_long) {
-            return wrong("labels", format!("write up to {MAX_LABELS}, of up to {MAX_TEXT} bytes"));
+        let is_wrong = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
+        if let Some(reason) = wrong_text(&self.description, is_wrong) {
+            return wrong("description", reason);
+        }
+        let numbers = [("value", self.value), ("threshold", self.threshold)];
+        if let Some((field, _)) =
+            numbers.iter().find(|(_, number)| number.is_some_and(|number| !number.is_finite()))
+        {
+            return wrong(field, "is no finite number".to_owned());
+        }
+        let bytes: usize = self.labels.iter().map(|(label, value)| label.len() + value.len()).sum();
+        if self.labels.len() > MAX_LABELS || bytes > MAX_LABEL_BYTES {
+            let reason = format!(
+                "{} labels of {bytes} bytes; write up to {MAX_LABELS}, of up to {MAX_LABEL_BYTES} bytes together",
+                self.labels.len()
+            );
+            return wrong("labels", reason);
+        }
+        for (label, value) in &self.labels {
+            if label == SOURCE || [label, value].iter().any(|text| text.contains(char::is_control)) {
+                let reason = format!(
+                    "`{}` is Dogwatch's own, or has control characters; leave it out",
+                    label.escape_debug()
+                );
+                return wrong("labels", reason);
+            }
         }
         let mut labels = self.labels;
         labels.extend(
@@ -284,9 +312,19 @@ impl FindingRequest {
             value: self.value,
             threshold: self.threshold,
             unit: self.unit,
+            reported_by: None,
         };
         Ok((finding, self.status == Wanted::Resolved))
     }
+}
+
+/// Why a text is refused.
+fn wrong_text(text: &str, is_wrong: impl Fn(char) -> bool) -> Option<String> {
+    if text.len() > MAX_TEXT {
+        return Some(format!("has {} bytes; write up to {MAX_TEXT}", text.len()));
+    }
+    let found = text.chars().find(|char| is_wrong(*char))?;
+    Some(format!("has the control character `{}`; leave it out", found.escape_unicode()))
 }
 
 /// Of an alert that has none: `shop POST /pay: payment provider`.
@@ -332,6 +370,17 @@ async fn resolve(
 
 fn absent(id: Uuid) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, format!("there is no alert `{id}`"))
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            full @ ReportError::TooMany { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, full.to_string()).retry_after(Duration::from_mins(1))
+            }
+        }
+    }
 }
 
 impl From<OrderError> for Problem {

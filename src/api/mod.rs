@@ -46,6 +46,7 @@ use dogwatch_queue::scheduler::Book;
 use dogwatch_queue::{Clock, Control, Inspector, Producer, Pulse, Stop, TraceContext};
 use dogwatch_store::{Intake, Scope, Store};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
@@ -68,6 +69,10 @@ use crate::{otlp, wiring};
 
 /// A request that takes longer is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that report alerts and are carried out at a time: each has a connection to Postgres, and may wait for another
+/// that has the same alert in hand.
+const MAX_REPORTS: usize = 4;
 
 /// What handlers use.
 #[derive(Clone, Debug)]
@@ -111,6 +116,8 @@ pub struct ApiState {
     /// Who knows the keys.
     pub keyring: Keyring,
     guard: Guard,
+    /// Requests that report alerts and are carried out at a time.
+    reports: Arc<Semaphore>,
 }
 
 impl ApiState {
@@ -126,6 +133,7 @@ impl ApiState {
         Ok(Self {
             guard: Guard::new(keyring.clone(), config.api.requests_per_minute),
             keyring,
+            reports: Arc::new(Semaphore::new(MAX_REPORTS)),
             max_body_bytes: config.api.max_body_bytes,
             connections: Connections::default(),
             otlp: otlp::Receiver::new(

@@ -122,6 +122,13 @@ async fn alerts_are_listed_by_pages_and_silenced() {
     for (body, pointer) in [
         (json!({"alert_type": "a b"}), "/alert_type"),
         (json!({"alert_type": "canary"}), "/alert_type"),
+        // They would mute what follows from them.
+        (json!({"alert_type": "service_health", "service": "shop"}), "/alert_type"),
+        (json!({"alert_type": "schedule_overdue"}), "/alert_type"),
+        (json!({"alert_type": "x", "labels": {"source": "rule"}}), "/labels"),
+        (json!({"alert_type": "x", "service": "shop\u{1b}[2J"}), "/service"),
+        (json!({"alert_type": "x", "description": "shop\u{7}"}), "/description"),
+        (json!([vec![json!({"alert_type": "x"}); 501]][0]), ""),
         (json!({"alert_type": "x", "severity": "fatal"}), "/severity"),
         (json!({"alert_type": "x", "title": "y".repeat(5000)}), "/title"),
         (json!([{"alert_type": "x"}, {"alert_type": "x", "status": "gone"}]), "/1/status"),

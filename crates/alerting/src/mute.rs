@@ -2,12 +2,17 @@
 //!
 //! What is muted is not lost: it waits in the outbox, and is told when the mute ends and the alert is still open.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::matcher::{Labels, Matcher};
 use crate::severity::Severity;
 use crate::timetable::Timetable;
+
+/// The label that says whose an alert is.
+const TENANT: &str = "tenant";
 
 /// A silence that a person has made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,16 +78,23 @@ pub struct InhibitSettings {
 /// Everything that mutes, at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Mutes {
-    /// Silences of people.
-    pub silences: Vec<Silence>,
-    /// From the settings.
-    pub maintenance: Vec<MaintenanceSettings>,
-    /// From the settings.
-    pub quiet_hours: Vec<QuietHoursSettings>,
-    /// From the settings.
-    pub inhibitions: Vec<InhibitSettings>,
-    /// Labels of the alerts that are open.
-    pub open: Vec<Labels>,
+    silences: Vec<Silence>,
+    maintenance: Vec<MaintenanceSettings>,
+    quiet_hours: Vec<QuietHoursSettings>,
+    inhibitions: Vec<InhibitSettings>,
+    /// Open alerts that are the cause of others. Of each cause two are kept, so that one of them is not the alert itself.
+    causes: HashMap<Cause, Vec<Labels>>,
+}
+
+/// What an open alert has in common with those that follow from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Cause {
+    /// Which of the inhibitions.
+    inhibition: usize,
+    /// Whose it is; absent: everybody's.
+    tenant: Option<String>,
+    /// Values of the labels that have to be equal.
+    values: Vec<String>,
 }
 
 /// Why an alert is not told.
@@ -115,23 +127,48 @@ impl MaintenanceSettings {
 }
 
 impl InhibitSettings {
-    fn follows_from(&self, labels: &Labels, source: &Labels) -> bool {
-        // What a tenant tells of mutes nothing of another, and nothing of everybody's.
-        let of = |labels: &Labels| labels.get("tenant").cloned();
-        if of(source).is_some() && of(source) != of(labels) {
-            return false;
-        }
-        self.target.matches(labels)
-            && self.source.matches(source)
-            && source != labels
-            && self
-                .equal
-                .iter()
-                .all(|label| source.get(label).is_some_and(|value| labels.get(label) == Some(value)))
+    /// The values of the labels that have to be equal; `None` where one is absent.
+    fn values(&self, labels: &Labels) -> Option<Vec<String>> {
+        self.equal.iter().map(|label| labels.get(label).cloned()).collect()
     }
 }
 
 impl Mutes {
+    /// What mutes, as people and the settings say.
+    pub fn new(
+        silences: Vec<Silence>,
+        maintenance: Vec<MaintenanceSettings>,
+        quiet_hours: Vec<QuietHoursSettings>,
+        inhibitions: Vec<InhibitSettings>,
+    ) -> Self {
+        Self { silences, maintenance, quiet_hours, inhibitions, causes: HashMap::new() }
+    }
+
+    /// An alert that is open: others may follow from it.
+    pub fn note_open(&mut self, labels: &Labels) {
+        for (inhibition, rule) in self.inhibitions.iter().enumerate() {
+            let Some(values) = rule.values(labels).filter(|_| rule.source.matches(labels)) else { continue };
+            let cause = Cause { inhibition, tenant: labels.get(TENANT).cloned(), values };
+            let known = self.causes.entry(cause).or_default();
+            if known.len() < 2 && !known.contains(labels) {
+                known.push(labels.clone());
+            }
+        }
+    }
+
+    /// An open alert that these labels follow from.
+    fn cause(&self, labels: &Labels) -> Option<&Labels> {
+        self.inhibitions.iter().enumerate().find_map(|(inhibition, rule)| {
+            let values = rule.values(labels).filter(|_| rule.target.matches(labels))?;
+            // What a tenant reports mutes nothing of another, and nothing of everybody's.
+            let tenants = [None, labels.get(TENANT).cloned()];
+            let is_cause = |source: &&Labels| *source != labels;
+            tenants.into_iter().find_map(|tenant| {
+                self.causes.get(&Cause { inhibition, tenant, values: values.clone() })?.iter().find(is_cause)
+            })
+        })
+    }
+
     /// Why this alert is not to be told on this channel now; `None` when it is to be told.
     pub fn of(
         &self,
@@ -154,9 +191,7 @@ impl Mutes {
         if let Some((maintenance, end)) = maintenance.max_by_key(|(_, end)| *end) {
             return Some(Muted { reason: format!("maintenance {}", maintenance.name), until: Some(end) });
         }
-        let cause =
-            |rule: &InhibitSettings| self.open.iter().find(|source| rule.follows_from(labels, source));
-        if let Some(cause) = self.inhibitions.iter().find_map(cause) {
+        if let Some(cause) = self.cause(labels) {
             let name = |label: &str| cause.get(label).map(String::as_str).unwrap_or_default();
             let reason = format!("follows from {} {}", name("alert_type"), name("service"));
             return Some(Muted { reason: reason.trim_end().to_owned(), until: None });
@@ -210,17 +245,28 @@ mod tests {
     #[test]
     fn what_follows_from_an_open_alert_is_muted_and_nothing_mutes_itself() {
         let rule = "source = { alert_type = 'service_health' }\ntarget = { alert_type = 'response_time' }\nequal = ['service']";
-        let mutes = Mutes {
-            inhibitions: vec![toml::from_str(rule).unwrap()],
-            open: vec![labels("alert_type=service_health service=shop")],
-            ..Mutes::default()
-        };
+        let mut mutes = Mutes { inhibitions: vec![toml::from_str(rule).unwrap()], ..Mutes::default() };
+        mutes.note_open(&labels("alert_type=service_health service=shop"));
         let now = "2026-11-27T10:00:00Z";
         let why_not = why(&mutes, "alert_type=response_time service=shop", now).unwrap();
         assert_eq!(why_not, Muted { reason: "follows from service_health shop".to_owned(), until: None });
         assert_eq!(why(&mutes, "alert_type=response_time service=pay", now), None);
         assert_eq!(why(&mutes, "alert_type=response_time", now), None, "a label that is absent is not equal");
         assert_eq!(why(&mutes, "alert_type=service_health service=shop", now), None);
+    }
+
+    #[test]
+    fn an_alert_of_a_tenant_mutes_that_tenant_alone() {
+        let rule = "source = { alert_type = 'outage' }\ntarget = {}\nequal = ['service']";
+        let mut mutes = Mutes { inhibitions: vec![toml::from_str(rule).unwrap()], ..Mutes::default() };
+        mutes.note_open(&labels("alert_type=outage service=shop tenant=acme"));
+        let now = "2026-11-27T10:00:00Z";
+        assert!(why(&mutes, "alert_type=cpu service=shop tenant=acme", now).is_some());
+        assert_eq!(why(&mutes, "alert_type=cpu service=shop tenant=other", now), None);
+        assert_eq!(why(&mutes, "alert_type=cpu service=shop", now), None);
+        mutes.note_open(&labels("alert_type=outage service=shop"));
+        assert!(why(&mutes, "alert_type=cpu service=shop tenant=other", now).is_some());
+        assert!(why(&mutes, "alert_type=outage service=shop tenant=acme", now).is_some(), "of everybody's");
     }
 
     #[test]

@@ -78,18 +78,21 @@ pub struct Route {
     pub repeat: Option<TimeDelta>,
 }
 
-/// All routes, and what each channel wants to hear of.
+/// All routes, and what each channel wants to hear of where there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Routing {
     routes: Vec<RouteSettings>,
     /// By name, the least severity.
     channels: BTreeMap<String, Severity>,
+    /// There are no routes: each channel hears of what is bad enough for it.
+    goes_by_severity: bool,
 }
 
 impl Routing {
-    /// Without routes, every channel hears of everything.
+    /// Without routes, every channel hears of what is bad enough for it. With routes, these alone decide.
     pub fn new(mut routes: Vec<RouteSettings>, channels: BTreeMap<String, Severity>) -> Self {
-        if routes.is_empty() {
+        let goes_by_severity = routes.is_empty();
+        if goes_by_severity {
             routes.push(RouteSettings {
                 matcher: Matcher::default(),
                 channels: channels.keys().cloned().collect(),
@@ -103,7 +106,7 @@ impl Routing {
                 goes_on: false,
             });
         }
-        Self { routes, channels }
+        Self { routes, channels, goes_by_severity }
     }
 
     /// Channels that routes name and that are not there, with the number of the route.
@@ -159,7 +162,9 @@ impl Routing {
     }
 
     fn wanting<'a>(&'a self, channels: &'a [String], severity: Severity) -> impl Iterator<Item = &'a str> {
-        let wants = move |name: &&String| self.channels.get(*name).is_some_and(|least| severity >= *least);
+        let wants = move |name: &&String| {
+            self.channels.get(*name).is_some_and(|least| !self.goes_by_severity || severity >= *least)
+        };
         channels.iter().filter(wants).map(String::as_str)
     }
 
@@ -252,7 +257,9 @@ mod tests {
         );
         assert_eq!(channels(&routing, "shop", Severity::Critical), ["mail", "pager"]);
         assert_eq!(channels(&routing, "shop", Severity::Medium), ["mail", "log"]);
-        assert_eq!(channels(&routing, "pay", Severity::High), ["mail"]);
+        // A route names who is told, whatever `min_severity` says.
+        assert_eq!(channels(&routing, "shop", Severity::Low), ["mail", "log"]);
+        assert_eq!(channels(&routing, "pay", Severity::High), ["pager", "mail"]);
         assert_eq!(channels(&routing, "pay", Severity::Low), ["log"]);
     }
 
@@ -260,7 +267,7 @@ mod tests {
     fn what_nobody_acknowledges_goes_further() {
         let routing =
             routing("[[routes]]\nchannels = ['mail']\nescalate_after = '15m'\nescalate_to = ['pager']");
-        let steps = routing.escalations(&labels("shop", Severity::Critical), Severity::Critical);
+        let steps = routing.escalations(&labels("shop", Severity::Low), Severity::Low);
         assert_eq!(steps.len(), 1);
         assert_eq!((steps[0].0, steps[0].1.channel.as_str()), (TimeDelta::minutes(15), "pager"));
     }

@@ -23,6 +23,11 @@ pub struct Settings {
     /// A message that no channel has taken after so long is given up, and told on the others.
     #[serde(deserialize_with = "duration::time_delta::required")]
     pub give_up_after: TimeDelta,
+    /// Alerts that an API key may have open at a time.
+    pub max_open_per_key: i64,
+    /// An alert of an API key that is not reported again for so long is resolved.
+    #[serde(deserialize_with = "duration::time_delta::required")]
+    pub expire_after: TimeDelta,
 }
 
 impl Settings {
@@ -34,6 +39,16 @@ impl Settings {
         if self.give_up_after < TimeDelta::minutes(1) {
             let given = duration::format_rounded(self.give_up_after);
             return Err(("give_up_after", format!("`{given}` is shorter than 1m")));
+        }
+        if !(1..=100_000).contains(&self.max_open_per_key) {
+            return Err((
+                "max_open_per_key",
+                format!("`{}` is not between 1 and 100000", self.max_open_per_key),
+            ));
+        }
+        if !(TimeDelta::minutes(1)..=TimeDelta::days(366)).contains(&self.expire_after) {
+            let given = duration::format_rounded(self.expire_after);
+            return Err(("expire_after", format!("`{given}` is not between 1m and 366d")));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `performance_alerts`: one open row per condition. Whoever changes an alert has it alone for that time
 //! ([`AlertTurn`]); the change, its history and what has to be told of it are one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use dogwatch_alerting::{CANARY, Life, Severity, Status};
@@ -16,8 +16,8 @@ use crate::error::StoreError;
 use crate::notifications::{self, NewNotification};
 use crate::words::AlertEvent;
 
-/// Open alerts that one look returns; more than a person could read.
-const MAX_OPEN: i64 = 20_000;
+/// Open alerts that are read at a time.
+const PAGE: i64 = 500;
 /// Events of an alert that one look returns.
 const MAX_EVENTS: i64 = 1000;
 
@@ -46,6 +46,9 @@ pub struct Alert {
     pub host: Option<String>,
     /// What routes and silences go by.
     pub labels: BTreeMap<String, String>,
+    /// The API key that reported it, by its name; absent where a rule found it.
+    #[serde(default)]
+    pub reported_by: Option<String>,
     /// What was measured last.
     pub value: Option<f64>,
     /// What it was compared with.
@@ -178,6 +181,7 @@ struct Row {
     endpoint: Option<String>,
     host: Option<String>,
     labels: Json<BTreeMap<String, String>>,
+    reported_by: Option<String>,
     value: Option<f64>,
     threshold: Option<f64>,
     unit: Option<String>,
@@ -203,7 +207,7 @@ macro_rules! alerts {
         sqlx::query_as!(
             Row,
             "SELECT id, fingerprint, alert_type, severity, title, description, tenant, service, endpoint, host,
-                    labels AS \"labels: Json<BTreeMap<String, String>>\", value, threshold, unit, status, occurrences,
+                    labels AS \"labels: Json<BTreeMap<String, String>>\", reported_by, value, threshold, unit, status, occurrences,
                     first_seen_at, last_seen_at, raised_at, reopened, is_flapping, acknowledged_at, acknowledged_by, note,
                     resolved_at, pending_since, calm_since, changes
              FROM performance_alerts " + $rest
@@ -227,6 +231,7 @@ impl Row {
             endpoint: self.endpoint,
             host: self.host,
             labels: self.labels.0,
+            reported_by: self.reported_by,
             value: self.value,
             threshold: self.threshold,
             unit: self.unit,
@@ -248,23 +253,50 @@ impl Row {
     }
 }
 
-/// An alert in the hands of one caller: nobody else changes it until this is saved or dropped.
+/// Alerts in the hands of one caller: nobody else changes them until this is committed or dropped, and all changes are
+/// made or none.
 #[derive(Debug)]
 pub struct AlertTurn {
     transaction: Transaction<'static, Postgres>,
-    alert: Option<Alert>,
 }
 
 impl AlertTurn {
-    /// The open alert of the condition, or else the one that was resolved last.
-    pub fn alert(&self) -> Option<&Alert> {
-        self.alert.as_ref()
+    /// Waits until nobody else has the alert of this condition in hand. Returns the one that is open, or else the one that
+    /// was resolved last. Callers that take several take them in the order of their fingerprints, so that no two wait for
+    /// each other.
+    pub async fn take(&mut self, fingerprint: &str) -> Result<Option<Alert>, StoreError> {
+        let failed = || StoreError::query("take an alert in hand");
+        let lock = sqlx::query!(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))::text AS locked",
+            fingerprint
+        );
+        lock.fetch_one(&mut *self.transaction).await.map_err(failed())?;
+        let row = alerts!(
+            "WHERE fingerprint = $1 ORDER BY (status <> 'resolved') DESC, resolved_at DESC LIMIT 1",
+            fingerprint
+        );
+        let row = row.fetch_optional(&mut *self.transaction).await.map_err(failed())?;
+        row.map(Row::read).transpose()
     }
 
-    /// Writes the alert, what happened to it, and what has to be told of that: all of it or nothing. What was told before
-    /// is not told again.
+    /// How many alerts are open that this key has reported.
+    pub async fn open_reported_by(&mut self, key: &str) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM performance_alerts WHERE status <> 'resolved' AND reported_by = $1"#,
+            key
+        );
+        let count = count.fetch_one(&mut *self.transaction).await;
+        count.map_err(StoreError::query("count the open alerts of a key"))
+    }
+
+    /// Makes the changes.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await.map_err(StoreError::query("store alerts"))
+    }
+
+    /// Writes an alert, what happened to it, and what has to be told of that. What was told before is not told again.
     pub async fn save(
-        mut self,
+        &mut self,
         alert: &Alert,
         event: Option<NewEvent>,
         notifications: &[NewNotification],
@@ -276,10 +308,10 @@ impl AlertTurn {
             INSERT INTO performance_alerts (
                 id, fingerprint, alert_type, severity, title, description, tenant, service, endpoint, host, labels, value,
                 threshold, unit, status, occurrences, first_seen_at, last_seen_at, raised_at, reopened, is_flapping,
-                acknowledged_at, acknowledged_by, note, resolved_at, pending_since, calm_since, changes
+                acknowledged_at, acknowledged_by, note, resolved_at, pending_since, calm_since, changes, reported_by
             )
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-                    $24, $25, $26, $27, $28)
+                    $24, $25, $26, $27, $28, $29)
             ON CONFLICT (id) DO UPDATE SET
                 severity = excluded.severity, title = excluded.title, description = excluded.description,
                 labels = excluded.labels, value = excluded.value, threshold = excluded.threshold, unit = excluded.unit,
@@ -287,7 +319,7 @@ impl AlertTurn {
                 raised_at = excluded.raised_at, reopened = excluded.reopened, is_flapping = excluded.is_flapping,
                 acknowledged_at = excluded.acknowledged_at, acknowledged_by = excluded.acknowledged_by,
                 note = excluded.note, resolved_at = excluded.resolved_at, pending_since = excluded.pending_since,
-                calm_since = excluded.calm_since, changes = excluded.changes
+                calm_since = excluded.calm_since, changes = excluded.changes, reported_by = excluded.reported_by
             "#,
             alert.id,
             alert.fingerprint,
@@ -316,7 +348,8 @@ impl AlertTurn {
             alert.resolved_at,
             alert.pending_since,
             alert.calm_since,
-            &alert.changes
+            &alert.changes,
+            alert.reported_by
         )
         .execute(&mut *self.transaction)
         .await
@@ -333,20 +366,17 @@ impl AlertTurn {
             );
             insert.execute(&mut *self.transaction).await.map_err(failed())?;
         }
-        notifications::note(&mut self.transaction, alert, notifications, now).await?;
-        self.transaction.commit().await.map_err(failed())
+        notifications::note(&mut self.transaction, alert, notifications, now).await.map(drop)
     }
 
     /// Notes what is to be told of the alert though it has not changed; says how much of that is new.
     pub async fn remind(
-        mut self,
+        &mut self,
         alert: &Alert,
         notifications: &[NewNotification],
         now: DateTime<Utc>,
     ) -> Result<u64, StoreError> {
-        let noted = notifications::note(&mut self.transaction, alert, notifications, now).await?;
-        self.transaction.commit().await.map_err(StoreError::query("note what is to be told"))?;
-        Ok(noted)
+        notifications::note(&mut self.transaction, alert, notifications, now).await
     }
 
     /// Channels on which this alert was told, or is to be told, since it was raised last.
@@ -364,35 +394,47 @@ impl AlertTurn {
     }
 
     /// The alert as if it had not been: it was pending and never raised.
-    pub async fn forget(mut self) -> Result<(), StoreError> {
-        let failed = || StoreError::query("forget an alert");
-        if let Some(alert) = &self.alert {
-            let delete = sqlx::query!(
-                "DELETE FROM performance_alerts WHERE id = $1 AND status = 'pending' AND raised_at IS NULL",
-                alert.id
-            );
-            delete.execute(&mut *self.transaction).await.map_err(failed())?;
+    pub async fn forget(&mut self, id: Uuid) -> Result<(), StoreError> {
+        let delete = sqlx::query!(
+            "DELETE FROM performance_alerts WHERE id = $1 AND status = 'pending' AND raised_at IS NULL",
+            id
+        );
+        delete.execute(&mut *self.transaction).await.map(drop).map_err(StoreError::query("forget an alert"))
+    }
+}
+
+/// The open alerts, pending ones too, page by page: those that are there all the time are among them, whatever comes and
+/// ends meanwhile.
+#[derive(Debug)]
+pub struct OpenAlerts {
+    store: Store,
+    behind: Option<Uuid>,
+    is_over: bool,
+}
+
+impl OpenAlerts {
+    /// The next page; empty when there is none.
+    pub async fn next_page(&mut self) -> Result<Vec<Alert>, StoreError> {
+        if self.is_over {
+            return Ok(Vec::new());
         }
-        self.transaction.commit().await.map_err(failed())
+        let rows = alerts!(
+            "WHERE status <> 'resolved' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2",
+            self.behind,
+            PAGE
+        );
+        let rows = rows.fetch_all(&self.store.pool).await.map_err(StoreError::query("read open alerts"))?;
+        self.is_over = rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        self.behind = rows.last().map(|row| row.id).or(self.behind);
+        rows.into_iter().map(Row::read).collect()
     }
 }
 
 impl Store {
-    /// Waits until nobody else has the alert of this condition in hand.
-    pub async fn alert_turn(&self, fingerprint: &str) -> Result<AlertTurn, StoreError> {
-        let failed = || StoreError::query("take an alert in hand");
-        let mut transaction = self.pool.begin().await.map_err(failed())?;
-        let lock = sqlx::query!(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 7))::text AS locked",
-            fingerprint
-        );
-        lock.fetch_one(&mut *transaction).await.map_err(failed())?;
-        let row = alerts!(
-            "WHERE fingerprint = $1 ORDER BY (status <> 'resolved') DESC, resolved_at DESC LIMIT 1",
-            fingerprint
-        );
-        let row = row.fetch_optional(&mut *transaction).await.map_err(failed())?;
-        Ok(AlertTurn { transaction, alert: row.map(Row::read).transpose()? })
+    /// Begins to change alerts.
+    pub async fn alert_turn(&self) -> Result<AlertTurn, StoreError> {
+        let transaction = self.pool.begin().await.map_err(StoreError::query("take an alert in hand"))?;
+        Ok(AlertTurn { transaction })
     }
 
     /// The alert with this id.
@@ -436,11 +478,44 @@ impl Store {
             .collect()
     }
 
-    /// All alerts that are not resolved, pending ones too.
-    pub async fn open_alerts(&self) -> Result<Vec<Alert>, StoreError> {
-        let rows = alerts!("WHERE status <> 'resolved' ORDER BY first_seen_at LIMIT $1", MAX_OPEN);
-        let rows = rows.fetch_all(&self.pool).await.map_err(StoreError::query("read open alerts"))?;
-        rows.into_iter().map(Row::read).collect()
+    /// All alerts that are not resolved.
+    pub fn open_alerts(&self) -> OpenAlerts {
+        OpenAlerts { store: self.clone(), behind: None, is_over: false }
+    }
+
+    /// Fingerprints of the open alerts that rules have found.
+    pub async fn open_conditions(&self) -> Result<HashSet<String>, StoreError> {
+        let found = sqlx::query_scalar!(
+            "SELECT fingerprint FROM performance_alerts WHERE status <> 'resolved' AND reported_by IS NULL"
+        );
+        let found = found.fetch_all(&self.pool).await.map_err(StoreError::query("read open alerts"))?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// Open alerts that a key has reported and not since this time; a few at a time, the oldest first.
+    pub async fn alerts_not_reported_since(&self, since: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
+        let old = sqlx::query_scalar!(
+            "SELECT id FROM performance_alerts
+             WHERE status <> 'resolved' AND reported_by IS NOT NULL AND last_seen_at < $1
+             ORDER BY last_seen_at LIMIT $2",
+            since,
+            PAGE
+        );
+        old.fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::query("look for alerts that nobody reports any more"))
+    }
+
+    /// Keys with at least so many open alerts, and how many those are.
+    pub async fn keys_with_open_alerts(&self, least: i64) -> Result<Vec<(String, i64)>, StoreError> {
+        let keys = sqlx::query!(
+            r#"SELECT reported_by AS "key!", count(*) AS "count!" FROM performance_alerts
+               WHERE status <> 'resolved' AND reported_by IS NOT NULL GROUP BY reported_by HAVING count(*) >= $1"#,
+            least
+        );
+        let keys =
+            keys.fetch_all(&self.pool).await.map_err(StoreError::query("count open alerts of keys"))?;
+        Ok(keys.into_iter().map(|row| (row.key, row.count)).collect())
     }
 
     /// Open alerts by severity, pending ones and the canary left out; of a tenant and a service where they are given.

@@ -56,10 +56,12 @@ pub struct ChannelTurn {
 pub struct OnChannel {
     /// What waits, the oldest first.
     pub waiting: Vec<Waiting>,
-    /// When the last message of each group, and the last digest, was made.
-    pub last_of_group: HashMap<Option<String>, DateTime<Utc>>,
-    /// Messages that were made within the time that was asked for.
-    pub recent: i64,
+    /// When the last message of each group was made.
+    pub last_of_group: HashMap<String, DateTime<Utc>>,
+    /// When the last digest of each origin was made; without one, of several together.
+    pub last_digest: HashMap<Option<String>, DateTime<Utc>>,
+    /// Messages of each origin that were made within the time that was asked for; without one, of several together.
+    pub recent: HashMap<Option<String>, i64>,
 }
 
 impl Store {
@@ -107,22 +109,35 @@ impl Store {
             return Ok(None);
         }
         let waiting = waiting(&mut transaction, channel, now).await?;
-        let last = sqlx::query!(
-            r#"SELECT group_key, max(created_at) AS "made_at!" FROM deliveries
-               WHERE channel = $1 AND created_at > $2 AND taken_apart_at IS NULL GROUP BY group_key"#,
+        let groups = sqlx::query!(
+            r#"SELECT group_key AS "group_key!", max(created_at) AS "made_at!" FROM deliveries
+               WHERE channel = $1 AND created_at > $2 AND taken_apart_at IS NULL AND group_key IS NOT NULL
+               GROUP BY group_key"#,
             channel,
             now - THREAD
         );
-        let last = last.fetch_all(&mut *transaction).await.map_err(failed())?;
-        let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!" FROM deliveries
-               WHERE channel = $1 AND created_at > $2 AND taken_apart_at IS NULL"#,
+        let groups = groups.fetch_all(&mut *transaction).await.map_err(failed())?;
+        let digests = sqlx::query!(
+            r#"SELECT origin, max(created_at) AS "made_at!" FROM deliveries
+               WHERE channel = $1 AND created_at > $2 AND taken_apart_at IS NULL AND group_key IS NULL
+               GROUP BY origin"#,
+            channel,
+            now - THREAD
+        );
+        let digests = digests.fetch_all(&mut *transaction).await.map_err(failed())?;
+        let recent = sqlx::query!(
+            r#"SELECT origin, count(*) AS "count!" FROM deliveries
+               WHERE channel = $1 AND created_at > $2 AND taken_apart_at IS NULL GROUP BY origin"#,
             channel,
             now - recent
         );
-        let recent = count.fetch_one(&mut *transaction).await.map_err(failed())?;
-        let last_of_group = last.into_iter().map(|row| (row.group_key, row.made_at)).collect();
-        let on_channel = OnChannel { waiting, last_of_group, recent };
+        let recent = recent.fetch_all(&mut *transaction).await.map_err(failed())?;
+        let on_channel = OnChannel {
+            waiting,
+            last_of_group: groups.into_iter().map(|row| (row.group_key, row.made_at)).collect(),
+            last_digest: digests.into_iter().map(|row| (row.origin, row.made_at)).collect(),
+            recent: recent.into_iter().map(|row| (row.origin, row.count)).collect(),
+        };
         Ok(Some(ChannelTurn { transaction, channel: channel.to_owned(), on_channel }))
     }
 }
@@ -168,21 +183,23 @@ impl ChannelTurn {
     }
 
     /// Makes one message of these: of a group, or else a digest. What a digest told belongs to it from then on, so that the
-    /// end of it is told there too.
+    /// end of it is told there too. `origin` caused it; absent where several did.
     pub async fn put_together(
         &mut self,
         group: Option<&str>,
+        origin: Option<&str>,
         ids: &[Uuid],
         now: DateTime<Utc>,
     ) -> Result<Uuid, StoreError> {
         let failed = || StoreError::query("put a message together");
         let id = Uuid::now_v7();
         let insert = sqlx::query!(
-            "INSERT INTO deliveries (id, channel, group_key, created_at, not_before) VALUES ($1, $2, $3, $4, $4)",
+            "INSERT INTO deliveries (id, channel, group_key, created_at, not_before, origin) VALUES ($1, $2, $3, $4, $4, $5)",
             id,
             self.channel,
             group,
-            now
+            now,
+            origin
         );
         insert.execute(&mut *self.transaction).await.map_err(failed())?;
         let take = sqlx::query!(

@@ -58,7 +58,7 @@ use log::LevelFilter;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, PastEvent};
+pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, OpenAlerts, PastEvent};
 pub use self::api_keys::ApiKey;
 pub use self::batch::Batch;
 pub use self::bounds::{MAX_COUNT, MAX_TIME_MS};

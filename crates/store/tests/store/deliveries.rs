@@ -13,7 +13,7 @@ async fn put_together(store: &Store, channel: &str, at: &str) -> bool {
     let Some(mut turn) = store.channel_turn(channel, HOUR, time(at)).await.unwrap() else { return false };
     let ids: Vec<_> = turn.on_channel().waiting.iter().map(|waiting| waiting.id).collect();
     if !ids.is_empty() {
-        turn.put_together(Some("g"), &ids, time(at)).await.unwrap();
+        turn.put_together(Some("g"), None, &ids, time(at)).await.unwrap();
     }
     turn.commit().await.unwrap();
     !ids.is_empty()
@@ -199,7 +199,7 @@ async fn a_digest_is_a_group_of_its_own() {
     }
     let mut turn = store.channel_turn("pager", HOUR, time("10:00:00")).await.unwrap().unwrap();
     let ids: Vec<_> = turn.on_channel().waiting.iter().map(|waiting| waiting.id).collect();
-    turn.put_together(None, &ids, time("10:00:00")).await.unwrap();
+    turn.put_together(None, None, &ids, time("10:00:00")).await.unwrap();
     turn.commit().await.unwrap();
     let digest = claim(&store, "10:00:00").await.remove(0);
     assert_eq!((digest.is_digest, digest.open_in_group), (true, 2));

@@ -43,6 +43,7 @@ fn alert(fingerprint: &str, now: DateTime<Utc>) -> Alert {
         service: Some("shop".to_owned()),
         endpoint: None,
         host: None,
+        reported_by: None,
         labels: [("service".to_owned(), "shop".to_owned())].into(),
         value: Some(50.0),
         threshold: Some(5.0),
@@ -83,20 +84,22 @@ async fn raise(
     channels: &[&str],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let turn = store.alert_turn(fingerprint).await?;
-    let known = turn.alert().filter(|alert| alert.status != Status::Resolved).cloned();
+    let mut turn = store.alert_turn().await?;
+    let known = turn.take(fingerprint).await?.filter(|alert| alert.status != Status::Resolved);
     let alert = match known {
         Some(alert) => Alert { occurrences: alert.occurrences + 1, last_seen_at: now, ..alert },
         None => alert(fingerprint, now),
     };
     let event = (alert.occurrences == 1).then(|| AlertEvent::Raised.into());
-    turn.save(&alert, event, &told(channels, AlertEvent::Raised), now).await
+    turn.save(&alert, event, &told(channels, AlertEvent::Raised), now).await?;
+    turn.commit().await
 }
 
 /// Resolves it, and tells those who were told.
 async fn resolve(store: &Store, fingerprint: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let mut turn = store.alert_turn(fingerprint).await?;
-    let Some(mut alert) = turn.alert().filter(|alert| alert.status != Status::Resolved).cloned() else {
+    let mut turn = store.alert_turn().await?;
+    let taken = turn.take(fingerprint).await?;
+    let Some(mut alert) = taken.filter(|alert| alert.status != Status::Resolved) else {
         return Ok(());
     };
     (alert.status, alert.resolved_at) = (Status::Resolved, Some(now));
@@ -106,7 +109,8 @@ async fn resolve(store: &Store, fingerprint: &str, now: DateTime<Utc>) -> Result
         ..told(&[&channel], AlertEvent::Resolved).remove(0)
     };
     let told: Vec<_> = channels.into_iter().map(end).collect();
-    turn.save(&alert, Some(AlertEvent::Resolved.into()), &told, now).await
+    turn.save(&alert, Some(AlertEvent::Resolved.into()), &told, now).await?;
+    turn.commit().await
 }
 
 /// On a connection that keeps its transaction and its settings.

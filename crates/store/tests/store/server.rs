@@ -20,7 +20,7 @@ async fn a_server_that_is_away_is_told_from_a_fault_and_the_password_is_told_to_
     assert!(!format!("{error:?} {source} {store:?}").contains("hush"));
     let database = TestDatabase::empty().await;
     let empty = Store::connect(&database.url(), &Settings::for_tests()).unwrap();
-    assert!(!empty.open_alerts().await.unwrap_err().is_unavailable());
+    assert!(!empty.open_conditions().await.unwrap_err().is_unavailable());
     let said =
         dogwatch_store::probe("postgres://dogwatch:hush@127.0.0.1:1/x", None, Duration::from_secs(5)).await;
     assert!(!said.unwrap_err().contains("hush"));
@@ -86,7 +86,7 @@ async fn workers_go_on_while_the_next_version_adds_columns() {
         Store::connect(&database.url(), &Settings { max_connections: 1, ..Settings::for_tests() }).unwrap();
     let use_all = async || {
         raise(&store, "a", &["ops"], time("10:00:00")).await?;
-        store.open_alerts().await?;
+        store.open_conditions().await?;
         store.alerts(&AlertFilter { limit: 9, ..AlertFilter::default() }).await?;
         store.claim_deliveries(9, Duration::from_secs(1), time("10:00:00")).await?;
         resolve(&store, "a", time("10:00:00")).await?;
