@@ -30,7 +30,7 @@ export function AlertNotes({ alert, silence }) {
 
 /** Buttons for what makes sense now. */
 export function AlertButtons({ alert, ask, kind = "small" }) {
-  const whyNot = useWhyNot();
+  const whyNot = useWhyNot("alerts");
   const fitting = ACTIONS.filter((action) => action.fits(alert));
   return html`
     <div class="row-actions">

@@ -8,10 +8,12 @@ import { Card, Copy, Dialog, Empty, Loaded, StatusBadge, Time, say } from "../li
 import { ActionDialog, DialogButton } from "./actions.js";
 
 const SCOPES = [
-  ["ingest", "send metrics, spans, heartbeats and findings"],
+  ["ingest", "send metrics, spans and heartbeats"],
   ["read", "look at everything"],
-  ["write", "look, and act on alerts, jobs, queues and schedules"],
-  ["admin", "everything, with keys and settings"],
+  ["enqueue", "enqueue jobs"],
+  ["alerts", "report, acknowledge, resolve and silence alerts"],
+  ["write", "act on jobs, queues and schedules; enqueue, act on alerts, and look"],
+  ["admin", "everything: also remove jobs and data, change keys and settings"],
 ];
 const LENGTHS = [["", "Never"], ["30", "After 30 days"], ["90", "After 90 days"], ["365", "After a year"]];
 const DAY_MS = 86_400_000;
@@ -34,7 +36,7 @@ export function KeysCard() {
     { name: "created", label: "Made", value: (key) => key.created_at, cell: (key) => html`<div><${Time} at=${key.created_at} /><div class="note">by ${key.created_by}</div></div>` },
     { name: "used", label: "Last used", value: (key) => key.last_used_at, cell: (key) => html`<${Time} at=${key.last_used_at} />` },
     { name: "expires", label: "Ends", value: (key) => key.expires_at, cell: (key) => html`<${Time} at=${key.expires_at} />` },
-    { name: "actions", label: "", numeric: true, cell: (key) => !key.revoked_at && html`<${Revoke} apiKey=${key} refresh=${poll.refresh} />` },
+    { name: "actions", label: "", numeric: true, cell: (key) => !key.revoked_at && html`<div class="row-actions">${stateOf(key) === "valid" && html`<${Rotate} apiKey=${key} onMade=${(made) => { setCreated(made); poll.refresh(); }} />`}<${Revoke} apiKey=${key} refresh=${poll.refresh} /></div>` },
   ];
   const make = html`
     <${DialogButton} kind="primary" dialog=${(close) => html`<${Make} onClose=${close} onMade=${(key) => { setCreated(key); poll.refresh(); }} />`}>Make a key</${DialogButton}>`;
@@ -78,6 +80,18 @@ function Secret({ created, onClose }) {
       <div class="example secret"><pre tabindex="0" role="region" aria-label="The key">${created.secret}</pre><${Copy} text=${created.secret} /></div>
       <p class="note">Programs send it as <code>Authorization: Bearer …</code>; people sign in with it.</p>
     </${Dialog}>`;
+}
+
+const OVERLAPS = [["1h", "An hour"], ["24h", "A day"], ["7d", "A week"]];
+
+function Rotate({ apiKey, onMade }) {
+  const rotate = async (form) => onMade(await post(`/keys/${apiKey.id}/rotate`, { overlap: form.get("overlap") }));
+  return html`
+    <${DialogButton} kind="small" aria-label="Rotate ${apiKey.name}" dialog=${(close) => html`
+      <${ActionDialog} title="Rotate the key “${apiKey.name}”?" submit="Rotate" onSubmit=${rotate} onClose=${close}>
+        <p>A new key with the same name, scopes and tenant takes its place.</p>
+        <label>This one is valid for<select name="overlap">${OVERLAPS.map(([time, text]) => html`<option value=${time}>${text}</option>`)}</select></label>
+      </${ActionDialog}>`}>Rotate</${DialogButton}>`;
 }
 
 function Revoke({ apiKey, refresh }) {

@@ -13,6 +13,7 @@ const LONG_WAIT_MS = 60_000;
 
 export function QueuesCard({ poll }) {
   const whyNot = useWhyNot();
+  const whyNotPurge = useWhyNot("admin");
   const number = (state) => ({
     name: state, label: state.charAt(0).toUpperCase() + state.slice(1), numeric: true, value: (queue) => queue[state],
     cell: (queue) => (queue[state] === 0
@@ -24,7 +25,7 @@ export function QueuesCard({ poll }) {
     { name: "state", label: "State", value: (queue) => String(queue.paused), cell: (queue) => html`<${StatusBadge} state=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warn" : "good"} />` },
     ...["ready", "running", "scheduled", "retrying", "dead"].map(number),
     { name: "oldest", label: "Oldest waits", title: "How long the first that is ready waits for a worker", numeric: true, value: (queue) => queue.oldest_ready_ms, cell: (queue) => html`<span class=${queue.oldest_ready_ms > LONG_WAIT_MS ? "tone-warn" : ""}>${ms(queue.oldest_ready_ms)}</span>` },
-    { name: "actions", label: "", numeric: true, cell: (queue) => html`<div class="row-actions"><${Purge} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} /><${PauseOrResume} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} /></div>` },
+    { name: "actions", label: "", numeric: true, cell: (queue) => html`<div class="row-actions"><${Purge} queue=${queue} whyNot=${whyNotPurge} refresh=${poll.refresh} /><${PauseOrResume} queue=${queue} whyNot=${whyNot} refresh=${poll.refresh} /></div>` },
   ];
   return html`
     <${Card} title="Queues" flush=${true}>

@@ -25,7 +25,7 @@ export const Labels = ({ labels }) => html`
   <ul class="labels">${Object.entries(labels).map(([label, value]) => html`<li><span>${label}</span> ${[value].flat().join(" or ")}</li>`)}</ul>`;
 
 export function SilencesCard({ poll }) {
-  const whyNot = useWhyNot();
+  const whyNot = useWhyNot("alerts");
   async function end(silence) {
     await del(`/performance/silences/${silence.id}`);
     say("The silence is over.");

@@ -20,7 +20,7 @@ export default function AlertPage() {
   const poll = usePoll(id && `/performance/alerts/${encodeURIComponent(id)}`);
   const silences = usePoll("/performance/silences");
   const alert = poll.data;
-  const whyNot = useWhyNot();
+  const whyNot = useWhyNot("alerts");
   const [dialog, ask] = useAlertActions(() => { poll.refresh(); silences.refresh(); });
   const act = (action) => () => alert && !whyNot && action.fits(alert) && ask(action.name, alert);
   usePageKeys(Object.fromEntries(ACTIONS.map((action) => [action.key, act(action)])));

@@ -116,7 +116,7 @@ function Paging({ next, isPast }) {
 
 /** `j` and `k` go from alert to alert; the keys of the actions act on the one that has the focus. */
 function useRowKeys(items, ask) {
-  const whyNot = useWhyNot();
+  const whyNot = useWhyNot("alerts");
   const links = () => [...document.querySelectorAll("[data-alert]")];
   const current = () => document.activeElement.closest("tr")?.querySelector("[data-alert]");
   const move = (by) => () => {

@@ -75,6 +75,7 @@ function Failures({ job }) {
 
 function Actions({ job, refresh }) {
   const whyNot = useWhyNot();
+  const whyNotDiscard = useWhyNot("admin");
   const label = retryLabel(job);
   async function run() {
     await retry(job);
@@ -93,7 +94,7 @@ function Actions({ job, refresh }) {
   }
   return html`
     ${job.state === "dead" && html`
-      <${DialogButton} why=${whyNot} dialog=${(close) => html`
+      <${DialogButton} why=${whyNotDiscard} dialog=${(close) => html`
         <${ActionDialog} title="Discard this job?" submit="Discard the job" kind="danger" onSubmit=${forget} onClose=${close}>
           <p>Dogwatch forgets it, its arguments and its errors. It cannot be replayed then.</p>
         </${ActionDialog}>`}>Discard</${DialogButton}>`}

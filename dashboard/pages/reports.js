@@ -48,7 +48,7 @@ const Forms = ({ report }) => html`
 
 /** A report is made by a job. */
 function Make() {
-  const whyNot = useWhyNot();
+  const whyNot = useWhyNot("enqueue");
   const [job, setJob] = useState(null);
   async function make(form) {
     const { id } = await post("/jobs", { job: JOB, args: { hours: Number(form.get("hours")) } });

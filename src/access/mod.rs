@@ -8,8 +8,11 @@ mod secret;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_jobs::{CleanupOldPerformanceData, GeneratePerformanceReport};
+use dogwatch_queue::Job as _;
 use dogwatch_store::{ApiKey, Scope, Store, StoreError};
+use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::keyring::{Credential, Keyring, Refused};
@@ -17,6 +20,10 @@ pub use self::secret::{KeyText, SessionToken};
 
 /// Bytes of the name of a key.
 const MAX_NAME: usize = 100;
+/// How long a key that was replaced goes on where nothing is said.
+pub const USUAL_OVERLAP: TimeDelta = TimeDelta::hours(1);
+/// How long a key that was replaced goes on to open something.
+const MAX_OVERLAP: TimeDelta = TimeDelta::days(90);
 
 /// Who has sent a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +59,10 @@ fn implied(scope: Scope) -> &'static [Scope] {
     match scope {
         Scope::Ingest => &[Scope::Ingest],
         Scope::Read => &[Scope::Read],
-        Scope::Write => &[Scope::Write, Scope::Read],
-        Scope::Admin => &[Scope::Admin, Scope::Write, Scope::Read, Scope::Ingest],
+        Scope::Enqueue => &[Scope::Enqueue],
+        Scope::Alerts => &[Scope::Alerts],
+        Scope::Write => &[Scope::Write, Scope::Read, Scope::Enqueue, Scope::Alerts],
+        Scope::Admin => Scope::ALL,
     }
 }
 
@@ -86,6 +95,23 @@ pub enum NewKeyError {
     Store(#[from] StoreError),
 }
 
+/// Scopes, for people.
+pub fn names(scopes: &[Scope]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The scope that is needed to enqueue a job with these arguments: what removes data, or sends mail to any address, is for
+/// administrators.
+pub fn scope_of_job(job: &str, args: &Value) -> Scope {
+    let names_recipients =
+        || args.get("to").is_some_and(|to| !to.is_null() && to.as_array().is_none_or(|to| !to.is_empty()));
+    match job {
+        CleanupOldPerformanceData::NAME => Scope::Admin,
+        GeneratePerformanceReport::NAME if names_recipients() => Scope::Admin,
+        _ => Scope::Enqueue,
+    }
+}
+
 /// Makes a key. Its text is returned this once, and kept nowhere.
 ///
 /// # Errors
@@ -102,10 +128,10 @@ pub async fn create_key(
         return wrong("name", format!("`{name}` is no name; write 1 to {MAX_NAME} bytes"));
     }
     if scopes.is_empty() {
-        return wrong("scopes", "is empty; write some of ingest, read, write, admin".to_owned());
+        return wrong("scopes", format!("is empty; write some of {}", names(Scope::ALL)));
     }
     if tenant.is_some() && scopes.contains(&Scope::Admin) {
-        return wrong("scopes", "`admin` is of all tenants; write ingest, read or write".to_owned());
+        return wrong("scopes", "`admin` is of all tenants; write other scopes".to_owned());
     }
     if tenant.as_deref().is_some_and(|tenant| tenant.is_empty() || tenant.contains('\0')) {
         return wrong("tenant", "is empty; leave it out for all tenants".to_owned());
@@ -133,4 +159,51 @@ pub async fn create_key(
         );
     }
     Ok((key, text))
+}
+
+/// Makes a key that takes the place of another, with its name, scopes and tenant: who uses that one has `overlap` to change
+/// to this one.
+///
+/// # Errors
+/// When there is no such key that is valid, or Postgres does not answer.
+pub async fn rotate_key(
+    store: &Store,
+    id: Uuid,
+    overlap: TimeDelta,
+    created_by: &str,
+    now: DateTime<Utc>,
+) -> Result<(ApiKey, KeyText), RotateKeyError> {
+    if !(TimeDelta::zero()..=MAX_OVERLAP).contains(&overlap) {
+        return Err(RotateKeyError::Overlap);
+    }
+    let replaced = store.api_key(id).await?.map(|(key, _)| key).filter(|key| key.is_valid(now));
+    let replaced = replaced.ok_or(RotateKeyError::Unknown(id))?;
+    let text = KeyText::random();
+    // It ends as long after its making as the one before did.
+    let expires_at = replaced.expires_at.map(|at| now + (at - replaced.created_at));
+    let renamed = format!("{} (replaced {})", replaced.name, now.format("%Y-%m-%d %H:%M:%S%.3f"));
+    let key = ApiKey {
+        id: text.id,
+        created_at: now,
+        created_by: created_by.to_owned(),
+        expires_at,
+        last_used_at: None,
+        ..replaced
+    };
+    let is_replaced = store.replace_api_key(id, &renamed, now + overlap, &key, &text.secret_sha256()).await?;
+    if is_replaced { Ok((key, text)) } else { Err(RotateKeyError::Unknown(id)) }
+}
+
+/// Why a key was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateKeyError {
+    /// There is none that is valid.
+    #[error("there is no key `{0}` that is valid")]
+    Unknown(Uuid),
+    /// Too long.
+    #[error("overlap: write a time of at most 90d")]
+    Overlap,
+    /// Postgres.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }

@@ -49,7 +49,7 @@ pub(super) fn writing() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(acknowledge)).routes(routes!(resolve))
 }
 
-pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
+pub(super) fn reporting() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(create_or_update))
 }
 

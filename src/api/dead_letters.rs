@@ -14,7 +14,11 @@ use super::jobs::{QueueQuery, absent, find};
 use super::parts::{Path, Query};
 
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(discard)).routes(routes!(replay_many)).routes(routes!(discard_many))
+    OpenApiRouter::new().routes(routes!(replay_many))
+}
+
+pub(super) fn discarding() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(discard)).routes(routes!(discard_many))
 }
 
 /// Forget a dead letter

@@ -66,10 +66,7 @@ impl Guard {
                 from_our_pages(headers, method)?;
             }
         }
-        if !caller.may(self.scope) {
-            let reason = format!("the key `{}` does not have the scope `{}`", caller.name, self.scope);
-            return Err(Problem::new(StatusCode::FORBIDDEN, reason));
-        }
+        caller.require(self.scope)?;
         if self.tenants == Tenants::All
             && let Some(tenant) = &caller.tenant
         {
@@ -197,6 +194,15 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 impl Caller {
+    /// Refuses it when it may not do this.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        let reason = format!("the key `{}` does not have the scope `{scope}`", self.name);
+        Err(Problem::new(StatusCode::FORBIDDEN, reason))
+    }
+
     /// Whose data it is shown when it asks for this tenant's, or for everybody's.
     pub(super) fn tenant(&self, asked: Option<String>) -> Result<Option<String>, Problem> {
         match (&self.tenant, asked) {

@@ -22,6 +22,7 @@ use super::ApiState;
 use super::body::{OneOrMany, OneOrManyOf, Optional, pointer, text};
 use super::error::Problem;
 use super::parts::{Path, Query};
+use crate::access::{Caller, scope_of_job};
 use crate::metrics::Page;
 
 /// Jobs of a list.
@@ -31,8 +32,12 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(history)).routes(routes!(show))
 }
 
+pub(super) fn enqueuing() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(enqueue))
+}
+
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(enqueue)).routes(routes!(retry)).routes(routes!(cancel))
+    OpenApiRouter::new().routes(routes!(retry)).routes(routes!(cancel))
 }
 
 /// A job to enqueue.
@@ -106,17 +111,23 @@ impl From<JobRequest> for NewJob {
 /// Enqueue one job, or many: all are checked before any is stored
 ///
 /// Up to 500 of one queue are stored in one step. When Redis fails between two steps, some are stored: give each job an
-/// `id`, and send the request again.
+/// `id`, and send the request again. `cleanup_old_performance_data`, and a report that names recipients, need the scope
+/// `admin`.
 #[utoipa::path(post, path = "/jobs", tag = "jobs", request_body = OneOrManyOf<JobRequest>,
     responses((status = 202, body = OneOrManyOf<Enqueued>)))]
 async fn enqueue(
     State(state): State<ApiState>,
+    caller: Caller,
     Extension(trace): Extension<TraceContext>,
     body: OneOrMany<JobRequest>,
 ) -> Result<Response, Problem> {
     let many = body.many;
-    let job = |(_, request): (String, JobRequest)| NewJob { trace: Some(trace), ..request.into() };
-    let jobs = body.into_items().map(job).collect();
+    let mut jobs = Vec::new();
+    for (_, request) in body.into_items() {
+        let job = NewJob { trace: Some(trace), ..request.into() };
+        caller.require(scope_of_job(&job.job, &job.args))?;
+        jobs.push(job);
+    }
     let enqueued = state.producer.enqueue_all(jobs).await;
     let mut enqueued = enqueued.map_err(|(index, error)| Problem::of_queue(&pointer(many, index), &error))?;
     let response = match enqueued.pop() {
@@ -233,12 +244,17 @@ async fn retry(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     Query(QueueQuery { queue }): Query<QueueQuery>,
+    caller: Caller,
     request: Optional<RetryRequest>,
 ) -> Result<Json<JobRecord>, Problem> {
     // Found once: a job that another queue gets meanwhile changes nothing.
-    let queue = find(&state, JobRef::new(&id, queue.as_deref())).await?.queue;
-    let which = JobRef::new(&id, Some(&queue));
-    match state.control.retry(which, request.0.args.map(Value::Object)).await? {
+    let job = find(&state, JobRef::new(&id, queue.as_deref())).await?;
+    let which = JobRef::new(&id, Some(&job.queue));
+    let args = request.0.args.map(Value::Object);
+    if let Some(args) = &args {
+        caller.require(scope_of_job(&job.job, args))?;
+    }
+    match state.control.retry(which, args).await? {
         None => Err(absent(which)),
         Some(false) => Err(Problem::new(
             StatusCode::CONFLICT,

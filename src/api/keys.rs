@@ -1,9 +1,12 @@
-//! `/api/v1/keys`: make, list and revoke keys.
+//! `/api/v1/keys`: make, list, rotate and revoke keys.
+
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_runtime::duration;
 use dogwatch_store::{ApiKey, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,14 +15,14 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
-use super::body::Object;
+use super::body::{Object, Optional};
 use super::error::Problem;
 use super::parts::Path;
-use crate::access::{Caller, NewKey, NewKeyError, create_key};
+use crate::access::{Caller, NewKey, NewKeyError, RotateKeyError, USUAL_OVERLAP, create_key, rotate_key};
 use crate::metrics::Page;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
 }
 
 /// A key to make.
@@ -28,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 struct KeyRequest {
     /// What people call it.
     name: String,
-    /// What it may: `write` also reads, `admin` does everything.
+    /// What it may: `write` also reads, enqueues and acts on alerts, `admin` does everything.
     scopes: Vec<Scope>,
     /// It sees and tells of this tenant only.
     tenant: Option<String>,
@@ -64,6 +67,30 @@ async fn create(
     Ok((StatusCode::CREATED, Json(CreatedKey { key, secret: text.expose() })))
 }
 
+/// How long the key that is replaced is still valid.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Overlap {
+    /// Such as `24h`; default an hour, at most 90 days.
+    #[serde(with = "duration::optional")]
+    #[schema(value_type = Option<String>)]
+    overlap: Option<Duration>,
+}
+
+/// Make a key that takes the place of another, which goes on for a while
+#[utoipa::path(post, path = "/keys/{id}/rotate", tag = "keys", params(("id" = Uuid, Path)),
+    request_body = Option<Overlap>, responses((status = 201, body = CreatedKey)))]
+async fn rotate(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+    Optional(Overlap { overlap }): Optional<Overlap>,
+) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
+    let overlap = overlap.map_or(Ok(USUAL_OVERLAP), TimeDelta::from_std).unwrap_or(TimeDelta::MAX);
+    let (key, text) = rotate_key(&state.store, id, overlap, &caller.name, state.clock.now()).await?;
+    Ok((StatusCode::CREATED, Json(CreatedKey { key, secret: text.expose() })))
+}
+
 /// Revoke a key: within seconds it opens nothing
 #[utoipa::path(delete, path = "/keys/{id}", tag = "keys", params(("id" = Uuid, Path)), responses((status = 204)))]
 async fn revoke(State(state): State<ApiState>, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
@@ -71,6 +98,16 @@ async fn revoke(State(state): State<ApiState>, Path(id): Path<Uuid>) -> Result<S
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no key `{id}` that is valid")))
+    }
+}
+
+impl From<RotateKeyError> for Problem {
+    fn from(error: RotateKeyError) -> Self {
+        match error {
+            RotateKeyError::Store(error) => error.into(),
+            unknown @ RotateKeyError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, unknown.to_string()),
+            overlap @ RotateKeyError::Overlap => Self::at("/overlap", overlap.to_string()),
+        }
     }
 }
 

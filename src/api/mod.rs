@@ -202,7 +202,7 @@ fn spans(state: &ApiState) -> Router {
 
 /// The routes below /api/v1, with what each of them needs.
 fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
-    use Scope::{Admin, Ingest, Read, Write};
+    use Scope::{Admin, Alerts, Enqueue, Ingest, Read, Write};
     use Tenants::{All, Own};
     let group = |routes: OpenApiRouter<ApiState>, scope, tenants| {
         let routes = routes.route_layer(from_fn_with_state(state.clone(), idempotency::remembered));
@@ -215,19 +215,22 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(dashboard::reading(), Read, Own))
         .merge(group(performance_metrics::ingesting(), Ingest, Own))
         .merge(group(alerts::reading(), Read, Own))
-        .merge(group(alerts::writing(), Write, Own))
+        .merge(group(alerts::writing(), Alerts, Own))
         .merge(group(silences::reading(), Read, Own))
-        .merge(group(silences::writing(), Write, Own))
-        .merge(group(alerts::ingesting(), Ingest, Own))
+        .merge(group(silences::writing(), Alerts, Own))
+        .merge(group(alerts::reporting(), Alerts, Own))
         .merge(group(reports::reading(), Read, Own))
         .merge(group(services::reading(), Read, All))
         .merge(group(services::ingesting(), Ingest, All))
         .merge(group(trends::reading(), Read, All))
         .merge(group(jobs::reading(), Read, All))
+        .merge(group(jobs::enqueuing(), Enqueue, All))
         .merge(group(jobs::writing(), Write, All))
         .merge(group(dead_letters::writing(), Write, All))
+        .merge(group(dead_letters::discarding(), Admin, All))
         .merge(group(queues::reading(), Read, All))
         .merge(group(queues::writing(), Write, All))
+        .merge(group(queues::purging(), Admin, All))
         .merge(group(schedules::reading(), Read, All))
         .merge(group(schedules::writing(), Write, All))
         .merge(group(settings::reading(), Read, All))

@@ -17,7 +17,11 @@ pub(super) fn reading() -> OpenApiRouter<ApiState> {
 }
 
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume)).routes(routes!(purge))
+    OpenApiRouter::new().routes(routes!(pause)).routes(routes!(resume))
+}
+
+pub(super) fn purging() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(purge))
 }
 
 fn page<T>(items: Vec<T>) -> Json<Page<T>> {

@@ -11,9 +11,10 @@ use dogwatch_runtime::duration;
 use dogwatch_store::{ApiKey, Scope};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Global, output, usage};
-use crate::access::{NewKey, NewKeyError, create_key};
+use crate::access::{NewKey, NewKeyError, RotateKeyError, create_key, rotate_key};
 use crate::metrics::Page;
 use crate::wiring;
 
@@ -25,6 +26,21 @@ pub(super) enum Keys {
     Create(Create),
     /// List keys, and when each was used last
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a key that takes the place of another, which goes on for a while
+    #[command(after_help = "Example: dogwatch keys rotate shop --overlap 24h")]
+    Rotate {
+        /// Its name or id
+        key: String,
+        /// How long the key that is replaced is still valid
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::parse)]
+        overlap: Duration,
+        /// Who you are
+        #[arg(long, env = "USER", default_value = "cli")]
+        by: String,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -41,8 +57,8 @@ pub(super) enum Keys {
 pub(super) struct Create {
     /// What people call it
     name: String,
-    /// What it may; can be repeated. `write` also reads, `admin` does everything
-    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = ["ingest", "read", "write", "admin"])]
+    /// What it may; can be repeated. `write` also reads, enqueues and acts on alerts, `admin` does everything
+    #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = ["ingest", "read", "enqueue", "alerts", "write", "admin"])]
     scopes: Vec<String>,
     /// It sees and tells of this tenant only
     #[arg(long)]
@@ -76,6 +92,9 @@ impl Keys {
                     );
                 }
             }
+            Self::Rotate { key, overlap, by, json } => {
+                rotate(global, &key, overlap, &by).await?.print(json)?
+            }
             Self::Revoke { key } => {
                 revoke(global, &key).await?;
                 output::line(&format!("revoked: {key}"));
@@ -105,12 +124,7 @@ impl Create {
             })?;
             CreatedKey { key, secret: text.expose() }
         };
-        if json {
-            return output::json(&json!({ "key": made.key, "secret": made.secret }));
-        }
-        output::line(&made.secret);
-        output::note("It is shown this once. Send it as `Authorization: Bearer …`.");
-        Ok(())
+        made.print(json)
     }
 }
 
@@ -122,6 +136,17 @@ struct CreatedKey {
     secret: String,
 }
 
+impl CreatedKey {
+    fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            return output::json(&json!({ "key": self.key, "secret": self.secret }));
+        }
+        output::line(&self.secret);
+        output::note("It is shown this once. Send it as `Authorization: Bearer …`.");
+        Ok(())
+    }
+}
+
 async fn keys(global: &Global) -> anyhow::Result<Vec<ApiKey>> {
     if let Some(remote) = global.remote()? {
         return Ok(remote.get::<Page<_>>(&["keys"], &()).await?.items);
@@ -129,12 +154,32 @@ async fn keys(global: &Global) -> anyhow::Result<Vec<ApiKey>> {
     Ok(wiring::store(&global.client_settings()?)?.api_keys().await?)
 }
 
-/// By its name or id.
-async fn revoke(global: &Global, key: &str) -> anyhow::Result<()> {
+/// The id of a valid key, by its name or id.
+async fn find(global: &Global, key: &str) -> anyhow::Result<Uuid> {
     let is_valid = |it: &&ApiKey| it.revoked_at.is_none() && (it.name == key || it.id.to_string() == key);
     let all = keys(global).await?;
     let id = all.iter().find(is_valid).map(|it| it.id);
-    let id = id.with_context(|| format!("there is no key `{key}` that is valid"))?;
+    id.with_context(|| format!("there is no key `{key}` that is valid"))
+}
+
+async fn rotate(global: &Global, key: &str, overlap: Duration, by: &str) -> anyhow::Result<CreatedKey> {
+    let id = find(global, key).await?;
+    if let Some(remote) = global.remote()? {
+        let asked = json!({ "overlap": format!("{}ms", overlap.as_millis()) });
+        return remote.post(&["keys", &id.to_string(), "rotate"], &asked).await;
+    }
+    let store = wiring::store(&global.client_settings()?)?;
+    let overlap = TimeDelta::from_std(overlap).map_err(|_| usage("--overlap is too long"))?;
+    let rotated = rotate_key(&store, id, overlap, by, Clock::system().now()).await;
+    let (key, text) = rotated.map_err(|error| match error {
+        RotateKeyError::Overlap => usage(error.to_string()),
+        error => error.into(),
+    })?;
+    Ok(CreatedKey { key, secret: text.expose() })
+}
+
+async fn revoke(global: &Global, key: &str) -> anyhow::Result<()> {
+    let id = find(global, key).await?;
     if let Some(remote) = global.remote()? {
         return remote.delete(&["keys", &id.to_string()], &()).await;
     }

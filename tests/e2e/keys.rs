@@ -1,5 +1,7 @@
 //! Who comes in, and sees what. Every operation of /openapi.json is tried with each kind of key: a new one is covered by itself.
 
+use std::collections::BTreeSet;
+
 use dogwatch_testing::eventually;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ struct Side {
 #[derive(Debug)]
 struct Operation {
     method: Method,
+    /// As it is described.
+    template: String,
+    /// With an id, or a name.
     path: String,
     scope: Option<String>,
     /// Whether keys of a tenant come in.
@@ -68,6 +73,7 @@ impl Side {
                 let scope = operation["security"][0]["key"][0].as_str().map(str::to_owned);
                 operations.push(Operation {
                     method: method.to_uppercase().parse().unwrap(),
+                    template: path.clone(),
                     path: path
                         .replace("{id}", "00000000-0000-0000-0000-000000000000")
                         .replace("{name}", "backup"),
@@ -143,17 +149,19 @@ fn implied(scope: &str) -> &[&str] {
     match scope {
         "ingest" => &["ingest"],
         "read" => &["read"],
-        "write" => &["write", "read"],
-        _ => &["admin", "write", "read", "ingest"],
+        "enqueue" => &["enqueue"],
+        "alerts" => &["alerts"],
+        "write" => &["write", "read", "enqueue", "alerts"],
+        _ => &["admin", "write", "read", "ingest", "enqueue", "alerts"],
     }
 }
 
 #[tokio::test]
 async fn every_operation_lets_those_in_who_may_and_nobody_else() {
     let side = Side::start().await;
-    let scopes = ["ingest", "read", "write", "admin"];
+    let scopes = ["ingest", "read", "enqueue", "alerts", "write", "admin"];
     let keys: Vec<String> = scopes.iter().map(|scope| side.key(scope, &["--scope", scope])).collect();
-    let of_tenant: Vec<String> = ["ingest", "read", "write"]
+    let of_tenant: Vec<String> = scopes[..5]
         .iter()
         .map(|scope| side.key(&format!("acme-{scope}"), &["--scope", scope, "--tenant", "acme"]))
         .collect();
@@ -163,14 +171,14 @@ async fn every_operation_lets_those_in_who_may_and_nobody_else() {
     let (mut tried, operations) = (0, side.operations().await);
     assert!(operations.len() > 25, "{}", operations.len());
     for operation in &operations {
-        let Operation { method, path, scope, is_of_tenants, body } = operation;
+        let Operation { method, path, scope, is_of_tenants, body, .. } = operation;
         let Some(scope) = scope else {
             assert!(path.ends_with("/session"), "{operation:?} needs no key");
             continue;
         };
         let (status, _) = side.ask(None, method, path, body.as_ref()).await;
         assert_eq!(status, 401, "{operation:?} without a key");
-        let tenants = scopes[..3].iter().zip(&of_tenant).map(|(has, key)| (has, key, *is_of_tenants));
+        let tenants = scopes[..5].iter().zip(&of_tenant).map(|(has, key)| (has, key, *is_of_tenants));
         for (has, key, is_tenant_let_in) in
             scopes.iter().zip(&keys).map(|(has, key)| (has, key, true)).chain(tenants)
         {
@@ -182,6 +190,74 @@ async fn every_operation_lets_those_in_who_may_and_nobody_else() {
         }
     }
     println!("{} operations, {tried} tries with keys", operations.len());
+    // The documentation has each of them, with the scope that it needs.
+    let documented: BTreeSet<&str> =
+        include_str!("../../docs/API.md").lines().filter(|line| line.starts_with("| `/")).collect();
+    let row = |operation: &Operation| {
+        let path = operation.template.trim_start_matches("/api/v1");
+        let scope = operation.scope.as_ref().map_or("no key".to_owned(), |scope| format!("`{scope}`"));
+        let tenants = if operation.is_of_tenants || operation.scope.is_none() { "yes" } else { "no" };
+        format!("| `{path}` | {} | {scope} | {tenants} |", operation.method)
+    };
+    let described: Vec<String> = operations.iter().map(row).collect();
+    let described: BTreeSet<&str> = described.iter().map(String::as_str).collect();
+    assert_eq!(
+        documented,
+        described,
+        "docs/API.md should have:\n{}",
+        Vec::from_iter(described.clone()).join("\n")
+    );
+}
+
+#[tokio::test]
+async fn what_removes_data_or_mails_to_any_address_is_for_administrators() {
+    let side = Side::start().await;
+    let (write, admin) = (side.key("write", &["--scope", "write"]), side.key("admin", &["--scope", "admin"]));
+    let enqueue = side.key("enqueue", &["--scope", "enqueue"]);
+    let report = |to: Value| json!({"job": "generate_performance_report", "args": {"hours": 1, "to": to}});
+    for (job, status) in [
+        (json!({"job": "cleanup_old_performance_data", "args": {"days": 1}}), 403),
+        (json!([{"job": "monitor_system_resources"}, {"job": "cleanup_old_performance_data"}]), 403),
+        (report(json!(["somebody@example.com"])), 403),
+        (report(json!("somebody@example.com")), 403),
+        (report(json!([])), 202),
+        (json!({"job": "monitor_system_resources"}), 202),
+    ] {
+        for key in [&write, &enqueue] {
+            let (answered, text) = side.ask(Some(key), &Method::POST, "/api/v1/jobs", Some(&job)).await;
+            assert_eq!(answered, status, "{job}: {text}");
+        }
+    }
+    let cleanup = json!({"job": "cleanup_old_performance_data", "id": "c", "delay": "1h"});
+    let (status, text) = side.ask(Some(&admin), &Method::POST, "/api/v1/jobs", Some(&cleanup)).await;
+    assert_eq!(status, 202, "{text}");
+    // Nor can its arguments be changed by others afterwards.
+    let (status, text) = side
+        .ask(Some(&write), &Method::POST, "/api/v1/jobs/c/retry", Some(&json!({"args": {"days": 1}})))
+        .await;
+    assert_eq!(status, 403, "{text}");
+    assert_eq!(side.ask(Some(&enqueue), &Method::GET, "/api/v1/jobs", None).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_while_the_one_before_goes_on() {
+    let side = Side::start().await;
+    let old = side.key("shop", &["--scope", "read", "--tenant", "acme", "--expires-in", "30d"]);
+    let rotated = side.place.json(&["keys", "rotate", "shop", "--overlap", "1h", "--json"]);
+    let new = rotated["secret"].as_str().unwrap();
+    assert_eq!((&rotated["key"]["name"], &rotated["key"]["tenant"]), (&json!("shop"), &json!("acme")));
+    let alerts = "/api/v1/performance/alerts";
+    assert_eq!(side.ask(Some(&old), &Method::GET, alerts, None).await.0, 200);
+    assert_eq!(side.ask(Some(new), &Method::GET, alerts, None).await.0, 200);
+    let rotated = side.place.json(&["keys", "rotate", "shop", "--overlap", "0s", "--json"]);
+    let newest = rotated["secret"].as_str().unwrap();
+    let has_ended =
+        async || side.ask(Some(new), &Method::GET, alerts, None).await.0 == StatusCode::UNAUTHORIZED;
+    eventually(LONG, "the one before has ended", has_ended).await;
+    assert_eq!(side.ask(Some(newest), &Method::GET, alerts, None).await.0, 200);
+    assert_eq!(side.ask(Some(&old), &Method::GET, alerts, None).await.0, 200, "its hour is not over");
+    let list = side.place.json(&["keys", "list", "--json"]);
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -292,7 +368,10 @@ async fn a_browser_signs_in_and_other_sites_cannot_use_that() {
     };
     let who = side.http.get(&session).header("cookie", &cookie).send().await.unwrap();
     let who: Value = who.json().await.unwrap();
-    assert_eq!((&who["name"], &who["scopes"]), (&json!("ops"), &json!(["read", "write"])));
+    assert_eq!(
+        (&who["name"], &who["scopes"]),
+        (&json!("ops"), &json!(["read", "enqueue", "alerts", "write"]))
+    );
     assert_eq!(pause(&[("sec-fetch-site", "cross-site".to_owned())]).await, 403);
     assert_eq!(pause(&[("origin", "http://evil.example".to_owned())]).await, 403);
     // Our own pages may; whether there is such a queue yet is another question.

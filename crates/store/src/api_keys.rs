@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -70,25 +71,55 @@ impl Row {
     }
 }
 
+async fn insert(connection: &mut PgConnection, key: &ApiKey, secret_sha256: &[u8]) -> sqlx::Result<bool> {
+    let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+    let insert = sqlx::query!(
+        "INSERT INTO api_keys (id, name, secret_sha256, scopes, tenant, created_at, created_by, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
+        key.id,
+        key.name,
+        secret_sha256,
+        &scopes,
+        key.tenant,
+        key.created_at,
+        key.created_by,
+        key.expires_at
+    );
+    Ok(insert.execute(connection).await?.rows_affected() == 1)
+}
+
 impl Store {
     /// Keeps a new key. False when another has its name.
     pub async fn insert_api_key(&self, key: &ApiKey, secret_sha256: &[u8]) -> Result<bool, StoreError> {
-        let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-        let insert = sqlx::query!(
-            "INSERT INTO api_keys (id, name, secret_sha256, scopes, tenant, created_at, created_by, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (name) WHERE revoked_at IS NULL DO NOTHING",
-            key.id,
-            key.name,
-            secret_sha256,
-            &scopes,
-            key.tenant,
-            key.created_at,
-            key.created_by,
-            key.expires_at
+        let mut connection = self.pool.acquire().await.map_err(StoreError::query("connect to Postgres"))?;
+        insert(&mut connection, key, secret_sha256).await.map_err(StoreError::query("store an API key"))
+    }
+
+    /// Keeps a new key in the place of another, which from now on has another name and ends soon. Both are changed, or none.
+    /// False when there is no such key, or it was revoked.
+    pub async fn replace_api_key(
+        &self,
+        replaced: Uuid,
+        renamed: &str,
+        ends_at: DateTime<Utc>,
+        key: &ApiKey,
+        secret_sha256: &[u8],
+    ) -> Result<bool, StoreError> {
+        let failed = || StoreError::query("replace an API key");
+        let mut transaction = self.pool.begin().await.map_err(failed())?;
+        let rename = sqlx::query!(
+            "UPDATE api_keys SET name = $2, expires_at = least(expires_at, $3) WHERE id = $1 AND revoked_at IS NULL",
+            replaced,
+            renamed,
+            ends_at
         );
-        let inserted = insert.execute(&self.pool).await.map_err(StoreError::query("store an API key"))?;
-        Ok(inserted.rows_affected() == 1)
+        if rename.execute(&mut *transaction).await.map_err(failed())?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let inserted = insert(&mut transaction, key, secret_sha256).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(inserted)
     }
 
     /// A key and the hash of its secret.

@@ -67,13 +67,17 @@ words! {
 words! {
     /// What an API key may do.
     Scope, "scope" {
-        /// Send metrics, spans, heartbeats and findings.
+        /// Send metrics, spans and heartbeats.
         Ingest = "ingest",
         /// Look.
         Read = "read",
-        /// Act on alerts, jobs, queues and schedules; and look.
+        /// Enqueue jobs.
+        Enqueue = "enqueue",
+        /// Report, acknowledge, resolve and silence alerts.
+        Alerts = "alerts",
+        /// Act on jobs, queues and schedules; enqueue, act on alerts, and look.
         Write = "write",
-        /// Change keys and settings; and everything else.
+        /// Remove jobs and data, send reports to any address, change keys and settings; and everything else.
         Admin = "admin",
     }
 }
