@@ -7,6 +7,7 @@
 pub mod access;
 pub mod alerts;
 pub mod api;
+pub mod audit;
 pub mod backtest;
 pub mod body_budget;
 pub mod cli;

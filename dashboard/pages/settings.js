@@ -4,6 +4,7 @@ import { html } from "../vendor/htm-preact.js";
 import { Page } from "../lib/page.js";
 import { useSession } from "../lib/session.js";
 import { Card } from "../lib/ui.js";
+import { AuditCard } from "../operations/audit.js";
 import { ConfigCards } from "../operations/config.js";
 import { KeysCard } from "../operations/keys.js";
 import { Facts } from "../operations/parts.js";
@@ -21,7 +22,7 @@ export default function Settings() {
         ]} />
       </${Card}>
       ${isAdmin
-        ? html`<${ConfigCards} /><${KeysCard} />`
+        ? html`<${ConfigCards} /><${KeysCard} /><${AuditCard} />`
         : html`<${Card} title="Thresholds and keys"><p class="soft">Whoever signs in with a key of scope <code>admin</code> changes them here. Ask one of them, or on the machine of Dogwatch: <code>dogwatch keys create NAME --scope admin</code></p></${Card}>`}
     </${Page}>`;
 }

@@ -7,12 +7,13 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_queue::{Clock, error_chain};
-use dogwatch_store::{ApiKey, Store, StoreError};
+use dogwatch_queue::{Clock, LogLimit, error_chain};
+use dogwatch_store::{ApiKey, AuditAction, Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
 use super::{Caller, KeyText, SessionToken};
+use crate::audit::Actor;
 
 /// How long what is known of a key is not asked again.
 const FRESH: TimeDelta = TimeDelta::seconds(5);
@@ -61,6 +62,8 @@ pub struct Keyring {
     known: Arc<Mutex<Known>>,
     /// Of keys that are not known.
     lookups: Arc<DefaultDirectRateLimiter>,
+    /// For what is noted of keys that are refused.
+    refused: Arc<LogLimit>,
 }
 
 /// A key and the hash of its secret.
@@ -87,14 +90,30 @@ impl Keyring {
     /// Of an address.
     pub fn new(store: Store, clock: Clock, is_loopback: bool) -> Self {
         let lookups = Arc::new(RateLimiter::direct(Quota::per_second(LOOKUPS)));
-        Self { store, clock, is_loopback, known: Arc::default(), lookups }
+        Self { store, clock, is_loopback, known: Arc::default(), lookups, refused: Arc::default() }
     }
 
-    /// Who shows this.
+    /// Who shows this, from this address. A key that opens nothing is noted in the audit log.
     ///
     /// # Errors
     /// When it opens nothing, or nobody can say.
-    pub async fn caller(&self, shown: Option<&Credential>) -> Result<Caller, Refused> {
+    pub async fn caller(
+        &self,
+        shown: Option<&Credential>,
+        address: Option<String>,
+    ) -> Result<Caller, Refused> {
+        match self.look(shown).await {
+            Ok(caller) => Ok(Caller { address, ..caller }),
+            Err(refused) => {
+                if let (Refused::Wrong, Some(Credential::Key(text))) = (&refused, shown) {
+                    self.note_refused(text, address);
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    async fn look(&self, shown: Option<&Credential>) -> Result<Caller, Refused> {
         match shown {
             Some(Credential::Key(text)) => {
                 let text = KeyText::parse(text).ok_or(Refused::Wrong)?;
@@ -187,6 +206,19 @@ impl Keyring {
             if let Err(error) = store.note_use_of_api_key(id, now).await {
                 tracing::debug!(error = error_chain(&error), "the use of a key could not be noted");
             }
+        });
+    }
+
+    /// Nobody waits for it. Of each address one a minute is noted, with how many there were.
+    fn note_refused(&self, text: &str, address: Option<String>) {
+        let Some(due) = self.refused.count(address.as_deref().unwrap_or_default()) else { return };
+        let key = KeyText::parse(text).map_or_else(|| "no key".to_owned(), |key| key.id.to_string());
+        tracing::warn!(address, key, count = due.count, "an API key was refused");
+        let store = self.store.clone();
+        let actor = Actor { name: "unknown".to_owned(), address };
+        tokio::spawn(async move {
+            let details = serde_json::json!({ "count": due.count });
+            actor.did_with(&store, AuditAction::KeyRefused, key, Some(details)).await;
         });
     }
 

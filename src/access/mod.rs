@@ -15,6 +15,8 @@ use dogwatch_store::{ApiKey, Scope, Store, StoreError};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::audit::Actor;
+
 pub use self::keyring::{Credential, Keyring, Refused};
 pub use self::secret::{KeyText, SessionToken};
 
@@ -34,18 +36,31 @@ pub struct Caller {
     pub name: String,
     /// Whose data it sees; absent: everybody's.
     pub tenant: Option<String>,
+    /// Where the request comes from.
+    pub address: Option<String>,
     scopes: BTreeSet<Scope>,
 }
 
 impl Caller {
     /// Whoever reaches an address that is open.
     pub fn anybody() -> Self {
-        Self { key: None, name: "api".to_owned(), tenant: None, scopes: Scope::ALL.iter().copied().collect() }
+        Self {
+            key: None,
+            name: "api".to_owned(),
+            tenant: None,
+            address: None,
+            scopes: Scope::ALL.iter().copied().collect(),
+        }
     }
 
     fn of(key: &ApiKey) -> Self {
         let scopes = key.scopes.iter().flat_map(|scope| implied(*scope)).copied().collect();
-        Self { key: Some(key.id), name: key.name.clone(), tenant: key.tenant.clone(), scopes }
+        Self { key: Some(key.id), name: key.name.clone(), tenant: key.tenant.clone(), address: None, scopes }
+    }
+
+    /// For the audit log.
+    pub fn actor(&self) -> Actor {
+        Actor { name: self.name.clone(), address: self.address.clone() }
     }
 
     /// Whether it may do this.

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Severity;
 use dogwatch_jobs::{Alerting, Finding, OrderError, ReportError};
-use dogwatch_store::{Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent};
+use dogwatch_store::{Alert, AlertFilter, AuditAction, NotificationFilter, NotificationRecord, PastEvent};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -138,7 +138,7 @@ fn active() -> Wanted {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Said {
-    /// Who; default: the name of the key.
+    /// Who acts, beside the name of the key.
     by: Option<String>,
     /// What others should know.
     note: Option<String>,
@@ -350,8 +350,10 @@ async fn acknowledge(
     Optional(said): Optional<Said>,
 ) -> Result<Json<Alert>, Problem> {
     alert(&state, &caller, id).await?;
-    let (by, note) = (said.by.as_deref().unwrap_or(&caller.name), said.note.as_deref());
-    Ok(Json(state.alerting.acknowledge(&state.store, id, by, note, state.clock.now()).await?))
+    let (by, note, now) = (caller.by(said.by.as_deref())?, said.note.as_deref(), state.clock.now());
+    let alert = state.alerting.acknowledge(&state.store, id, &by, note, now).await?;
+    caller.actor().did(&state.store, AuditAction::AlertAcknowledged, alert.title.clone()).await;
+    Ok(Json(alert))
 }
 
 /// Say that it is over; should it still hold, it is raised again
@@ -364,8 +366,10 @@ async fn resolve(
     Optional(said): Optional<Said>,
 ) -> Result<Json<Alert>, Problem> {
     alert(&state, &caller, id).await?;
-    let (by, note) = (said.by.as_deref().unwrap_or(&caller.name), said.note.as_deref());
-    Ok(Json(state.alerting.resolve(&state.store, id, by, note, state.clock.now()).await?))
+    let (by, note, now) = (caller.by(said.by.as_deref())?, said.note.as_deref(), state.clock.now());
+    let alert = state.alerting.resolve(&state.store, id, &by, note, now).await?;
+    caller.actor().did(&state.store, AuditAction::AlertResolved, alert.title.clone()).await;
+    Ok(Json(alert))
 }
 
 fn absent(id: Uuid) -> Problem {

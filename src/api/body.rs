@@ -24,6 +24,11 @@ pub(super) struct OneOrMany<T> {
 }
 
 impl<T> OneOrMany<T> {
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// The items, each with its JSON pointer in the body.
     pub(super) fn into_items(self) -> impl Iterator<Item = (String, T)> {
         let many = self.many;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -127,9 +128,9 @@ impl Connections {
         let tasks = TaskTracker::new();
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     if let Some(place) = self.admit() {
-                        tasks.spawn(serve(place, stream, router.clone(), stop.clone()));
+                        tasks.spawn(serve(place, stream, Peer(peer.ip()), router.clone(), stop.clone()));
                     }
                 }
                 Err(error) if is_of_connection(&error) => {}
@@ -164,6 +165,10 @@ impl Connections {
         Some(Place { connections: self.clone(), id, connection })
     }
 }
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// The place of a connection; free when dropped.
 struct Place {
@@ -221,12 +226,13 @@ impl Drop for UnderWay {
     }
 }
 
-async fn serve(place: Place, stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn serve(place: Place, stream: TcpStream, peer: Peer, router: Router, stop: CancellationToken) {
     // Answers are small; without this some wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let connection = place.connection.clone();
     let router = TowerToHyperService::new(router);
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let under_way = connection.begin();
         let answer = router.call(request.map(Body::new));
         async move {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use dogwatch_queue::{DeadFilter, JobCount, JobRef, JobState};
+use dogwatch_store::AuditAction;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,6 +13,7 @@ use super::body::Object;
 use super::error::Problem;
 use super::jobs::{QueueQuery, absent, find};
 use super::parts::{Path, Query};
+use crate::access::Caller;
 
 pub(super) fn writing() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(replay_many))
@@ -28,6 +30,7 @@ async fn discard(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     Query(QueueQuery { queue }): Query<QueueQuery>,
+    caller: Caller,
 ) -> Result<StatusCode, Problem> {
     let job = find(&state, JobRef::new(&id, queue.as_deref())).await?;
     let which = JobRef::new(&id, Some(&job.queue));
@@ -37,7 +40,11 @@ async fn discard(
             format!("{which} is {} and no dead letter; what waits or runs can be cancelled", job.state),
         ));
     }
-    if state.control.discard(which).await? { Ok(StatusCode::NO_CONTENT) } else { Err(absent(which)) }
+    if !state.control.discard(which).await? {
+        return Err(absent(which));
+    }
+    caller.actor().did(&state.store, AuditAction::JobsDiscarded, which.to_string()).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Run dead letters again
@@ -45,9 +52,12 @@ async fn discard(
     responses((status = 200, body = JobCount)))]
 async fn replay_many(
     State(state): State<ApiState>,
+    caller: Caller,
     which: Object<DeadFilter>,
 ) -> Result<Json<JobCount>, Problem> {
-    Ok(Json(JobCount { jobs: state.control.replay(&which.0).await? }))
+    let count = JobCount { jobs: state.control.replay(&which.0).await? };
+    note_many(&state, &caller, AuditAction::JobsReplayed, &which.0, &count).await;
+    Ok(Json(count))
 }
 
 /// Forget dead letters
@@ -55,7 +65,21 @@ async fn replay_many(
     responses((status = 200, body = JobCount)))]
 async fn discard_many(
     State(state): State<ApiState>,
+    caller: Caller,
     which: Object<DeadFilter>,
 ) -> Result<Json<JobCount>, Problem> {
-    Ok(Json(JobCount { jobs: state.control.discard_all(&which.0).await? }))
+    let count = JobCount { jobs: state.control.discard_all(&which.0).await? };
+    note_many(&state, &caller, AuditAction::JobsDiscarded, &which.0, &count).await;
+    Ok(Json(count))
+}
+
+async fn note_many(
+    state: &ApiState,
+    caller: &Caller,
+    action: AuditAction,
+    which: &DeadFilter,
+    count: &JobCount,
+) {
+    let details = serde_json::json!({ "which": which, "jobs": count.jobs });
+    caller.actor().did_with(&state.store, action, None, Some(details)).await;
 }

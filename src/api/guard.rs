@@ -2,13 +2,14 @@
 //! request that needs no key because of the address it comes from, or because a browser has signed in, has to come from our
 //! own pages: other sites cannot make a browser act here.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dogwatch_store::Scope;
@@ -16,6 +17,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
+use super::connections::Peer;
 use super::error::Problem;
 use crate::access::{Caller, Credential, Keyring, Refused};
 use crate::otlp;
@@ -24,6 +26,9 @@ use crate::otlp;
 pub(super) const COOKIE: &str = "dogwatch_session";
 /// Keys whose rates are remembered; then those that are at rest are forgotten.
 const MAX_RATES: usize = 10_000;
+
+/// Bytes of the name of a person.
+const MAX_NAME: usize = 100;
 
 /// Whose data a route is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +60,15 @@ impl Guard {
         Self { scope, tenants, ..self.clone() }
     }
 
-    async fn admit(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn admit(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        address: Option<String>,
+    ) -> Result<Caller, Problem> {
         let shown = credential(headers);
-        let caller = self.keyring.caller(shown.as_ref()).await?;
+        let caller = self.keyring.caller(shown.as_ref(), address).await?;
         match shown {
             Some(Credential::Key(_)) => {}
             Some(Credential::Session(_)) => from_our_pages(headers, method)?,
@@ -92,7 +103,8 @@ impl Guard {
 
 /// Lets those in who may, and tells the handler who it is.
 pub(super) async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    match guard.admit(request.method(), request.uri(), request.headers()).await {
+    let address = address(request.extensions(), request.headers());
+    match guard.admit(request.method(), request.uri(), request.headers(), address).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -107,7 +119,8 @@ pub(super) async fn admit_exporter(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match guard.admit(request.method(), request.uri(), request.headers()).await {
+    let address = address(request.extensions(), request.headers());
+    match guard.admit(request.method(), request.uri(), request.headers(), address).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -116,6 +129,25 @@ pub(super) async fn admit_exporter(
             receiver.count_refused(problem.code(), problem.detail());
             problem.for_exporters(request.headers())
         }
+    }
+}
+
+/// Where a request comes from, for people: a proxy says for whom it asks.
+fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<String> {
+    let Peer(peer) = extensions.get()?;
+    let forwarded = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let client = forwarded.map(|clients| clients.split(',').next_back().unwrap_or_default().trim());
+    Some(client.map_or_else(|| peer.to_string(), |client| format!("{client} by {peer}")))
+}
+
+/// Where a request comes from, for handlers that no guard stands before.
+pub(super) struct ClientAddress(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(address(&parts.extensions, &parts.headers)))
     }
 }
 
@@ -201,6 +233,19 @@ impl Caller {
         }
         let reason = format!("the key `{}` does not have the scope `{scope}`", self.name);
         Err(Problem::new(StatusCode::FORBIDDEN, reason))
+    }
+
+    /// Who acts, for people: the key, and before it whom its user says that it acts for, which nobody has checked.
+    pub(super) fn by(&self, name: Option<&str>) -> Result<String, Problem> {
+        let Some(name) = name.map(str::trim).filter(|name| !name.is_empty() && *name != self.name) else {
+            return Ok(self.name.clone());
+        };
+        if name.len() > MAX_NAME || name.contains(|char: char| char.is_control() || "()".contains(char)) {
+            let reason = format!("write up to {MAX_NAME} bytes, without parentheses and control characters");
+            return Err(Problem::at("/by", reason));
+        }
+        // Without a key, nobody is known by another name.
+        Ok(if self.key.is_some() { format!("{name} (key {})", self.name) } else { name.to_owned() })
     }
 
     /// Whose data it is shown when it asks for this tenant's, or for everybody's.

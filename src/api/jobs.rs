@@ -12,6 +12,7 @@ use dogwatch_queue::{
     Pause, TraceContext, Unique, UniqueUntil,
 };
 use dogwatch_runtime::duration;
+use dogwatch_store::{AuditAction, Scope};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -122,14 +123,21 @@ async fn enqueue(
     body: OneOrMany<JobRequest>,
 ) -> Result<Response, Problem> {
     let many = body.many;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut noted) = (Vec::new(), Vec::new());
     for (_, request) in body.into_items() {
         let job = NewJob { trace: Some(trace), ..request.into() };
-        caller.require(scope_of_job(&job.job, &job.args))?;
+        let scope = scope_of_job(&job.job, &job.args);
+        caller.require(scope)?;
+        if scope == Scope::Admin {
+            noted.push((job.job.clone(), job.args.clone()));
+        }
         jobs.push(job);
     }
     let enqueued = state.producer.enqueue_all(jobs).await;
     let mut enqueued = enqueued.map_err(|(index, error)| Problem::of_queue(&pointer(many, index), &error))?;
+    for (job, args) in noted {
+        caller.actor().did_with(&state.store, AuditAction::JobEnqueued, job, Some(args)).await;
+    }
     let response = match enqueued.pop() {
         Some(Enqueued { id, is_new }) if !many => Json(Enqueued { id, is_new }).into_response(),
         last => {
@@ -262,7 +270,10 @@ async fn retry(
                 "job `{id}` cannot run again now: it runs, waits for a worker, has succeeded, or another holds its unique key"
             ),
         )),
-        Some(true) => Ok(Json(find(&state, which).await?)),
+        Some(true) => {
+            caller.actor().did(&state.store, AuditAction::JobRetried, which.to_string()).await;
+            Ok(Json(find(&state, which).await?))
+        }
     }
 }
 
@@ -273,6 +284,7 @@ async fn cancel(
     State(state): State<ApiState>,
     Path(id): Path<String>,
     Query(QueueQuery { queue }): Query<QueueQuery>,
+    caller: Caller,
 ) -> Result<(StatusCode, Json<JobRecord>), Problem> {
     let queue = find(&state, JobRef::new(&id, queue.as_deref())).await?.queue;
     let which = JobRef::new(&id, Some(&queue));
@@ -284,6 +296,7 @@ async fn cancel(
         Some(Cancelled::Told) => StatusCode::ACCEPTED,
         Some(Cancelled::Cancelled) => StatusCode::OK,
     };
+    caller.actor().did(&state.store, AuditAction::JobCancelled, which.to_string()).await;
     Ok((code, Json(find(&state, which).await?)))
 }
 

@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_runtime::duration;
-use dogwatch_store::{ApiKey, Scope};
+use dogwatch_store::{ApiKey, AuditAction, Scope};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -64,6 +65,9 @@ async fn create(
     let KeyRequest { name, scopes, tenant, expires_at } = request;
     let new = NewKey { name, scopes, tenant, expires_at };
     let (key, text) = create_key(&state.store, new, &caller.name, state.clock.now()).await?;
+    let details = json!({ "scopes": key.scopes, "tenant": key.tenant, "expires_at": key.expires_at });
+    let target = key.name.clone();
+    caller.actor().did_with(&state.store, AuditAction::KeyCreated, target, Some(details)).await;
     Ok((StatusCode::CREATED, Json(CreatedKey { key, secret: text.expose() })))
 }
 
@@ -88,17 +92,23 @@ async fn rotate(
 ) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
     let overlap = overlap.map_or(Ok(USUAL_OVERLAP), TimeDelta::from_std).unwrap_or(TimeDelta::MAX);
     let (key, text) = rotate_key(&state.store, id, overlap, &caller.name, state.clock.now()).await?;
+    caller.actor().did(&state.store, AuditAction::KeyRotated, key.name.clone()).await;
     Ok((StatusCode::CREATED, Json(CreatedKey { key, secret: text.expose() })))
 }
 
 /// Revoke a key: within seconds it opens nothing
 #[utoipa::path(delete, path = "/keys/{id}", tag = "keys", params(("id" = Uuid, Path)), responses((status = 204)))]
-async fn revoke(State(state): State<ApiState>, Path(id): Path<Uuid>) -> Result<StatusCode, Problem> {
-    if state.store.revoke_api_key(id, state.clock.now()).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no key `{id}` that is valid")))
-    }
+async fn revoke(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    let name = state.store.revoke_api_key(id, state.clock.now()).await?;
+    let name = name.ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, format!("there is no key `{id}` that is valid"))
+    })?;
+    caller.actor().did(&state.store, AuditAction::KeyRevoked, name).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<RotateKeyError> for Problem {

@@ -1,6 +1,7 @@
 //! The HTTP API: JSON under /api/v1, a file per resource, errors as RFC 9457 problem documents.
 
 mod alerts;
+mod audit;
 mod body;
 mod connections;
 mod dashboard;
@@ -235,6 +236,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(schedules::writing(), Write, All))
         .merge(group(settings::reading(), Read, All))
         .merge(group(settings::changing(), Admin, All))
+        .merge(group(audit::reading(), Admin, All))
         // Apart: what they answer is a secret, which is remembered nowhere.
         .merge(openapi::guarded(keys::routes(), &state.guard, Admin, All));
     OpenApiRouter::with_openapi(openapi::description()).nest("/api/v1", v1)

@@ -83,7 +83,7 @@ async fn index(State(state): State<ApiState>, request: Request) -> Response {
         "" => "overview",
         name => name,
     };
-    let caller = state.keyring.caller(guard::credential(request.headers()).as_ref()).await.ok();
+    let caller = state.keyring.caller(guard::credential(request.headers()).as_ref(), None).await.ok();
     let preloads = preloads::links(named, request.uri().query().unwrap_or_default(), caller.as_ref());
     let page = page.replacen(SCRIPTS, &format!("{preloads}{SCRIPTS}"), 1);
     file("index.html", page.into_bytes().into(), ASK_ALWAYS, request.headers())

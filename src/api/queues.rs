@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use dogwatch_queue::{JobCount, QueueCounts, WorkerInfo};
+use dogwatch_store::AuditAction;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
 use super::error::Problem;
 use super::parts::Path;
+use crate::access::Caller;
 use crate::metrics::Page;
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
@@ -39,10 +41,12 @@ async fn list(State(state): State<ApiState>) -> Result<Json<Page<QueueCounts>>, 
     responses((status = 200, body = QueueCounts)))]
 async fn pause(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<QueueCounts>, Problem> {
     known(&state, &name).await?;
     state.control.pause(&name).await?;
+    caller.actor().did(&state.store, AuditAction::QueuePaused, name.clone()).await;
     show(&state, &name).await
 }
 
@@ -51,19 +55,28 @@ async fn pause(
     responses((status = 200, body = QueueCounts)))]
 async fn resume(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<QueueCounts>, Problem> {
     known(&state, &name).await?;
     state.control.resume(&name).await?;
+    caller.actor().did(&state.store, AuditAction::QueueResumed, name.clone()).await;
     show(&state, &name).await
 }
 
 /// Cancel everything in it that waits: ready, scheduled and retrying jobs
 #[utoipa::path(post, path = "/queues/{name}/purge", tag = "queues", params(("name" = String, Path)),
     responses((status = 200, body = JobCount)))]
-async fn purge(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<JobCount>, Problem> {
+async fn purge(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<JobCount>, Problem> {
     known(&state, &name).await?;
-    Ok(Json(JobCount { jobs: state.control.purge(&name).await? }))
+    let count = JobCount { jobs: state.control.purge(&name).await? };
+    let details = serde_json::json!(count);
+    caller.actor().did_with(&state.store, AuditAction::QueuePurged, name, Some(details)).await;
+    Ok(Json(count))
 }
 
 async fn known(state: &ApiState, name: &str) -> Result<(), Problem> {

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use dogwatch_queue::scheduler::Schedules;
 use dogwatch_queue::{Enqueued, NewJob, TraceContext};
+use dogwatch_store::AuditAction;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 use super::ApiState;
 use super::error::Problem;
 use super::parts::{Path, Query};
+use crate::access::Caller;
 use crate::metrics::Page;
 use crate::schedules::{ScheduleInfo, read};
 
@@ -68,6 +70,7 @@ async fn list(
     responses((status = 202, body = Enqueued)))]
 async fn run(
     State(state): State<ApiState>,
+    caller: Caller,
     Extension(trace): Extension<TraceContext>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Enqueued>), Problem> {
@@ -76,7 +79,9 @@ async fn run(
     let schedule = schedule
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no schedule is named `{name}`")))?;
     let job = NewJob { trace: Some(trace), ..schedule.job_now() };
-    Ok((StatusCode::ACCEPTED, Json(state.producer.enqueue(job).await?)))
+    let enqueued = state.producer.enqueue(job).await?;
+    caller.actor().did(&state.store, AuditAction::ScheduleRun, name).await;
+    Ok((StatusCode::ACCEPTED, Json(enqueued)))
 }
 
 /// What stands here; nothing, where the scheduler runs on another machine and there is no file.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use dogwatch_store::Scope;
+use dogwatch_store::{AuditAction, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::ApiState;
 use super::body::Object;
 use super::error::Problem;
-use super::guard::{self, COOKIE};
+use super::guard::{self, COOKIE, ClientAddress};
 use crate::access::{Caller, Credential, SessionToken};
 
 /// How long a browser stays signed in.
@@ -67,16 +67,18 @@ async fn who(caller: Caller) -> Json<Who> {
 #[utoipa::path(post, path = "/session", tag = "session", request_body = SignIn, responses((status = 200, body = Who)))]
 async fn sign_in(
     State(state): State<ApiState>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     Object(SignIn { key }): Object<SignIn>,
 ) -> Result<Response, Problem> {
-    let caller = state.keyring.caller(Some(&Credential::Key(key))).await?;
+    let caller = state.keyring.caller(Some(&Credential::Key(key)), address).await?;
     state.guard.count(caller.key)?;
     let token = SessionToken::random();
     let now = state.clock.now();
     if let Some(key) = caller.key {
         state.store.insert_session(&token.sha256(), key, now, now + LENGTH).await?;
     }
+    caller.actor().did(&state.store, AuditAction::SignedIn, None).await;
     let cookie = cookie(token.expose(), LENGTH.num_seconds(), &headers);
     Ok(([cookie], Json(Who::from(caller))).into_response())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use dogwatch_store::AuditAction;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -45,7 +46,9 @@ async fn change(
     caller: Caller,
     Object(values): Object<BTreeMap<String, Value>>,
 ) -> Result<Json<Settings>, Problem> {
+    let details = serde_json::json!(values);
     state.tuning.change(values, &caller.name).await?;
+    caller.actor().did_with(&state.store, AuditAction::SettingsChanged, None, Some(details)).await;
     show(State(state)).await
 }
 

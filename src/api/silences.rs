@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Matcher;
 use dogwatch_jobs::its_like;
 use dogwatch_runtime::duration;
-use dogwatch_store::StoredSilence;
+use dogwatch_store::{AuditAction, StoredSilence};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,6 +25,8 @@ use crate::metrics::Page;
 
 /// Silences of one tenant that are not over.
 const MAX_OF_TENANT: i64 = 100;
+/// Silences that one request makes.
+const MAX_AT_ONCE: usize = 100;
 /// What a silence lasts where nothing is said, and at the most.
 const USUAL_SILENCE: TimeDelta = TimeDelta::hours(1);
 const MAX_SILENCE: TimeDelta = TimeDelta::days(366);
@@ -41,7 +43,7 @@ pub(super) fn writing() -> OpenApiRouter<ApiState> {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SilenceAlert {
-    /// Who; default: the name of the key.
+    /// Who acts, beside the name of the key.
     by: Option<String>,
     /// Why.
     comment: Option<String>,
@@ -58,7 +60,7 @@ struct NewSilence {
     /// Which alerts: labels and their values or patterns; all have to hold.
     #[serde(rename = "match")]
     matcher: Matcher,
-    /// Who; default: the name of the key.
+    /// Who acts, beside the name of the key.
     by: Option<String>,
     /// Why.
     #[serde(default)]
@@ -86,7 +88,7 @@ async fn silence(
         matcher: its_like(&alert),
         starts_at: now,
         ends_at: now + length,
-        created_by: asked.by.unwrap_or_else(|| caller.name.clone()),
+        created_by: caller.by(asked.by.as_deref())?,
         comment: asked.comment.unwrap_or(alert.title),
     };
     let mut made = keep(&state, &caller, vec![silence]).await?;
@@ -108,6 +110,11 @@ async fn keep(
         }
     }
     state.store.insert_silences(&silences).await?;
+    for silence in &silences {
+        let details = serde_json::json!({ "ends_at": silence.ends_at, "comment": silence.comment });
+        let target = silence.matcher.to_string();
+        caller.actor().did_with(&state.store, AuditAction::SilenceCreated, target, Some(details)).await;
+    }
     Ok(CreatedSilence::of(&state.store, silences).await?)
 }
 
@@ -133,6 +140,9 @@ async fn new_silence(
     let many = body.many;
     let now = state.clock.now();
     let mut made = Vec::new();
+    if body.len() > MAX_AT_ONCE {
+        return Err(Problem::at("", format!("{} silences; make up to {MAX_AT_ONCE} at a time", body.len())));
+    }
     for (pointer, asked) in body.into_items() {
         let starts_at = asked.starts_at.unwrap_or(now);
         let ends_at = asked.ends_at.unwrap_or(starts_at + USUAL_SILENCE);
@@ -157,7 +167,7 @@ async fn new_silence(
             matcher,
             starts_at,
             ends_at,
-            created_by: asked.by.unwrap_or_else(|| caller.name.clone()),
+            created_by: caller.by(asked.by.as_deref())?,
             comment: asked.comment,
         });
     }
@@ -177,6 +187,7 @@ async fn end_silence(
     let is_its = |silence: StoredSilence| silence.id == id && caller.sees(silence.matcher.exactly(TENANT));
     let may = caller.tenant.is_none() || state.store.silences(now).await?.into_iter().any(is_its);
     if may && state.store.end_silence(id, now).await? {
+        caller.actor().did(&state.store, AuditAction::SilenceEnded, id.to_string()).await;
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::new(StatusCode::NOT_FOUND, format!("no silence `{id}` lasts")))

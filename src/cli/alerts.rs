@@ -12,7 +12,7 @@ use dogwatch_jobs::its_like;
 use dogwatch_queue::Clock;
 use dogwatch_runtime::duration;
 use dogwatch_store::{
-    Alert, AlertFilter, NotificationFilter, NotificationRecord, PastEvent, Store, StoredSilence,
+    Alert, AlertFilter, AuditAction, NotificationFilter, NotificationRecord, PastEvent, Store, StoredSilence,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -85,7 +85,7 @@ pub(super) struct Order {
     /// What you want others to know
     #[arg(long)]
     note: Option<String>,
-    /// Who you are
+    /// Who you are; with --url, beside the name of the key
     #[arg(long, env = "USER", default_value = "cli")]
     by: String,
 }
@@ -104,7 +104,7 @@ pub(super) struct Silence {
     /// Why; without it the title of the alert
     #[arg(long)]
     comment: Option<String>,
-    /// Who you are
+    /// Who you are; with --url, beside the name of the key
     #[arg(long, env = "USER", default_value = "cli")]
     by: String,
 }
@@ -187,16 +187,23 @@ impl Alerts {
             Self::Acknowledge(Order { id, note, by }) => {
                 let alert =
                     wiring::alerting(&config)?.acknowledge(&store, id, &by, note.as_deref(), now).await?;
+                global.audit(AuditAction::AlertAcknowledged, alert.title.clone()).await;
                 output::line(&format!("acknowledged: {}", alert.title));
             }
             Self::Resolve(Order { id, note, by }) => {
                 let alert = wiring::alerting(&config)?.resolve(&store, id, &by, note.as_deref(), now).await?;
+                global.audit(AuditAction::AlertResolved, alert.title.clone()).await;
                 output::line(&format!("resolved: {}", alert.title));
             }
-            Self::Silence(asked) => print_created(&asked.silence(&store, now).await?),
+            Self::Silence(asked) => {
+                let created = asked.silence(&store, now).await?;
+                global.audit(AuditAction::SilenceCreated, created.silence.matcher.to_string()).await;
+                print_created(&created);
+            }
             Self::Silences { json } => print_silences(&store.silences(now).await?, json)?,
             Self::Unsilence { id } => {
                 anyhow::ensure!(store.end_silence(id, now).await?, "no silence {id} lasts");
+                global.audit(AuditAction::SilenceEnded, id.to_string()).await;
                 output::line("ended");
             }
         }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use dogwatch_jobs::{Cleaned, CleanupOldPerformanceData};
 use dogwatch_queue::Clock;
+use dogwatch_store::AuditAction;
 
 use super::{Global, output, usage};
 use crate::wiring;
@@ -36,7 +37,11 @@ impl Cleanup {
         };
         job.check().map_err(usage)?;
         let (store, config) = wiring::store_with_changes(global.client_settings()?).await?;
+        let is_dry_run = job.dry_run;
         let cleaned = job.clean(&store, &config.jobs, Clock::system().now()).await?;
+        if !is_dry_run {
+            global.audit(AuditAction::DataRemoved, None).await;
+        }
         if self.json {
             output::json(&cleaned)?;
         } else {

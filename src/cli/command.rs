@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{
-    Global, alerts, analyze, backtest, channels, cleanup, doctor, enqueue, jobs, keys, metrics,
+    Global, alerts, analyze, audit, backtest, channels, cleanup, doctor, enqueue, jobs, keys, metrics,
     notifications, output, queues, report, rollups, rules, schedules, serve, services, shell, up, workers,
 };
 use crate::wiring;
@@ -66,9 +66,11 @@ pub(super) enum Command {
     /// List channels, and try one
     #[command(subcommand)]
     Channels(channels::Channels),
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// List who did what, when and from where
+    Audit(audit::Audit),
     /// List who was told what, and what was not delivered
     #[command(subcommand)]
     Notifications(notifications::Notifications),
@@ -96,6 +98,7 @@ impl Command {
             | Self::Services(_)
             | Self::Report(_)
             | Self::Notifications(_)
+            | Self::Audit(_)
             | Self::Doctor(_) => true,
             Self::Jobs(jobs) => jobs.shows(),
             Self::Queues(queues) => matches!(queues, queues::Queues::List { .. }),
@@ -134,6 +137,7 @@ impl Command {
             Self::Channels(channels) => channels.run(global).await,
             Self::Keys(keys) => keys.run(global).await,
             Self::Notifications(notifications) => notifications.run(global).await,
+            Self::Audit(audit) => audit.run(global).await,
             Self::CheckThresholds(run) => run.run(global, "check_performance_thresholds").await,
             Self::SendAlerts(run) => run.run(global, "send_performance_alerts").await,
             Self::Doctor(doctor) => doctor.run(global).await,

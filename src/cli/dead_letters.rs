@@ -1,6 +1,6 @@
 //! `dogwatch jobs dead`, `replay`, `discard`: what to do with jobs that have died.
 
-use std::process::ExitCode;
+use std::fmt;
 
 use anyhow::bail;
 use clap::Args;
@@ -31,6 +31,21 @@ pub(super) struct Selection {
     error: Option<String>,
 }
 
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.all {
+            return f.write_str(&self.ids.join(", "));
+        }
+        f.write_str("all")?;
+        for (flag, value) in [("queue", &self.queue), ("job", &self.job), ("error", &self.error)] {
+            if let Some(value) = value {
+                write!(f, " --{flag} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Selection {
     fn filter(&self) -> anyhow::Result<Option<DeadFilter>> {
         if !self.all && self.ids.is_empty() {
@@ -46,22 +61,22 @@ impl Selection {
     }
 
     /// Runs them again.
-    pub(super) async fn replay(&self, control: &Control) -> anyhow::Result<ExitCode> {
+    pub(super) async fn replay(&self, control: &Control) -> anyhow::Result<()> {
         if let Some(filter) = self.filter()? {
             output::line(&format!("replayed: {}", control.replay(&filter).await?));
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         for id in &self.ids {
             retry(control, self.job(id), None).await?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// Forgets them.
-    pub(super) async fn discard(&self, control: &Control) -> anyhow::Result<ExitCode> {
+    pub(super) async fn discard(&self, control: &Control) -> anyhow::Result<()> {
         if let Some(filter) = self.filter()? {
             output::line(&format!("discarded: {}", control.discard_all(&filter).await?));
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         for id in &self.ids {
             if !control.discard(self.job(id)).await.map_err(explained)? {
@@ -69,7 +84,7 @@ impl Selection {
             }
             output::line(&format!("discarded: {id}"));
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use dogwatch_queue::{
     Cancelled, Control, JobFilter, JobHistory, JobRecord, JobRef, JobState, NORMAL_PRIORITY, QueueError,
 };
 use dogwatch_runtime::duration;
+use dogwatch_store::AuditAction;
 use serde_json::Value;
 
 use super::dead_letters::{self, Selection};
@@ -140,14 +141,26 @@ impl Jobs {
                 }
             }
             Self::Retry { id, queue, args } => {
-                dead_letters::retry(&control, JobRef::new(&id, queue.as_deref()), args).await?;
+                let which = JobRef::new(&id, queue.as_deref());
+                dead_letters::retry(&control, which, args).await?;
+                global.audit(AuditAction::JobRetried, which.to_string()).await;
             }
-            Self::Cancel { id, queue } => cancel(&control, JobRef::new(&id, queue.as_deref())).await?,
+            Self::Cancel { id, queue } => {
+                let which = JobRef::new(&id, queue.as_deref());
+                cancel(&control, which).await?;
+                global.audit(AuditAction::JobCancelled, which.to_string()).await;
+            }
             Self::Dead { queue, json } => {
                 dead_letters::print(&dead_letters::all(&inspector, queue).await?, json)?;
             }
-            Self::Replay(selection) => return selection.replay(&control).await,
-            Self::Discard(selection) => return selection.discard(&control).await,
+            Self::Replay(selection) => {
+                selection.replay(&control).await?;
+                global.audit(AuditAction::JobsReplayed, selection.to_string()).await;
+            }
+            Self::Discard(selection) => {
+                selection.discard(&control).await?;
+                global.audit(AuditAction::JobsDiscarded, selection.to_string()).await;
+            }
             Self::History { hours, json } => {
                 let history = inspector.history(Duration::from_hours(hours)).await?;
                 if json { output::json_list(&history)? } else { print_history(&history) }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use dogwatch_queue::Clock;
 use dogwatch_runtime::duration;
-use dogwatch_store::{ApiKey, Scope};
+use dogwatch_store::{ApiKey, AuditAction, Scope};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -93,7 +93,7 @@ impl Keys {
                 }
             }
             Self::Rotate { key, overlap, by, json } => {
-                rotate(global, &key, overlap, &by).await?.print(json)?
+                rotate(global, &key, overlap, &by).await?.print(json)?;
             }
             Self::Revoke { key } => {
                 revoke(global, &key).await?;
@@ -122,6 +122,7 @@ impl Create {
                 NewKeyError::Value { .. } => usage(error.to_string()),
                 NewKeyError::Store(error) => error.into(),
             })?;
+            global.audit(AuditAction::KeyCreated, key.name.clone()).await;
             CreatedKey { key, secret: text.expose() }
         };
         made.print(json)
@@ -175,6 +176,7 @@ async fn rotate(global: &Global, key: &str, overlap: Duration, by: &str) -> anyh
         RotateKeyError::Overlap => usage(error.to_string()),
         error => error.into(),
     })?;
+    global.audit(AuditAction::KeyRotated, key.name.clone()).await;
     Ok(CreatedKey { key, secret: text.expose() })
 }
 
@@ -184,7 +186,9 @@ async fn revoke(global: &Global, key: &str) -> anyhow::Result<()> {
         return remote.delete(&["keys", &id.to_string()], &()).await;
     }
     let store = wiring::store(&global.client_settings()?)?;
-    store.revoke_api_key(id, Clock::system().now()).await?;
+    if let Some(name) = store.revoke_api_key(id, Clock::system().now()).await? {
+        global.audit(AuditAction::KeyRevoked, name).await;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod analyze;
+mod audit;
 mod backtest;
 mod channels;
 mod cleanup;

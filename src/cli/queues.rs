@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anstyle::AnsiColor;
 use clap::Subcommand;
 use dogwatch_queue::{JobCount, QueueCounts};
+use dogwatch_store::AuditAction;
 
 use super::remote::Remote;
 use super::{Global, output, unknown, usage};
@@ -63,17 +64,21 @@ impl Queues {
             Self::Pause { name } => {
                 known(&name).await?;
                 control.pause(&name).await?;
+                global.audit(AuditAction::QueuePaused, name.clone()).await;
                 output::line(&paused(&name));
             }
             Self::Resume { name } => {
                 known(&name).await?;
                 control.resume(&name).await?;
+                global.audit(AuditAction::QueueResumed, name.clone()).await;
                 output::line(&resumed(&name));
             }
             Self::Purge { name, yes } => {
                 known(&name).await?;
                 is_meant(&name, yes)?;
-                output::line(&cancelled(control.purge(&name).await?));
+                let jobs = control.purge(&name).await?;
+                global.audit(AuditAction::QueuePurged, name).await;
+                output::line(&cancelled(jobs));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use dogwatch_queue::scheduler::Schedules as File;
 use dogwatch_queue::{Clock, Enqueued};
+use dogwatch_store::AuditAction;
 
 use super::{Global, output, unknown, usage};
 use crate::metrics::Page;
@@ -120,7 +121,9 @@ async fn run(global: &Global, name: &str) -> anyhow::Result<Enqueued> {
         return Err(unknown("schedule", name, file.all().map(|schedule| schedule.name.as_str())));
     };
     let client = wiring::queue(&global.client_settings()?)?;
-    Ok(wiring::producer(&client).enqueue(schedule.job_now()).await?)
+    let enqueued = wiring::producer(&client).enqueue(schedule.job_now()).await?;
+    global.audit(AuditAction::ScheduleRun, name.to_owned()).await;
+    Ok(enqueued)
 }
 
 fn row(it: &ScheduleInfo) -> Vec<String> {

@@ -240,6 +240,68 @@ async fn what_removes_data_or_mails_to_any_address_is_for_administrators() {
 }
 
 #[tokio::test]
+async fn who_did_what_from_where_is_in_the_audit_log() {
+    let side = Side::start().await;
+    let admin = side.key("ops", &["--scope", "admin"]);
+    let closed =
+        async || side.ask(None, &Method::GET, "/api/v1/jobs", None).await.0 == StatusCode::UNAUTHORIZED;
+    eventually(LONG, "it is closed", closed).await;
+    let post = async |path: &str, body: Value| {
+        let (status, text) =
+            side.ask(Some(&admin), &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
+        assert!(status.is_success(), "{path}: {text}");
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let wrong = format!("dw_{}_nothing", uuid::Uuid::nil().simple());
+    side.ask(Some(&wrong), &Method::GET, "/api/v1/jobs", None).await;
+    post("session", json!({"key": admin})).await;
+    let made = post("keys", json!({"name": "shop", "scopes": ["ingest"]})).await;
+    post("performance/silences", json!({"match": {"service": "shop"}, "by": "ann", "comment": "deploy"}))
+        .await;
+    let alert = post("performance/alerts", json!({"alert_type": "reported", "title": "it fails"})).await;
+    post(&format!("performance/alerts/{}/acknowledge", alert["id"].as_str().unwrap()), json!({"by": "ann"}))
+        .await;
+    post("jobs", json!({"job": "monitor_system_resources", "queue": "q", "delay": "1h"})).await;
+    post("queues/q/purge", json!({})).await;
+    let change = json!({"jobs.thresholds.cpu_percent": 80.0});
+    let (status, text) =
+        side.ask(Some(&admin), &Method::PATCH, "/api/v1/performance/config", Some(&change)).await;
+    assert!(status.is_success(), "{text}");
+    let path = format!("/api/v1/keys/{}", made["id"].as_str().unwrap());
+    side.ask(Some(&admin), &Method::DELETE, &path, None).await;
+    assert!(side.place.run(&["queues", "pause", "q"]).status.success());
+    let log = async || side.place.json(&["audit", "--json"])["items"].as_array().unwrap().clone();
+    eventually(LONG, "the refused key is noted", async || log().await.len() >= 10).await;
+    let log = log().await;
+    let line = |action: &str, actor: &str, from: &str, target: Value| {
+        let is_it = |event: &&Value| {
+            (&event["action"], &event["actor"], &event["target"]) == (&json!(action), &json!(actor), &target)
+                && event["address"].as_str().unwrap().starts_with(from)
+        };
+        assert!(log.iter().any(|event| is_it(&event)), "{action}: {log:#?}");
+    };
+    line("key_refused", "unknown", "127.0.0.1", json!(uuid::Uuid::nil().to_string()));
+    line("signed_in", "ops", "127.0.0.1", Value::Null);
+    line("key_created", "ops", "127.0.0.1", json!("shop"));
+    line("key_revoked", "ops", "127.0.0.1", json!("shop"));
+    line("silence_created", "ops", "127.0.0.1", json!("service=shop"));
+    line("alert_acknowledged", "ops", "127.0.0.1", json!("it fails"));
+    line("queue_purged", "ops", "127.0.0.1", json!("q"));
+    line("settings_changed", "ops", "127.0.0.1", Value::Null);
+    let user = std::env::var("USER").unwrap_or_else(|_| "cli".to_owned());
+    line("queue_paused", &user, "command line on ", json!("q"));
+    assert!(!json!(log).to_string().contains(admin.rsplit('_').next().unwrap()), "no secrets");
+    // Nobody acts in another's name: the key is said too.
+    let (_, shown) = side.ask(Some(&admin), &Method::GET, "/api/v1/performance/alerts", None).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["items"][0]["acknowledged_by"], "ann (key ops)");
+    let page = "/api/v1/audit?limit=2&action=key_created";
+    let (_, page) = side.ask(Some(&admin), &Method::GET, page, None).await;
+    let page: Value = serde_json::from_str(&page).unwrap();
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["items"][0]["target"]), (2, &json!("shop")));
+}
+
+#[tokio::test]
 async fn a_key_is_replaced_while_the_one_before_goes_on() {
     let side = Side::start().await;
     let old = side.key("shop", &["--scope", "read", "--tenant", "acme", "--expires-in", "30d"]);

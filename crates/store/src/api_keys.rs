@@ -174,12 +174,15 @@ impl Store {
         has.fetch_one(&self.pool).await.map_err(StoreError::query("look whether there are API keys"))
     }
 
-    /// Revokes a key, with the sessions that it has opened. False when there is none, or it was revoked before.
-    pub async fn revoke_api_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let revoke =
-            sqlx::query!("UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, now);
-        let revoked = revoke.execute(&self.pool).await.map_err(StoreError::query("revoke an API key"))?;
-        Ok(revoked.rows_affected() == 1)
+    /// Revokes a key, with the sessions that it has opened. Returns its name; `None` when there is none, or it was revoked
+    /// before.
+    pub async fn revoke_api_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+        let revoke = sqlx::query_scalar!(
+            "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING name",
+            id,
+            now
+        );
+        revoke.fetch_optional(&self.pool).await.map_err(StoreError::query("revoke an API key"))
     }
 
     /// Notes that a key was used.

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod api_keys;
+mod audit_events;
 mod batch;
 mod bounds;
 mod channel_turns;
@@ -60,6 +61,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, OpenAlerts, PastEvent};
 pub use self::api_keys::ApiKey;
+pub use self::audit_events::{AuditEvent, AuditFilter, NewAuditEvent};
 pub use self::batch::Batch;
 pub use self::bounds::{MAX_COUNT, MAX_TIME_MS};
 pub use self::channel_turns::{ChannelTurn, OnChannel, Waiting};
@@ -95,7 +97,9 @@ pub use self::slow_requests::{MIN_SLOW_MS, SlowRequest, SlowRequestCursor};
 pub use self::trend_findings::{Cause, CausingQuery, LimitAt, SeenVersion, TrendFinding};
 pub use self::trend_series::{StoredDetector, TREND_STEP, TrendHour, TrendSeries, TrendStep, TrendTurn};
 pub use self::windows::{EndpointTiming, MetricFilter, RequestSummary, Requests, Window};
-pub use self::words::{AlertEvent, FindingKind, FindingState, HealthState, Scope, TrendDirection};
+pub use self::words::{
+    AlertEvent, AuditAction, FindingKind, FindingState, HealthState, Scope, TrendDirection,
+};
 
 /// How far the clocks of a machine and of Postgres may differ where data are removed by them.
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(1);

@@ -15,7 +15,7 @@ use crate::partitions::{
 };
 
 /// Tables from which retention removes what is old.
-pub const KEPT_TABLES: [&str; 23] = [
+pub const KEPT_TABLES: [&str; 24] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
@@ -39,6 +39,7 @@ pub const KEPT_TABLES: [&str; 23] = [
     "trend_series",
     "trend_findings",
     "service_versions",
+    "audit_events",
 ];
 
 /// What tells the age of a row, of tables that are not partitioned by day. The index of rollups begins with the subject.
@@ -56,6 +57,7 @@ fn age_column(table: &str) -> &'static str {
         "performance_reports" => "created_at",
         "trend_series" => "coalesce(detector_at, created_at)",
         "trend_findings" => "ended_at",
+        "audit_events" => "occurred_at",
         _ => "first_seen_at",
     }
 }

@@ -82,6 +82,51 @@ words! {
     }
 }
 words! {
+    /// What somebody did.
+    AuditAction, "action" {
+        /// A browser signed in with a key.
+        SignedIn = "signed_in",
+        /// A key was shown that is unknown, revoked or has ended.
+        KeyRefused = "key_refused",
+        /// A key was made.
+        KeyCreated = "key_created",
+        /// A key was replaced by another.
+        KeyRotated = "key_rotated",
+        /// A key was revoked.
+        KeyRevoked = "key_revoked",
+        /// Settings were changed at run time.
+        SettingsChanged = "settings_changed",
+        /// A silence was made.
+        SilenceCreated = "silence_created",
+        /// A silence was ended.
+        SilenceEnded = "silence_ended",
+        /// An alert was acknowledged.
+        AlertAcknowledged = "alert_acknowledged",
+        /// An alert was resolved by a person.
+        AlertResolved = "alert_resolved",
+        /// A queue was paused.
+        QueuePaused = "queue_paused",
+        /// A queue was resumed.
+        QueueResumed = "queue_resumed",
+        /// All that waited in a queue was cancelled.
+        QueuePurged = "queue_purged",
+        /// A job was run again.
+        JobRetried = "job_retried",
+        /// A job was cancelled.
+        JobCancelled = "job_cancelled",
+        /// Dead letters were run again.
+        JobsReplayed = "jobs_replayed",
+        /// Dead letters were forgotten.
+        JobsDiscarded = "jobs_discarded",
+        /// A schedule was run ahead of its time.
+        ScheduleRun = "schedule_run",
+        /// A job was enqueued that removes data, or sends a report to addresses of somebody's choice.
+        JobEnqueued = "job_enqueued",
+        /// Old data was removed by the command line.
+        DataRemoved = "data_removed",
+    }
+}
+words! {
     /// How a service is.
     HealthState, "state of a service" {
         /// Not known yet.
