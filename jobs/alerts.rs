@@ -9,7 +9,9 @@ use dogwatch_alerting::{
     Policy, QuietHoursSettings, Reading, Route, Routing, Rule, Settings, Severity, Status, step,
 };
 use dogwatch_runtime::duration;
-use dogwatch_store::{Alert, AlertEvent, AlertTurn, NewEvent, NewNotification, Store, StoreError};
+use dogwatch_store::{
+    Alert, AlertEvent, AlertTurn, NewEvent, NewNotification, SeriesLimit, Store, StoreError,
+};
 use uuid::Uuid;
 
 use crate::settings::Thresholds;
@@ -31,8 +33,12 @@ pub(crate) const SERVICE_RECOVERED: &str = "service_recovered";
 pub const SCHEDULE_OVERDUE: &str = "schedule_overdue";
 /// The alert about an API key that has as many open alerts as it may have.
 const ALERT_LIMIT: &str = "alert_limit";
+/// The alert about a sender that has as many series as it may have.
+const SERIES_LIMIT: &str = "series_limit";
+/// How long after a name was counted as `(other)` last that is an alert.
+const SERIES_LIMIT_FOR: TimeDelta = TimeDelta::minutes(15);
 /// Kinds of alerts that Dogwatch raises about itself, beside those of rules.
-const OWN_TYPES: [&str; 7] = [
+const OWN_TYPES: [&str; 8] = [
     CANARY,
     RULE_FAILED,
     CHANNEL_FAILED,
@@ -40,6 +46,7 @@ const OWN_TYPES: [&str; 7] = [
     SERVICE_RECOVERED,
     SCHEDULE_OVERDUE,
     ALERT_LIMIT,
+    SERIES_LIMIT,
 ];
 /// How long a rule has to fail before that is an alert.
 const RULE_FAILED_FOR: TimeDelta = TimeDelta::minutes(1);
@@ -544,33 +551,30 @@ impl Alerting {
         }
     }
 
-    /// Raises an alert for each key that has as many open alerts as it may have; ends those that are over. `open` are the
-    /// fingerprints of open alerts.
+    /// Raises an alert for each limit that a sender has reached, and ends those that are over. `open` are the fingerprints
+    /// of open alerts.
     pub async fn observe_limits(
         &self,
         store: &Store,
         open: &HashSet<String>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let of = |key: &str, description: String| Finding {
-            fingerprint: format!("{ALERT_LIMIT}:{key}"),
-            alert_type: ALERT_LIMIT.to_owned(),
-            severity: Some(Severity::Medium),
-            title: format!("key {key} has as many open alerts as it may have: further ones are refused"),
-            description,
-            labels: labels([("key", key)]),
-            ..Finding::default()
-        };
         let full = store.keys_with_open_alerts(self.settings.max_open_per_key).await?;
-        for (key, count) in &full {
-            let description =
-                format!("{count} open alerts; resolve some, or raise [alerts] max_open_per_key");
-            self.create_or_update(store, of(key, description), false, now).await?;
+        let of_alerts = full.iter().map(|(key, count)| alerts_reached(key, *count));
+        let reached = store.series_limits_reached(now - SERIES_LIMIT_FOR).await?;
+        let reached: Vec<Finding> = of_alerts.chain(reached.iter().map(series_reached)).collect();
+        let is_of_limit = |fingerprint: &&String| {
+            let alert_type = fingerprint.split(':').next();
+            alert_type.is_some_and(|alert_type| [ALERT_LIMIT, SERIES_LIMIT].contains(&alert_type))
+        };
+        let is_over =
+            |fingerprint: &&String| reached.iter().all(|finding| finding.fingerprint != **fingerprint);
+        for fingerprint in open.iter().filter(is_of_limit).filter(is_over) {
+            let over = Finding { fingerprint: fingerprint.clone(), ..Finding::default() };
+            self.create_or_update(store, over, true, now).await?;
         }
-        let was_full =
-            open.iter().filter_map(|fingerprint| fingerprint.strip_prefix(ALERT_LIMIT)?.strip_prefix(':'));
-        for key in was_full.filter(|was| full.iter().all(|(key, _)| key != was)) {
-            self.create_or_update(store, of(key, String::new()), true, now).await?;
+        for finding in reached {
+            self.create_or_update(store, finding, false, now).await?;
         }
         Ok(())
     }
@@ -632,6 +636,45 @@ pub fn its_like(alert: &Alert) -> Matcher {
 
 fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
     pairs.into_iter().map(|(label, value)| (label.to_owned(), value.to_owned())).collect()
+}
+
+fn alerts_reached(key: &str, count: i64) -> Finding {
+    Finding {
+        fingerprint: format!("{ALERT_LIMIT}:{key}"),
+        alert_type: ALERT_LIMIT.to_owned(),
+        severity: Some(Severity::Medium),
+        title: format!("key {key} has as many open alerts as it may have: further ones are refused"),
+        description: format!("{count} open alerts; resolve some, or raise [alerts] max_open_per_key"),
+        labels: labels([("key", key)]),
+        ..Finding::default()
+    }
+}
+
+fn series_reached(limit: &SeriesLimit) -> Finding {
+    let SeriesLimit { owner, service, subject } = limit;
+    let (kind, name) = owner.split_once(':').unwrap_or(("key", owner));
+    let who = if name.is_empty() { "who needs no key".to_owned() } else { format!("{kind} {name}") };
+    let what = match subject.as_str() {
+        "service" => "services".to_owned(),
+        "query" => format!("queries in {service}"),
+        _ => format!("endpoints in {service}"),
+    };
+    Finding {
+        fingerprint: format!("{SERIES_LIMIT}:{subject}:{owner}:{service}"),
+        alert_type: SERIES_LIMIT.to_owned(),
+        severity: Some(Severity::Medium),
+        title: format!("{who} has as many {what} as it may have: new ones are counted as (other)"),
+        description:
+            "names that hold ids or random parts are the usual cause; places of names that are not seen for \
+                      7 days become free"
+                .to_owned(),
+        labels: labels(
+            [("sender", owner.as_str()), ("service", service.as_str())]
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty()),
+        ),
+        ..Finding::default()
+    }
 }
 
 /// One more occurrence, as it is now.
@@ -744,6 +787,22 @@ mod tests {
         assert_eq!(limit().await.status, Status::Resolved);
         let ended = bench.cx.store.alert_of("api:b").await.unwrap().unwrap();
         assert_eq!(ended.note.as_deref(), Some("not reported again for 7d"));
+    }
+
+    #[tokio::test]
+    async fn a_sender_at_its_limit_of_series_is_an_alert_until_it_is_not() {
+        let bench = Bench::new("").await;
+        let reached = "INSERT INTO series_limits_reached VALUES ('key:shop', 'pay', 'request', $AT)";
+        let at = format!("'{}'", bench.clock.now().to_rfc3339());
+        bench.database.execute(&reached.replace("$AT", &at)).await;
+        let check = async || CheckPerformanceThresholds::default().run(&bench.cx).await.unwrap();
+        check().await;
+        let open: Vec<_> = bench.open_alerts().await.into_iter().map(|alert| alert.title).collect();
+        let title = "key shop has as many endpoints in pay as it may have: new ones are counted as (other)";
+        assert_eq!(open, [title]);
+        bench.clock.advance(std::time::Duration::from_mins(16));
+        check().await;
+        assert!(bench.open_alerts().await.is_empty());
     }
 
     #[tokio::test]

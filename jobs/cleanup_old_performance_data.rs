@@ -18,6 +18,9 @@ use crate::settings::{Settings, check_days, check_days_of};
 /// Days for which partitions are made ahead.
 const DAYS_AHEAD: u64 = 3;
 
+/// A series that was not seen for so long takes no place from others.
+const SERIES_SEEN: TimeDelta = TimeDelta::days(7);
+
 /// Arguments. Absent: the settings `jobs.retention_days` and `jobs.retention_days_of`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -111,6 +114,11 @@ impl CleanupOldPerformanceData {
                 Ok(expired) => tables.push(CleanedTable { table, kept_days, expired }),
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        if !self.dry_run
+            && let Err(error) = store.count_series(now - SERIES_SEEN).await
+        {
+            failure = failure.or(Some(error));
         }
         let cleaned = Cleaned {
             dry_run: self.dry_run,

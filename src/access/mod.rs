@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_jobs::{CleanupOldPerformanceData, GeneratePerformanceReport};
 use dogwatch_queue::Job as _;
-use dogwatch_store::{ApiKey, Scope, Store, StoreError};
+use dogwatch_store::{ApiKey, Scope, SeriesOwner, Store, StoreError};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -56,6 +56,11 @@ impl Caller {
     fn of(key: &ApiKey) -> Self {
         let scopes = key.scopes.iter().flat_map(|scope| implied(*scope)).copied().collect();
         Self { key: Some(key.id), name: key.name.clone(), tenant: key.tenant.clone(), address: None, scopes }
+    }
+
+    /// Whose series it makes.
+    pub fn series_owner(&self) -> SeriesOwner {
+        SeriesOwner::of(self.tenant.as_deref(), self.key.map(|_| self.name.as_str()))
     }
 
     /// For the audit log.

@@ -70,7 +70,7 @@ async fn store(
     if !state.tuning.monitoring().enabled {
         return Ok((StatusCode::ACCEPTED, Json(Stored { stored: 0 })));
     }
-    let mut batch = Batch::default();
+    let mut batch = Batch::of(caller.series_owner());
     for row in &rows {
         state.store.add_request(&mut batch, row).await?;
     }

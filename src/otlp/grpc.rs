@@ -58,9 +58,7 @@ impl UnaryService<Bytes> for Traces {
             let (_, extensions, bytes) = request.into_parts();
             // It comes unpacked.
             let body = decode::Body { bytes, is_gzip: false, format: Format::Protobuf };
-            let caller = extensions.get::<Caller>();
-            let tenant = caller.and_then(|caller| caller.tenant.as_deref());
-            let taken = receiver.take_traces(body, tenant).await;
+            let taken = receiver.take_traces(body, extensions.get::<Caller>()).await;
             let taken = taken.map_err(|refused| status(receiver.refuse(refused.into())))?;
             Ok(tonic::Response::new(response(taken).encode_to_vec()))
         })

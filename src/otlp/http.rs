@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -57,17 +57,12 @@ async fn traces(State(receiver): State<Receiver>, request: Request<Body>) -> Res
         let is_gzip = is_gzip(&parts.headers)?;
         let (bytes, _room) = read(body, &receiver).await?;
         let body = decode::Body { bytes: bytes.into(), is_gzip, format };
-        receiver.take_traces(body, tenant(&parts.extensions)).await.map_err(Fault::from)
+        receiver.take_traces(body, parts.extensions.get::<Caller>()).await.map_err(Fault::from)
     };
     match taken.await {
         Ok(taken) => message(format, StatusCode::OK, &response(taken)),
         Err(fault) => answer(receiver.refuse(fault), format),
     }
-}
-
-/// Whose the key is that the exporter has.
-fn tenant(extensions: &Extensions) -> Option<&str> {
-    extensions.get::<Caller>()?.tenant.as_deref()
 }
 
 /// The answer to an exporter that does not come in, in the words of its protocol.

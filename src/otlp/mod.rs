@@ -24,7 +24,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use dogwatch_queue::Clock;
 use dogwatch_store::{
-    Batch, DatabaseCall, Intake, IntakeError, RequestMetric, Store, StoreError, TracedBatch,
+    Batch, DatabaseCall, Intake, IntakeError, RequestMetric, SeriesOwner, Store, StoreError, TracedBatch,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
@@ -35,6 +35,7 @@ use tokio::sync::Semaphore;
 pub use self::http::{refusal, router};
 pub use self::refusals::RefusalFigures;
 
+use crate::access::Caller;
 use crate::body_budget::{BodyBudget, Share};
 use crate::config::Config;
 use crate::tuning::Tuning;
@@ -150,18 +151,20 @@ impl Receiver {
         }
     }
 
-    /// Stores what is found in a body, of this tenant where one is given; returns after the commit.
-    async fn take_traces(&self, body: decode::Body, tenant: Option<&str>) -> Result<Taken, Refused> {
+    /// Stores what is found in a body that this caller sent; returns after the commit.
+    async fn take_traces(&self, body: decode::Body, caller: Option<&Caller>) -> Result<Taken, Refused> {
+        let tenant = caller.and_then(|caller| caller.tenant.as_deref());
+        let owner = caller.map(Caller::series_owner).unwrap_or_default();
         let usual = if body.is_gzip { body.bytes.len() * USUAL_RATIO } else { body.bytes.len() };
         if usual < self.max_body_bytes {
             match self.read(body.clone(), usual, tenant).await {
                 // It is packed more tightly than usual.
                 Err(Refused::Unreadable(Unreadable::TooLarge { .. })) => {}
-                read => return self.store_found(read?).await,
+                read => return self.store_found(read?, owner).await,
             }
         }
         let found = self.read(body, self.max_body_bytes, tenant).await?;
-        self.store_found(found).await
+        self.store_found(found, owner).await
     }
 
     /// What was refused so far.
@@ -220,11 +223,12 @@ impl Receiver {
     async fn store_found(
         &self,
         Read { traced, versions, taken, rejections }: Read,
+        owner: SeriesOwner,
     ) -> Result<Taken, Refused> {
         self.refusals.count_spans(&rejections);
         let monitoring = self.tuning.monitoring();
         if monitoring.enabled {
-            let mut batch = Batch::default();
+            let mut batch = Batch::of(owner);
             self.store.add_traced(&mut batch, &traced, monitoring.slow_query_ms).await?;
             self.intake.store(batch).await?;
             for ((service, version), seen_at) in versions {

@@ -10,7 +10,7 @@ use crate::Store;
 use crate::copy::{self, Rows};
 use crate::error::StoreError;
 use crate::partitions::{DATABASE_SPANS, REPEATED_QUERIES, REQUESTS, SLOW_QUERIES, is_without_partition};
-use crate::series::Subject;
+use crate::series::{SeriesOwner, Subject};
 use crate::{database_spans, request_metrics};
 
 /// How often a batch is stored anew after a conflict with another.
@@ -57,9 +57,16 @@ pub struct Batch {
     days: BTreeSet<(Table, NaiveDate)>,
     /// Minutes that they change.
     minutes: BTreeSet<(Subject, DateTime<Utc>)>,
+    /// Who sends them.
+    pub(crate) owner: SeriesOwner,
 }
 
 impl Batch {
+    /// Of what this owner sends.
+    pub fn of(owner: SeriesOwner) -> Self {
+        Self { owner, ..Self::default() }
+    }
+
     /// True when nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()

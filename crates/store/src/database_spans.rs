@@ -12,7 +12,7 @@ use crate::batch::{Batch, Table};
 use crate::bounds;
 use crate::error::StoreError;
 use crate::request_metrics::{OPERATION, RequestMetric, SpanKey};
-use crate::series::{SeriesKey, Subject};
+use crate::series::{SeriesId, SeriesKey, Subject};
 use crate::traces::{self, MAX_OF_TRACE, Placed, Repeated, TracedCall, TracedRequest, Used};
 
 /// How exactly it is known when a query was seen last.
@@ -163,24 +163,29 @@ impl Store {
             self.add_request(batch, request).await?;
             pause(number).await;
         }
+        let mut named = Vec::with_capacity(calls.len());
         for (number, (call, placed)) in calls.iter().zip(placed).enumerate() {
             let request = placed.request.map(|index| &requests[index]);
-            self.add_call(batch, call, placed.is_nested, request).await?;
+            // Of queries that are counted as `(other)` the text would be of no use.
+            if !self.add_call(batch, call, placed.is_nested, request).await? {
+                named.push(call);
+            }
             if call.duration_ms >= slow_query_ms && !placed.is_nested {
                 add_slow(batch, call, request);
             }
             pause(number).await;
         }
-        self.note_queries(calls).await
+        self.note_queries(&named).await
     }
 
+    /// Puts a call into a batch. Returns whether its query is counted as `(other)`.
     async fn add_call(
         &self,
         batch: &mut Batch,
         call: &DatabaseCall,
         is_nested: bool,
         request: Option<&RequestMetric>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let series = SeriesKey {
             subject: Subject::Query,
             service: call.service.clone(),
@@ -189,7 +194,7 @@ impl Store {
             endpoint: request.map(|request| request.endpoint.clone()),
             fingerprint: Some(call.fingerprint),
         };
-        let series_id = self.series_id(series).await?;
+        let SeriesId { id: series_id, is_other } = self.series_id(&batch.owner, series).await?;
         let traced = call.traced();
         let rows = batch.rows(Table::DatabaseSpans, call.occurred_at);
         rows.begin(14);
@@ -208,11 +213,11 @@ impl Store {
         rows.put(call.cache_hit);
         rows.put(call.scope_key);
         batch.note(Subject::Query, call.occurred_at);
-        Ok(())
+        Ok(is_other)
     }
 
     /// Keeps the text of each query, and when it was seen.
-    async fn note_queries(&self, calls: &[DatabaseCall]) -> Result<(), StoreError> {
+    async fn note_queries(&self, calls: &[&DatabaseCall]) -> Result<(), StoreError> {
         // In the order of their keys, so that two processes do not wait for each other in a ring.
         let mut latest: BTreeMap<i64, &DatabaseCall> = BTreeMap::new();
         for call in calls {

@@ -88,6 +88,7 @@ pub use self::retention::{Expired, KEPT_TABLES};
 pub use self::rollups::{FailedRollups, RolledUp};
 pub use self::rule_evaluations::RuleEvaluation;
 use self::series::KnownSeries;
+pub use self::series::{SeriesLimit, SeriesOwner};
 pub use self::service_health::{HealthCheck, HealthRule, ServiceHealth};
 use self::service_versions::KnownVersions;
 pub use self::setting_changes::SettingChange;

@@ -13,7 +13,7 @@ use crate::batch::note_minutes;
 use crate::database_spans::began_at;
 use crate::error::StoreError;
 use crate::rollups::Resolution;
-use crate::series::{SeriesKey, Subject};
+use crate::series::{SeriesKey, SeriesOwner, Subject};
 use crate::traces::{self, MAX_OF_TRACE, Repeated, TracedCall, TracedRequest};
 
 /// Traces that are read at a time.
@@ -50,6 +50,8 @@ struct Call {
     duration_ms: f64,
     cache_hit: Option<bool>,
     series_id: i32,
+    /// Of its series.
+    owner: String,
     is_nested: bool,
 }
 
@@ -302,7 +304,8 @@ impl Store {
             endpoint: Some(request.endpoint.clone()),
             fingerprint: Some(call.fingerprint),
         };
-        self.series_id(key).await
+        let owner = SeriesOwner::stored(&call.owner);
+        Ok(self.series_id(&owner, key).await?.id)
     }
 }
 
@@ -357,7 +360,7 @@ async fn calls(transaction: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> sql
         SELECT call.trace_id AS "trace_id!", span_id AS "span_id!", occurred_at AS "occurred_at!", parent_span_id,
                scope_key AS "scope_key!", service AS "service!", tenant, system AS "system!",
                fingerprint AS "fingerprint!", duration_ms AS "duration_ms!", cache_hit, series_id AS "series_id!",
-               is_nested AS "is_nested!"
+               (SELECT owner FROM metric_series WHERE id = call.series_id) AS "owner!", is_nested AS "is_nested!"
         FROM unnest($1::uuid[]) AS due (trace_id),
              LATERAL (SELECT * FROM database_spans WHERE database_spans.trace_id = due.trace_id LIMIT $2) AS call
         "#,

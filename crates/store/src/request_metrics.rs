@@ -93,7 +93,7 @@ impl Store {
             endpoint: Some(request.endpoint.clone()),
             fingerprint: None,
         };
-        let series_id = self.series_id(series).await?;
+        let series_id = self.series_id(&batch.owner, series).await?.id;
         batch.note(Subject::Request, request.occurred_at);
         let rows = batch.rows(Table::Requests, request.occurred_at);
         rows.begin(COLUMN_COUNT);

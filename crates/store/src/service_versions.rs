@@ -48,6 +48,8 @@ impl Store {
         let note = sqlx::query!(
             "INSERT INTO service_versions (service, version, first_seen_at)
              SELECT $1, $2, $3 WHERE (SELECT count(*) FROM service_versions WHERE service = $1) < $4
+                -- Not of a service that is counted as `(other)`.
+                AND EXISTS (SELECT FROM metric_series WHERE service = $1)
              ON CONFLICT DO NOTHING",
             service,
             version,

@@ -1,7 +1,9 @@
 //! Rollups are what the raw rows say, whatever comes late, twice or at once.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_store::{Batch, Intake, IntakeError, MetricFilter, RequestMetric, SpanKey, Store, Window};
+use dogwatch_store::{
+    Batch, Intake, IntakeError, MetricFilter, RequestMetric, SeriesOwner, SpanKey, Store, Window,
+};
 use dogwatch_testing::TestDatabase;
 
 use crate::metrics::{insert, metric};
@@ -343,4 +345,88 @@ async fn a_rollup_that_cannot_be_made_is_set_aside_and_holds_up_no_other() {
     rolled_up(&store).await;
     assert_eq!(store.failed_rollups().await.unwrap().count, 0);
     assert_eq!(database.number("SELECT count(*) FROM rollups").await, 4);
+}
+
+/// Stores requests of these names, which `owner` sends.
+async fn send(store: &Store, owner: &SeriesOwner, names: impl Iterator<Item = (String, String)>) {
+    let mut batch = Batch::of(owner.clone());
+    for (service, endpoint) in names {
+        let request = RequestMetric { key: SpanKey::random(), service, endpoint, ..numbered(1) };
+        store.add_request(&mut batch, &request).await.unwrap();
+    }
+    store.store(&[batch]).await.unwrap();
+}
+
+async fn has_series(database: &TestDatabase, service: &str, endpoint: &str) -> bool {
+    let count = format!(
+        "SELECT count(*) FROM metric_series WHERE service = '{service}' AND endpoint = '{endpoint}' AND tenant IS NULL"
+    );
+    database.number(&count).await > 0
+}
+
+#[tokio::test]
+async fn names_of_one_sender_take_no_places_of_others() {
+    let (database, store) = store().await;
+    let (crawled, honest) = (SeriesOwner::of(None, Some("crawled")), SeriesOwner::of(None, Some("honest")));
+    let services = (0..1_100).map(|number| (format!("s{number}"), "/".to_owned()));
+    send(&store, &crawled, services).await;
+    let endpoints = (0..1_100).map(|number| ("shop".to_owned(), format!("/{number}")));
+    send(&store, &SeriesOwner::of(Some("acme"), None), endpoints).await;
+    // That one has no place left, the others do.
+    send(&store, &crawled, [("late".to_owned(), "/late".to_owned())].into_iter()).await;
+    assert!(!has_series(&database, "late", "/late").await);
+    send(&store, &honest, [("pay".to_owned(), "/pay".to_owned())].into_iter()).await;
+    send(&store, &honest, [("shop".to_owned(), "/new".to_owned())].into_iter()).await;
+    assert!(has_series(&database, "pay", "/pay").await && has_series(&database, "shop", "/new").await);
+    assert!(has_series(&database, "(other)", "(other)").await);
+    let reached = store.series_limits_reached(DateTime::UNIX_EPOCH).await.unwrap();
+    let reached: Vec<_> =
+        reached.iter().map(|limit| (limit.owner.as_str(), limit.service.as_str())).collect();
+    assert_eq!(reached, [("tenant:acme", "shop"), ("key:crawled", "")]);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_seen_any_more_frees_its_place() {
+    let (database, store) = store().await;
+    let owner = SeriesOwner::default();
+    let of = |range: std::ops::Range<u32>| range.map(|number| ("shop".to_owned(), format!("/{number}")));
+    send(&store, &owner, of(0..1_000)).await;
+    send(&store, &owner, of(1_000..1_001)).await;
+    assert!(!has_series(&database, "shop", "/1000").await);
+    // All were made long ago, and one was seen today.
+    database.execute("UPDATE metric_series SET created_at = now() - interval '30 days'").await;
+    rolled_up(&store).await;
+    let today = "UPDATE rollups SET bucket = date_trunc('day', now(), 'UTC')
+                 WHERE resolution = 1440 AND series_id = (SELECT min(id) FROM metric_series)";
+    database.execute(today).await;
+    let now = database.number("SELECT extract(epoch FROM now())::bigint").await;
+    let week_ago = DateTime::from_timestamp(now, 0).unwrap() - TimeDelta::days(7);
+    store.count_series(week_ago).await.unwrap();
+    assert_eq!(
+        database
+            .number("SELECT sum(count)::bigint FROM series_counts WHERE service = '' AND subject = 'request'")
+            .await,
+        1
+    );
+    send(&store, &owner, of(2_000..2_001)).await;
+    assert!(has_series(&database, "shop", "/2000").await);
+}
+
+#[tokio::test]
+async fn twenty_that_send_new_names_at_once_stay_within_the_limit() {
+    let (database, store) = store().await;
+    let sending = (0..20).map(|task: u32| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let names = (0..100).map(|number| ("shop".to_owned(), format!("/{}", task * 60 + number)));
+            send(&store, &SeriesOwner::default(), names).await;
+        })
+    });
+    for sent in sending.collect::<Vec<_>>() {
+        sent.await.unwrap();
+    }
+    let series = "SELECT count(*) FROM metric_series WHERE endpoint <> '(other)'";
+    assert_eq!(database.number(series).await, 1000);
+    let counted = "SELECT count FROM series_counts WHERE service = 'shop' AND subject = 'request'";
+    assert_eq!(database.number(counted).await, database.number("SELECT count(*) FROM metric_series").await);
 }

@@ -114,11 +114,18 @@ async fn of_a_series_one_finding_is_open_and_the_open_ones_come_first() {
 
 #[tokio::test]
 async fn a_version_is_new_when_there_was_another_before() {
-    let (_database, store) = store().await;
+    let (database, store) = store().await;
     let seen = async || {
         let seen = store.version_seen_between("shop", time("09:00:00"), time("11:00:00")).await.unwrap();
         seen.map(|seen| (seen.version, seen.first_seen_at))
     };
+    store.note_version("unknown", "1", time("09:30:00")).await.unwrap();
+    database
+        .execute(
+            "INSERT INTO metric_series (subject, service, method, endpoint)
+             VALUES ('request', 'shop', 'GET', '/'), ('request', 'mail', 'GET', '/')",
+        )
+        .await;
     store.note_version("shop", "1.4.1", time("09:30:00")).await.unwrap();
     store.note_version("mail", "7", time("08:00:00")).await.unwrap();
     assert_eq!(seen().await, None);
