@@ -630,8 +630,8 @@ impl Alerting {
 
 /// What matches an alert, and others of its type and scope.
 pub fn its_like(alert: &Alert) -> Matcher {
-    let apart = SETS_APART.iter();
-    Matcher::of(apart.filter_map(|label| Some(((*label).to_owned(), alert.labels.get(*label)?.clone()))))
+    let apart = SETS_APART.iter().filter_map(|label| Some((*label, alert.labels.get(*label)?)));
+    apart.fold(Matcher::default(), |matcher, (label, value)| matcher.and(label, value))
 }
 
 fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {

@@ -150,6 +150,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_minute_that_is_under_way_counts_and_what_is_not_rolled_up_is_said() {
+        let bench = Bench::new("").await;
+        bench.clock.advance(secs(20));
+        bench.requests(bench.clock.now() - TimeDelta::seconds(10), 7, 200, 20.0).await;
+        let generated = GeneratePerformanceReport::default().run(&bench.cx).await.unwrap();
+        assert_eq!(generated.requests, 7);
+        // A minute that cannot be made for now.
+        bench
+            .database
+            .execute(
+                "INSERT INTO rollup_backlog VALUES (1, 'request', '2026-05-20 11:00Z');
+                 INSERT INTO rollup_failures (resolution, subject, bucket, failures, failed_at, retry_at, error)
+                 VALUES (1, 'request', '2026-05-20 11:00Z', 1, now(), now() + interval '1 hour', 'x')",
+            )
+            .await;
+        let hours = GeneratePerformanceReport { hours: Some(25), ..GeneratePerformanceReport::default() };
+        let generated = hours.run(&bench.cx).await.unwrap();
+        let report = bench.cx.store.report(generated.report_id).await.unwrap().unwrap();
+        assert_eq!(report.body["minutes_missing"], 1);
+        let said = "Incomplete: the requests of 1 minute are stored and not counted yet.";
+        assert!(report.text.contains(said) && report.html.contains(said), "{}", report.text);
+    }
+
+    #[tokio::test]
     async fn a_report_is_stored_as_data_as_text_and_as_a_page() {
         let bench = filled().await;
         let generated = GeneratePerformanceReport::default().run(&bench.cx).await.unwrap();

@@ -8,6 +8,7 @@ use dogwatch_alerting::{Condition, Dimension, Reading, Rule, Scope, Severity, So
 use dogwatch_chart::{LineChart, Point};
 use dogwatch_notify::{Chart, Event, MAX_NAMED, Message};
 use dogwatch_queue::{error_chain, secs};
+use dogwatch_runtime::text::{visible, visible_line};
 use dogwatch_store::{Alert, AlertEvent, Delivery, HealthState, StoreError, Told};
 use uuid::Uuid;
 
@@ -137,6 +138,11 @@ fn late(delivery: &Delivery) -> Option<String> {
     is_late.then(|| format!("Delivered late: held back since {}.", time(oldest)))
 }
 
+/// A text of others, in one line: whatever a channel is, none of it is more than text there.
+fn line(text: &str) -> String {
+    visible_line(text).into_owned()
+}
+
 fn told(told: &Told) -> dogwatch_notify::Told {
     let Alert { ref tenant, ref service, ref endpoint, ref host, ref labels, .. } = told.alert;
     dogwatch_notify::Told {
@@ -151,16 +157,16 @@ fn told(told: &Told) -> dogwatch_notify::Told {
         at: told.at,
         raised_at: told.alert.raised_at,
         alert_id: told.alert.id,
-        fingerprint: told.alert.fingerprint.clone(),
-        alert_type: told.alert.alert_type.clone(),
+        fingerprint: line(&told.alert.fingerprint),
+        alert_type: line(&told.alert.alert_type),
         severity: told.alert.severity,
-        title: told.alert.title.clone(),
-        description: told.alert.description.clone(),
-        tenant: tenant.clone(),
-        service: service.clone(),
-        endpoint: endpoint.clone(),
-        host: host.clone(),
-        labels: labels.clone(),
+        title: line(&told.alert.title),
+        description: visible(&told.alert.description).into_owned(),
+        tenant: tenant.as_deref().map(line),
+        service: service.as_deref().map(line),
+        endpoint: endpoint.as_deref().map(line),
+        host: host.as_deref().map(line),
+        labels: labels.iter().map(|(label, value)| (line(label), line(value))).collect(),
         value: told.alert.value,
         threshold: told.alert.threshold,
         unit: told.alert.unit.clone(),

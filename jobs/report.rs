@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use dogwatch_alerting::{Dimension, Scope, Status};
+use dogwatch_queue::error_chain;
 use dogwatch_store::{
     Alert, AlertFilter, DiskGrowth, DiskUsage, EndpointTiming, Figures, FindingState, HostUsage,
     MetricFilter, QueryTiming, RequestSummary, ServiceHealth, Store, StoreError, TrendDirection,
@@ -53,6 +54,8 @@ pub struct Report {
     pub window_start: DateTime<Utc>,
     /// Where it ends.
     pub window_end: DateTime<Utc>,
+    /// Minutes of it, and of the period before, whose requests are not counted yet.
+    pub minutes_missing: i64,
     /// Of this tenant alone.
     pub tenant: Option<String>,
     /// Of this service alone.
@@ -150,16 +153,36 @@ pub struct AlertTimes {
 }
 
 impl Report {
+    /// What is missing, where something is.
+    fn missing(&self) -> Option<String> {
+        let plural = if self.minutes_missing == 1 { "" } else { "s" };
+        (self.minutes_missing > 0).then(|| {
+            format!(
+                "Incomplete: the requests of {} minute{plural} are stored and not counted yet. Make it again later, or look \
+                 at `dogwatch doctor`.",
+                self.minutes_missing
+            )
+        })
+    }
+
     /// Reads everything.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn build(store: &Store, question: &ReportQuestion) -> Result<Self, StoreError> {
         let minute = TimeDelta::minutes(1);
-        // At whole minutes everything is read from rollups.
+        // What came a moment ago counts. Without it the report says how much is missing.
+        match store.roll_up().await {
+            Err(error) if error.is_unavailable() => return Err(error),
+            Err(error) => tracing::error!(error = error_chain(&error), "rollups cannot be made"),
+            Ok(_) => {}
+        }
+        // At whole minutes everything is read from rollups: the one that is under way counts as far as it has gone.
         let until = question.until.duration_trunc(minute).unwrap_or(question.until);
         let since = question.since.duration_trunc(minute).unwrap_or(question.since);
-        let (now, before) = (window(since, until), window(since - (until - since), since));
+        let end = if until < question.until { until + minute } else { until };
+        let (now, before) = (window(since, end), window(since - (until - since), since));
+        let minutes_missing = store.minutes_not_rolled_up(since - (until - since), until).await?;
         let filter = MetricFilter {
             tenant: question.tenant.clone(),
             service: question.service.clone(),
@@ -189,6 +212,7 @@ impl Report {
             title: title(question),
             window_start: since,
             window_end: until,
+            minutes_missing,
             tenant: question.tenant.clone(),
             service: question.service.clone(),
             requests: requests.all,

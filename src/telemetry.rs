@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
+use dogwatch_runtime::text::visible_line;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
@@ -32,10 +33,11 @@ pub fn init(settings: &LogSettings) -> Result<(), String> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => {
             let fields = subscriber::format::debug_fn(|writer, field, value| match field.name() {
-                "message" => write!(writer, "{value:?}"),
+                // Text from outside may be in it: a line of the log is one line.
+                "message" => writer.write_str(&visible_line(&format!("{value:?}"))),
                 // They stand in the message; for machines they are fields.
                 "job.name" | "queue.name" => Ok(()),
-                name => write!(writer, " {name}={value:?}"),
+                name => write!(writer, " {name}={}", visible_line(&format!("{value:?}"))),
             });
             builder.with_ansi(colour).fmt_fields(fields).event_format(ForPeople).try_init()
         }

@@ -12,7 +12,7 @@ import { usePoll } from "../lib/live.js";
 import { pace, Page, rangeWords } from "../lib/page.js";
 import { useSession } from "../lib/session.js";
 import { Table } from "../lib/table.js";
-import { Card, Empty, Loaded, StatusBadge } from "../lib/ui.js";
+import { Card, Empty, Loaded, StatusBadge, Time } from "../lib/ui.js";
 import { href, useParam } from "../lib/url.js";
 
 /** Which endpoints are listed, and how the API calls that order. */
@@ -48,9 +48,22 @@ export default function Overview() {
             </div>
           </div>`}
       </${Loaded}>
-      ${session.isTenant ? null : html`<${Changes} />`}
+      ${session.isTenant ? null : html`<${Refusals} /><${Changes} />`}
       ${poll.data && poll.data.summary.count !== 0 && html`<${Endpoints} items=${poll.data.endpoints.items} isOld=${poll.isOld} />`}
     </${Page}>`;
+}
+
+/** What services send and Dogwatch refuses: they are missing in all that is shown. */
+function Refusals() {
+  const poll = usePoll("/performance/services/refusals", { every: 30_000 });
+  const items = poll.data?.items ?? [];
+  if (items.length === 0) return null;
+  return html`
+    <${Card} title="Refused exports" note="In the last ten minutes">
+      <ul class="lines">${items.slice(0, 5).map((item) => html`
+        <li class="tone-warn" key=${`${item.reason} ${item.service}`}>${item.service ? html`<strong>${item.service}</strong>: ` : ""}${plural(item.exports, "export")} refused: ${item.message} <span class="faint"><${Time} at=${item.last_at} /></span></li>`)}</ul>
+      ${items.length > 5 && html`<p class="note">… and ${items.length - 5} more; all of them: <code>dogwatch doctor</code></p>`}
+    </${Card}>`;
 }
 
 function Requests({ data }) {

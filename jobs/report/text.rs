@@ -22,6 +22,12 @@ impl Report {
     fn write(&self, out: &mut String) -> Result {
         let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M");
         writeln!(out, "{}, {} to {} UTC", self.title, minute(self.window_start), minute(self.window_end))?;
+        if let Some(missing) = self.missing() {
+            writeln!(out)?;
+            for line in folded(&missing, WIDTH) {
+                writeln!(out, "{line}")?;
+            }
+        }
         self.write_requests(out)?;
         self.write_changes(out)?;
         self.write_endpoints(out)?;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::ApiState;
-use super::body::{OneOrMany, OneOrManyOf, Optional};
+use super::body::{OneOrMany, OneOrManyOf, Optional, wrong_text};
 use super::error::Problem;
 use super::parts::{Path, Query};
 use crate::access::Caller;
@@ -264,12 +264,12 @@ impl FindingRequest {
         let lines = [("title", self.title.as_ref()), ("unit", self.unit.as_ref())];
         let lines = lines.into_iter().chain(scope.iter().map(|(field, text)| (*field, text.as_ref())));
         for (field, text) in lines.filter_map(|(field, text)| Some((field, text?))) {
-            if let Some(reason) = wrong_text(text, char::is_control) {
+            if let Some(reason) = wrong_text(text, MAX_TEXT, char::is_control) {
                 return wrong(field, reason);
             }
         }
         let is_wrong = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
-        if let Some(reason) = wrong_text(&self.description, is_wrong) {
+        if let Some(reason) = wrong_text(&self.description, MAX_TEXT, is_wrong) {
             return wrong("description", reason);
         }
         let numbers = [("value", self.value), ("threshold", self.threshold)];
@@ -316,15 +316,6 @@ impl FindingRequest {
         };
         Ok((finding, self.status == Wanted::Resolved))
     }
-}
-
-/// Why a text is refused.
-fn wrong_text(text: &str, is_wrong: impl Fn(char) -> bool) -> Option<String> {
-    if text.len() > MAX_TEXT {
-        return Some(format!("has {} bytes; write up to {MAX_TEXT}", text.len()));
-    }
-    let found = text.chars().find(|char| is_wrong(*char))?;
-    Some(format!("has the control character `{}`; leave it out", found.escape_unicode()))
 }
 
 /// Of an alert that has none: `shop POST /pay: payment provider`.

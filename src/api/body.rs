@@ -132,3 +132,12 @@ pub(super) fn text<'de, D: serde::Deserializer<'de>, T: FromStr<Err = String>>(
     let text = Option::<String>::deserialize(value)?;
     text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
 }
+
+/// Why a text is refused; `None` when it is not.
+pub(super) fn wrong_text(text: &str, max_bytes: usize, is_wrong: impl Fn(char) -> bool) -> Option<String> {
+    if text.len() > max_bytes {
+        return Some(format!("has {} bytes; write up to {max_bytes}", text.len()));
+    }
+    let found = text.chars().find(|char| is_wrong(*char))?;
+    Some(format!("has the control character `{}`; leave it out", found.escape_unicode()))
+}

@@ -11,7 +11,7 @@ use dogwatch_queue::{
     Cancelled, Enqueued, HISTORY, JobFilter, JobHistory, JobRecord, JobRef, JobState, ListPosition, NewJob,
     Pause, TraceContext, Unique, UniqueUntil,
 };
-use dogwatch_runtime::duration;
+use dogwatch_runtime::{duration, time};
 use dogwatch_store::{AuditAction, Scope};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -56,6 +56,7 @@ struct JobRequest {
     /// Its identity within its queue: an id that the queue has already is not enqueued again. The same id in another queue is another job.
     id: Option<String>,
     /// Not before.
+    #[serde(default, deserialize_with = "time::optional")]
     run_at: Option<DateTime<Utc>>,
     /// Not before so long from now, such as `10m`.
     #[serde(default, with = "duration::optional")]

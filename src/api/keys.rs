@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use dogwatch_runtime::duration;
+use dogwatch_runtime::{duration, time};
 use dogwatch_store::{ApiKey, AuditAction, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -37,6 +37,7 @@ struct KeyRequest {
     /// It sees and tells of this tenant only.
     tenant: Option<String>,
     /// When it ends by itself.
+    #[serde(default, deserialize_with = "time::optional")]
     expires_at: Option<DateTime<Utc>>,
 }
 

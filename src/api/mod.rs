@@ -172,7 +172,8 @@ pub fn router(state: &ApiState, settings: &ApiSettings) -> Router {
     let figures =
         figures.route_layer(from_fn_with_state(state.guard.of(Scope::Read, Tenants::All), guard::admit));
     let router = Router::new()
-        .merge(v1)
+        // What is asked of the API is of the caller alone, and of that moment.
+        .merge(v1.layer(fixed(header::CACHE_CONTROL, "no-store")))
         .merge(figures)
         .merge(openapi::docs(description))
         .merge(pages::routes())
@@ -236,6 +237,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(schedules::writing(), Write, All))
         .merge(group(settings::reading(), Read, All))
         .merge(group(settings::changing(), Admin, All))
+        .merge(group(session::of_all(), Admin, All))
         .merge(group(audit::reading(), Admin, All))
         // Apart: what they answer is a secret, which is remembered nowhere.
         .merge(openapi::guarded(keys::routes(), &state.guard, Admin, All));
@@ -257,6 +259,9 @@ fn outermost(router: Router) -> Router {
     router
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "same-origin"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(fixed(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+        .layer(fixed(HeaderName::from_static("cross-origin-resource-policy"), "same-origin"))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(|_| error::bug().into_response()))
         .layer(PropagateRequestIdLayer::x_request_id())

@@ -21,7 +21,8 @@ use super::guard::{self, Guard, Tenants};
 /// The name of the way to show a key.
 const KEY: &str = "key";
 /// The page has scripts and styles of its own, and reaches nothing else. Its styles stand in its elements.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+     frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(

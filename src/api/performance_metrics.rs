@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
+use dogwatch_runtime::time;
 use dogwatch_store::{Batch, MAX_COUNT, MAX_TIME_MS, RequestMetric, SpanKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ApiState;
-use super::body::{OneOrMany, OneOrManyOf};
+use super::body::{OneOrMany, OneOrManyOf, wrong_text};
 use super::error::Problem;
 use crate::access::Caller;
 
@@ -34,6 +35,7 @@ struct MetricRequest {
     method: String,
     status_code: i16,
     response_time_ms: f64,
+    #[serde(default, deserialize_with = "time::optional")]
     occurred_at: Option<DateTime<Utc>>,
     tenant: Option<String>,
     user_id: Option<String>,
@@ -84,11 +86,11 @@ impl MetricRequest {
         for (field, text) in
             [("service", &self.service), ("endpoint", &self.endpoint), ("method", &self.method)]
         {
-            if text.is_empty() || text.len() > MAX_TEXT || text.contains('\0') {
-                return wrong(
-                    field,
-                    format!("has {} bytes, or a zero byte; write 1 to {MAX_TEXT}", text.len()),
-                );
+            if text.is_empty() {
+                return wrong(field, format!("is empty; write 1 to {MAX_TEXT} bytes"));
+            }
+            if let Some(reason) = wrong_text(text, MAX_TEXT, char::is_control) {
+                return wrong(field, reason);
             }
         }
         let optional = [
@@ -100,11 +102,9 @@ impl MetricRequest {
         ];
         let optional = optional.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
         for (field, text) in optional {
-            if text.len() > MAX_TEXT || text.contains('\0') {
-                return wrong(
-                    field,
-                    format!("has {} bytes, or a zero byte; write up to {MAX_TEXT}", text.len()),
-                );
+            let may_break = |c: char| field == "error" && matches!(c, '\n' | '\r' | '\t');
+            if let Some(reason) = wrong_text(text, MAX_TEXT, |c| c.is_control() && !may_break(c)) {
+                return wrong(field, reason);
             }
         }
         if !(100..=599).contains(&self.status_code) {

@@ -20,7 +20,7 @@ use crate::metrics::Page;
 /// Reports of a list.
 const LIMIT: u32 = 200;
 /// The page has its own styles, and nothing that runs.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use dogwatch_store::ExportRefusal;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,11 +14,13 @@ use super::parts::Path;
 use crate::metrics::Page;
 use crate::services::{Service, services};
 
+/// How far back the list of what was refused goes.
+const REFUSED_LATELY_MINUTES: i32 = 10;
 /// Bytes of a name.
 const MAX_NAME: usize = 200;
 
 pub(super) fn reading() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(health))
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(refusals))
 }
 
 pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
@@ -29,6 +32,13 @@ pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
 async fn health(State(state): State<ApiState>) -> Result<Json<Page<Service>>, Problem> {
     let items = services(&state.store, &state.needs, state.clock.now()).await?;
     Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// What exporters sent in the last ten minutes and was refused
+#[utoipa::path(get, path = "/performance/services/refusals", tag = "services",
+    responses((status = 200, body = Page<ExportRefusal>)))]
+async fn refusals(State(state): State<ApiState>) -> Result<Json<Page<ExportRefusal>>, Problem> {
+    Ok(Json(Page { items: state.store.export_refusals(REFUSED_LATELY_MINUTES).await?, next_cursor: None }))
 }
 
 /// Tell that a service lives, which `[[services]]` has with `url = "heartbeat:"`

@@ -5,17 +5,20 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
-use dogwatch_store::{AuditAction, Scope};
+use dogwatch_store::{AuditAction, Scope, Session};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::ApiState;
 use super::body::Object;
 use super::error::Problem;
 use super::guard::{self, COOKIE, ClientAddress};
+use super::parts::Path;
 use crate::access::{Caller, Credential, SessionToken};
+use crate::metrics::Page;
 
 /// How long a browser stays signed in.
 const LENGTH: TimeDelta = TimeDelta::days(30);
@@ -27,6 +30,10 @@ pub(super) fn open_routes() -> OpenApiRouter<ApiState> {
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(who))
+}
+
+pub(super) fn of_all() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
 }
 
 /// What a browser shows.
@@ -76,7 +83,8 @@ async fn sign_in(
     let token = SessionToken::random();
     let now = state.clock.now();
     if let Some(key) = caller.key {
-        state.store.insert_session(&token.sha256(), key, now, now + LENGTH).await?;
+        let address = caller.address.as_deref();
+        state.store.insert_session(&token.sha256(), key, address, now, now + LENGTH).await?;
     }
     caller.actor().did(&state.store, AuditAction::SignedIn, None).await;
     let cookie = cookie(token.expose(), LENGTH.num_seconds(), &headers);
@@ -92,6 +100,26 @@ async fn sign_out(State(state): State<ApiState>, headers: HeaderMap) -> Result<R
         state.keyring.forget_session(&token);
     }
     Ok((StatusCode::NO_CONTENT, [cookie("", 0, &headers)]).into_response())
+}
+
+/// Browsers that have signed in
+#[utoipa::path(get, path = "/sessions", tag = "session", responses((status = 200, body = Page<Session>)))]
+async fn list(State(state): State<ApiState>) -> Result<Json<Page<Session>>, Problem> {
+    Ok(Json(Page { items: state.store.sessions(state.clock.now()).await?, next_cursor: None }))
+}
+
+/// Sign a browser out: within seconds it has to sign in again
+#[utoipa::path(delete, path = "/sessions/{id}", tag = "session", params(("id" = Uuid, Path)), responses((status = 204)))]
+async fn end(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<Uuid>,
+) -> Result<StatusCode, Problem> {
+    if !state.store.end_session_by_id(id).await? {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is no session `{id}`")));
+    }
+    caller.actor().did(&state.store, AuditAction::SessionEnded, id.to_string()).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn cookie(value: &str, max_age_s: i64, headers: &HeaderMap) -> (HeaderName, String) {

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use dogwatch_alerting::Matcher;
 use dogwatch_jobs::its_like;
-use dogwatch_runtime::duration;
+use dogwatch_runtime::{duration, time};
 use dogwatch_store::{AuditAction, StoredSilence};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -65,7 +65,9 @@ struct NewSilence {
     /// Why.
     #[serde(default)]
     comment: String,
+    #[serde(default, deserialize_with = "time::optional")]
     starts_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "time::optional")]
     ends_at: Option<DateTime<Utc>>,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::AnsiColor;
 use clap::Args;
 use dogwatch_queue::{CeleryList, Client, Clock, Inspector, QueueError, RedisFault, error_chain};
-use dogwatch_store::{Store, Transport};
+use dogwatch_store::{ExportRefusal, Store, Transport};
 use serde::Serialize;
 
 use super::{Global, output, schedules};
@@ -326,6 +326,7 @@ async fn postgres(config: &Config) -> Vec<Finding> {
     findings.extend(transport(&store));
     findings.push(migrations(&store).await);
     findings.extend(rollups(&store).await);
+    findings.extend(refusals(&store).await);
     if let Ok(skew) = store.clock_skew(Clock::system().now()).await {
         findings.push(clock("postgres clock", skew.num_milliseconds()));
     }
@@ -351,12 +352,29 @@ fn transport(store: &Store) -> Option<Finding> {
     }
 }
 
+/// How far back refused exports are told, and how many of them.
+const REFUSED_LATELY_MINUTES: i32 = 10;
+const MAX_REFUSALS: usize = 10;
+
 /// Rollups that cannot be made. Without all migrations there is nothing to say.
 async fn rollups(store: &Store) -> Option<Finding> {
     let failed = store.failed_rollups().await.ok().filter(|failed| failed.count > 0)?;
     let reason = failed.error.unwrap_or_default();
     let detail = format!("{} cannot be made, and are missing in all windows: {reason}", failed.count);
     Some(wrong("rollups", detail, "see the log; `dogwatch rollups rebuild` tries them again"))
+}
+
+/// What exporters send and Dogwatch refuses. Without all migrations there is nothing to say.
+async fn refusals(store: &Store) -> Vec<Finding> {
+    let refused = store.export_refusals(REFUSED_LATELY_MINUTES).await.unwrap_or_default();
+    let remedy = "correct the sender; `[otlp]` in docs/SERVICES.md says what is taken";
+    let finding = |refused: ExportRefusal| {
+        let service = Some(refused.service).filter(|service| !service.is_empty());
+        let who = service.map_or_else(String::new, |service| format!("{service}: "));
+        let detail = format!("{who}{} exports, {}: {}", refused.exports, refused.reason, refused.message);
+        warning("refused exports", detail, remedy)
+    };
+    refused.into_iter().take(MAX_REFUSALS).map(finding).collect()
 }
 
 async fn migrations(store: &Store) -> Finding {

@@ -14,7 +14,7 @@ use dogwatch_runtime::duration;
 use serde_json::{Value, json};
 
 use super::remote::{Remote, Unavailable};
-use super::{Global, jobs, output, usage};
+use super::{Global, jobs, output, point_in_time, usage};
 use crate::wiring;
 
 /// How often a waiting command looks: often at first, then twice a second.
@@ -43,7 +43,7 @@ pub(super) struct Enqueue {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, conflicts_with = "at")]
     delay: Option<Duration>,
     /// Run it at this time, such as 2026-12-24T18:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     at: Option<DateTime<Utc>>,
     /// Identity of the job within its queue; an id that the queue has already is not enqueued again
     #[arg(long, value_name = "ID")]

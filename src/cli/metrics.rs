@@ -9,7 +9,7 @@ use dogwatch_queue::Clock;
 use dogwatch_store::{QueryTiming, SlowRequest, Store};
 use serde::de::DeserializeOwned;
 
-use super::{Global, output, time, usage};
+use super::{Global, output, point_in_time, usage};
 use crate::config::MonitoringSettings;
 use crate::metrics::{self, Endpoint, EndpointOrder, MetricsError, Page, Question};
 use crate::wiring;
@@ -26,10 +26,10 @@ struct WindowArgs {
     #[arg(long, conflicts_with = "from")]
     hours: Option<u32>,
     /// From when, instead: a date or a time in RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     from: Option<DateTime<Utc>>,
     /// To when; default: now
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     to: Option<DateTime<Utc>>,
     /// Of this tenant only
     #[arg(long)]

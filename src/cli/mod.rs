@@ -38,7 +38,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser};
 use dogwatch_queue::{QueueError, error_chain, suggestion};
-use dogwatch_runtime::duration;
+use dogwatch_runtime::{duration, time};
 use dogwatch_store::StoreError;
 use secrecy::SecretString;
 use toml::Value;
@@ -212,12 +212,10 @@ pub(crate) fn unknown<'a>(kind: &str, name: &str, known: impl IntoIterator<Item 
 }
 
 /// A date is its midnight in UTC.
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let midnight =
-        text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)).map(|time| time.and_utc());
-    midnight
-        .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()))
-        .ok_or_else(|| "write a date such as 2026-11-20 or a time such as 2026-11-20T12:00:00Z".to_owned())
+fn point_in_time(text: &str) -> Result<DateTime<Utc>, String> {
+    let midnight = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+    let text = midnight.map_or_else(|| text.to_owned(), |time| time.and_utc().to_rfc3339());
+    time::parse(&text).map_err(|reason| format!("{reason}; a date such as 2026-11-20 is its midnight"))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! What commands print: tables that fit, JSON for machines, errors that stand out.
 
-use std::borrow::Cow;
 use std::io::Write;
 use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{ContentArrangement, Table, presets};
+use dogwatch_runtime::text::{is_odd, visible};
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,28 +21,9 @@ const COLOURS: [(char, AnsiColor); 4] = [
 ];
 const PLAIN: char = '\u{fe0e}';
 
-/// Whether a terminal takes this for more than a letter: codes that move the cursor or set the title, and marks that turn the
-/// direction of writing.
-fn is_odd(c: char) -> bool {
-    const MARKS: [char; 5] = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}'];
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || MARKS.contains(&c)
-        || ('\u{202a}'..='\u{202e}').contains(&c)
-        || ('\u{2066}'..='\u{2069}').contains(&c)
-}
-
-/// A text for a terminal, whatever services and senders have written: what is odd is shown as an escape.
-pub fn safe(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_odd) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |c: char| if is_odd(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
 /// A line of data.
 pub fn line(text: &str) {
-    let text = safe(text);
+    let text = visible(text);
     let mut text = text.replace(PLAIN, &anstyle::Reset.to_string());
     for (mark, colour) in COLOURS {
         text = text.replace(mark, &colour.render_fg().to_string());
@@ -71,13 +52,13 @@ pub async fn reader_closed() {
 
 /// A line about what is going on.
 pub fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{}", safe(text));
+    let _ = writeln!(anstream::stderr(), "{}", visible(text));
 }
 
 /// An error.
 pub fn error(text: &str) {
     let style = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {}", safe(text));
+    let _ = writeln!(anstream::stderr(), "{style}error{style:#}: {}", visible(text));
 }
 
 /// A word in green, yellow, red or cyan.
@@ -115,7 +96,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) {
     table.set_header(header.iter().map(|title| title.to_uppercase()));
     for row in rows {
         // A cell has one line, whatever stands in it.
-        table.add_row(row.iter().map(|cell| safe(cell).replace(['\n', '\t'], " ")));
+        table.add_row(row.iter().map(|cell| visible(cell).replace(['\n', '\t'], " ")));
     }
     for row in table.to_string().lines() {
         line(row.trim_end().strip_prefix(' ').unwrap_or(row.trim_end()));
@@ -153,22 +134,5 @@ pub fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::safe;
-
-    #[test]
-    fn codes_of_a_terminal_are_shown_as_escapes() {
-        for (text, shown) in [
-            ("GET /orders\n\tüß 日本", "GET /orders\n\tüß 日本"),
-            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
-            ("/\u{202e}gnp.exe\r", "/\\u{202e}gnp.exe\\u{d}"),
-            ("\u{9b}2J", "\\u{9b}2J"),
-        ] {
-            assert_eq!(safe(text), shown);
-        }
     }
 }

@@ -25,10 +25,10 @@ pub(super) enum Rollups {
 #[command(after_help = "Example: dogwatch rollups rebuild --from 2026-11-20 --to 2026-11-23T12:00:00Z")]
 pub(super) struct Rebuild {
     /// From when: a date or a time in RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    #[arg(long, value_name = "TIME", value_parser = super::point_in_time)]
     from: DateTime<Utc>,
     /// To when; default: now
-    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    #[arg(long, value_name = "TIME", value_parser = super::point_in_time)]
     to: Option<DateTime<Utc>>,
     /// Print JSON
     #[arg(long)]

@@ -9,6 +9,7 @@ mod slow_requests;
 mod summary;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use dogwatch_runtime::time;
 use dogwatch_store::{GroupCursor, MetricFilter, StoreError, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,8 +37,10 @@ pub struct Question {
     #[param(minimum = 1, maximum = 8784)]
     pub hours: Option<u32>,
     /// From when, instead.
+    #[serde(default, deserialize_with = "time::optional")]
     pub since: Option<DateTime<Utc>>,
     /// To when; default: now.
+    #[serde(default, deserialize_with = "time::optional")]
     pub until: Option<DateTime<Utc>>,
     /// Of this tenant.
     pub tenant: Option<String>,

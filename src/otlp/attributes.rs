@@ -110,8 +110,9 @@ fn unified(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
 
-/// As it can be stored: bounded, and without the zero byte, which Postgres does not take.
+/// As it is stored: bounded, and with U+FFFD in the place of control characters, of which Postgres does not take the zero byte
+/// and people none.
 pub(super) fn stored(text: &str) -> String {
-    let end = text.floor_char_boundary(MAX_TEXT);
-    if text[..end].contains('\0') { text[..end].replace('\0', "") } else { text[..end].to_owned() }
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text[..text.floor_char_boundary(MAX_TEXT)].replace(is_control, "\u{fffd}")
 }

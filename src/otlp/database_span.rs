@@ -9,33 +9,45 @@ use super::attributes::{Best, Owned, Owners, flag, number, stored, text};
 use super::message::{Attribute, Span};
 use super::request_span::{Times, of_exception};
 
-/// What speaks no SQL: of their statements nothing but the command and its target is kept, since what else stands there
+/// What speaks SQL. Of the statements of others nothing but the command and its target is kept, since what else stands there
 /// may be a value.
-const NOT_SQL: [&str; 24] = [
-    "redis",
-    "valkey",
-    "memcached",
-    "mongodb",
-    "elasticsearch",
-    "opensearch",
-    "dynamodb",
-    "aws.dynamodb",
-    "couchdb",
-    "couchbase",
-    "cosmosdb",
-    "azure.cosmosdb",
-    "neo4j",
-    "neptune",
-    "hbase",
-    "geode",
-    "influxdb",
-    "milvus",
-    "qdrant",
-    "pinecone",
-    "weaviate",
-    "chroma",
-    "etcd",
-    "prometheus",
+const SQL: [&str; 36] = [
+    "other_sql",
+    "postgresql",
+    "cockroachdb",
+    "redshift",
+    "aws.redshift",
+    "edb",
+    "greenplum",
+    "mysql",
+    "mariadb",
+    "tidb",
+    "microsoft.sql_server",
+    "mssql",
+    "mssqlcompact",
+    "sqlite",
+    "oracle",
+    "oracle.db",
+    "db2",
+    "ibm.db2",
+    "adabas",
+    "cassandra",
+    "clickhouse",
+    "derby",
+    "firebirdsql",
+    "h2",
+    "hanadb",
+    "sap.hana",
+    "hive",
+    "hsqldb",
+    "informix",
+    "ibm.informix",
+    "netezza",
+    "ibm.netezza",
+    "snowflake",
+    "spanner",
+    "gcp.spanner",
+    "trino",
 ];
 /// What takes `get` and `GET` for the same command.
 const LETTER_CASE_IS_FREE: [&str; 2] = ["redis", "valkey"];
@@ -127,7 +139,7 @@ pub(super) fn call<'a>(
 
 fn query(system: &str, db: &Db<'_>) -> Option<Query> {
     match db.statement.get() {
-        Some(statement) if !NOT_SQL.contains(&system) => {
+        Some(statement) if SQL.contains(&system) => {
             let query = normalize(statement, Dialect::of_system(system));
             (!query.text.is_empty()).then_some(Query {
                 text: without_zero(query.text),
@@ -153,9 +165,10 @@ fn command(system: &str, db: &Db<'_>, statement: Option<&str>) -> Option<String>
     if db.pipeline.is_some_and(|commands| commands > 1) {
         return Some("PIPELINE".to_owned());
     }
-    let first = || statement?.split_whitespace().next().filter(|_| NOT_SQL.contains(&system));
-    // Some write what the command is for behind it: `SELECT shop`.
+    let first = || statement?.split_whitespace().next();
     let operation = db.operation.get().or_else(first)?;
+    // What stands behind the command may be a value: `GET user:ann`.
+    let operation = operation.split_whitespace().next()?;
     let is_command = |text: &str| {
         text.len() <= MAX_COMMAND
             && text.chars().all(|letter| letter.is_alphanumeric() || " ._-:".contains(letter))

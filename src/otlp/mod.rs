@@ -139,6 +139,7 @@ impl Receiver {
         let settings = &config.otlp;
         Self {
             hosts: Hosts::new(store.clone()),
+            refusals: Refusals::new(store.clone()),
             tuning,
             store,
             intake,
@@ -146,7 +147,6 @@ impl Receiver {
             max_body_bytes: settings.max_body_bytes,
             owners: Arc::new(Owners::new(&settings.tenant_attributes, &settings.user_attributes)),
             budget,
-            refusals: Refusals::default(),
             reading_turns: Arc::new(Semaphore::new(reading_turns())),
         }
     }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
-use dogwatch_queue::{LogDue, LogLimit};
+use dogwatch_queue::{LogDue, LogLimit, error_chain};
+use dogwatch_store::Store;
+
+use super::attributes::stored;
 
 /// Why a span is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,18 +85,35 @@ pub struct RefusalFigures {
     pub requests: Vec<(&'static str, u64)>,
 }
 
-/// Counts and logs them. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+/// Counts and logs them, and keeps them for `doctor` and the dashboard. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) struct Refusals(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    store: Store,
     spans: [AtomicU64; SpanReason::ALL.len()],
     requests: [AtomicU64; RequestReason::ALL.len()],
     log: LogLimit,
 }
 
 impl Refusals {
+    pub(super) fn new(store: Store) -> Self {
+        let (spans, requests, log) = Default::default();
+        Self(Arc::new(Inner { store, spans, requests, log }))
+    }
+
+    /// Keeps what is logged now. Nobody waits for it.
+    fn keep(&self, reason: &'static str, service: &str, exports: u64, message: &str) {
+        let (store, service, message) = (self.0.store.clone(), stored(service), stored(message));
+        let exports = i64::try_from(exports).unwrap_or(i64::MAX);
+        tokio::spawn(async move {
+            if let Err(error) = store.note_export_refusal(reason, &service, exports, &message).await {
+                tracing::debug!(error = error_chain(&error), "what was refused could not be noted");
+            }
+        });
+    }
+
     pub(super) fn figures(&self) -> RefusalFigures {
         let read = |counts: &[AtomicU64], labels: Vec<&'static str>| {
             let counts = counts.iter().map(|count| count.load(Ordering::Relaxed));
@@ -118,6 +138,7 @@ impl Refusals {
                     count,
                     "spans of `{service}` are rejected: {message}"
                 );
+                self.keep(label, service, count, message);
             }
         }
     }
@@ -130,6 +151,7 @@ impl Refusals {
         let label = RequestReason::ALL[index].1;
         if let Some(LogDue { count, .. }) = self.0.log.count(label) {
             tracing::warn!(reason = label, status = status.as_u16(), count, "exports are refused: {message}");
+            self.keep(label, "", count, message);
         }
     }
 }

@@ -26,6 +26,10 @@ pub struct Matcher(BTreeMap<String, Patterns>);
 enum Patterns {
     One(String),
     Any(Vec<String>),
+    /// This very value, whatever is in it.
+    Exact {
+        exact: String,
+    },
 }
 
 impl Matcher {
@@ -47,6 +51,7 @@ impl Matcher {
             let patterns = match patterns {
                 Patterns::One(pattern) => std::slice::from_ref(pattern),
                 Patterns::Any(patterns) => patterns,
+                Patterns::Exact { exact } => std::slice::from_ref(exact),
             };
             if label.ends_with(['!', '~', '='])
                 || patterns.iter().any(|pattern| pattern.starts_with(['=', '~']))
@@ -86,10 +91,13 @@ impl Matcher {
         self.0.is_empty()
     }
 
-    /// With one more condition, in the place of one on the same label.
+    /// With one more condition, in the place of one on the same label: it has this very value, which is no pattern.
     #[must_use]
     pub fn and(mut self, label: &str, value: &str) -> Self {
-        self.0.insert(label.to_owned(), Patterns::One(value.to_owned()));
+        let value = value.to_owned();
+        let is_pattern = value.contains('*');
+        let patterns = if is_pattern { Patterns::Exact { exact: value } } else { Patterns::One(value) };
+        self.0.insert(label.to_owned(), patterns);
         self
     }
 
@@ -97,6 +105,7 @@ impl Matcher {
     pub fn exactly(&self, label: &str) -> Option<&str> {
         match self.0.get(label)? {
             Patterns::One(value) if !value.contains('*') => Some(value),
+            Patterns::Exact { exact } => Some(exact),
             _ => None,
         }
     }
@@ -113,6 +122,7 @@ impl Matcher {
             match patterns {
                 Patterns::One(pattern) => is_like(value, pattern),
                 Patterns::Any(patterns) => patterns.iter().any(|pattern| is_like(value, pattern)),
+                Patterns::Exact { exact } => value == exact,
             }
         })
     }
@@ -121,7 +131,7 @@ impl Matcher {
 impl std::fmt::Display for Matcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let condition = |(label, patterns): (&String, &Patterns)| match patterns {
-            Patterns::One(pattern) => format!("{label}={pattern}"),
+            Patterns::One(pattern) | Patterns::Exact { exact: pattern } => format!("{label}={pattern}"),
             Patterns::Any(patterns) => format!("{label}={}", patterns.join("|")),
         };
         f.write_str(&self.0.iter().map(condition).collect::<Vec<_>>().join(", "))
@@ -173,6 +183,16 @@ mod tests {
         assert!(matches("service = ['pay', 'sh*']"));
         assert!(!matches("service = 'shop'\nteam = 'a'"));
         assert!(matches("team = ''"));
+    }
+
+    #[test]
+    fn a_value_with_a_star_can_be_meant_as_it_is() {
+        let matcher = Matcher::default().and("tenant", "a*");
+        let of = |tenant: &str| Labels::from([("tenant".to_owned(), tenant.to_owned())]);
+        assert!(matcher.matches(&of("a*")) && !matcher.matches(&of("acme")));
+        assert_eq!(matcher.exactly("tenant"), Some("a*"));
+        let stored = toml::to_string(&matcher).unwrap();
+        assert_eq!(toml::from_str::<Matcher>(&stored).unwrap(), matcher);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! One process per data folder.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::error::EmbeddedError;
@@ -29,7 +30,13 @@ impl FolderLock {
     fn take_file(folder: &Path, name: &str) -> Result<Self, EmbeddedError> {
         std::fs::create_dir_all(folder).map_err(EmbeddedError::io("make the folder", folder))?;
         let path = folder.join(name);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        // Who can open it can hold it.
+        let open =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let open = open.and_then(|file| {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok(file)
+        });
         let mut file = open.map_err(EmbeddedError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}

@@ -1,6 +1,7 @@
 //! A server as a child process.
 
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -53,7 +54,9 @@ impl ServerProcess {
     ) -> Result<Self, EmbeddedError> {
         // Fails at the first start, when there is none.
         let _ = std::fs::rename(log, log.with_extension("log.1"));
-        let out = File::create(log).map_err(EmbeddedError::io("write the log", log))?;
+        // Postgres logs statements that fail, with their values.
+        let out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(log);
+        let out = out.map_err(EmbeddedError::io("write the log", log))?;
         let err = out.try_clone().map_err(EmbeddedError::io("write the log", log))?;
         let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         let child = child.map_err(EmbeddedError::io("start", command.get_program()))?;

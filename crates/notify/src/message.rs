@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use dogwatch_alerting::Severity;
 use dogwatch_chart::LineChart;
 use serde::Serialize;
+use url::Url;
 use uuid::Uuid;
 
 /// Alerts that a message names; of others it tells how many there are.
@@ -136,6 +137,14 @@ pub struct Told {
 }
 
 impl Told {
+    /// The address of its runbook, where it has one that people may open.
+    pub fn runbook(&self) -> Option<String> {
+        let url = Url::parse(self.labels.get("runbook")?).ok()?;
+        let is_page = matches!(url.scheme(), "https" | "http");
+        // What ends an address in one of the channels is written in another way.
+        is_page.then(|| url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E"))
+    }
+
     /// For people, when: `10:02 to 10:19 UTC`, or `since 10:02 UTC`.
     pub fn when(&self) -> String {
         let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M").to_string();

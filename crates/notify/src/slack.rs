@@ -18,6 +18,8 @@ const API: &str = "https://slack.com/api/";
 /// What Slack takes: characters of a header and of a section, and blocks of a message.
 const MAX_HEADER: usize = 150;
 const MAX_SECTION: usize = 3000;
+/// Characters of a title in a section.
+const MAX_TITLE: usize = 200;
 const MAX_ALERTS: usize = 10;
 /// Errors of its API that another try may mend.
 const PASSING: [&str; 6] = [
@@ -145,33 +147,50 @@ fn payload(message: &Message) -> Value {
         blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": format!("⏳ {}", escape(late))}]}));
     }
     for told in message.alerts.iter().take(MAX_ALERTS) {
-        blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": short(&section(told), MAX_SECTION)}}));
+        blocks.push(
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": section(told), "verbatim": true}}),
+        );
     }
     let unnamed = message.total - message.alerts.len().min(MAX_ALERTS);
     if unnamed > 0 {
         let more = format!("… and {unnamed} more: `dogwatch alerts list`");
         blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": more}]}));
     }
-    json!({"text": header, "blocks": blocks, "unfurl_links": false})
+    json!({"text": escape(&header), "blocks": blocks, "unfurl_links": false})
 }
 
 fn section(told: &Told) -> String {
     let mark = if told.event == Event::Resolved { "✅" } else { "▪️" };
-    let runbook =
-        told.labels.get("runbook").map(|url| format!("\n<{}|runbook>", escape(url))).unwrap_or_default();
-    format!(
-        "{mark} *{}*  `{}`  {}\n{}\n_{}_{runbook}",
-        escape(&told.title),
-        told.severity,
-        told.event.words(),
-        escape(&told.description),
-        told.when()
-    )
+    let runbook = told.runbook().map(|url| format!("\n<{}|runbook>", escape(&url))).unwrap_or_default();
+    let fixed = format!("`{}`  {}", told.severity, told.event.words());
+    let end = format!("\n_{}_{runbook}", told.when());
+    // What is too long is cut before it is escaped, and never in a link.
+    let title = escape(&short(&told.title, MAX_TITLE));
+    let room =
+        MAX_SECTION.saturating_sub(title.chars().count() + fixed.chars().count() + end.chars().count() + 20);
+    format!("{mark} *{title}*  {fixed}\n{}{end}", escape_within(&told.description, room))
 }
 
 /// As Slack wants it: what services told is no markup.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// The same, of no more than so many characters.
+fn escape_within(text: &str, most: usize) -> String {
+    let mut room = most;
+    let mut shown = String::new();
+    for character in text.chars() {
+        let escaped = escape(character.encode_utf8(&mut [0; 4]));
+        let length = escaped.chars().count();
+        if length >= room {
+            shown.push('…');
+            break;
+        }
+        room -= length;
+        shown.push_str(&escaped);
+    }
+    shown
 }
 
 fn short(text: &str, most: usize) -> String {
@@ -210,6 +229,34 @@ mod tests {
             );
         }
         assert!(body.to_string().contains("and 393 more"), "{body}");
+    }
+
+    #[test]
+    fn nobody_is_mentioned_and_no_link_is_made_by_what_others_wrote() {
+        let mut message = message(1, 0);
+        message.title = "<!channel> fails".to_owned();
+        let told = &mut message.alerts[0];
+        told.title = "<!here> <https://evil.example|sign in>".to_owned();
+        told.description = "<@U1>".repeat(2000);
+        for (runbook, link) in [
+            ("!channel", None),
+            ("javascript:alert(1)", None),
+            (
+                "https://evil.example/login|Your session has expired",
+                Some("<https://evil.example/login%7CYour%20session%20has%20expired|runbook>"),
+            ),
+            (
+                "https://wiki.example.com/a?b=c&d=<e>",
+                Some("<https://wiki.example.com/a?b=c&amp;d=%3Ce%3E|runbook>"),
+            ),
+        ] {
+            message.alerts[0].labels = [("runbook".to_owned(), runbook.to_owned())].into();
+            let payload = payload(&message);
+            let text = payload["blocks"][1]["text"]["text"].as_str().unwrap();
+            assert!(text.chars().count() <= MAX_SECTION);
+            assert_eq!(text.split_once('<').map(|(_, link)| format!("<{link}")).as_deref(), link, "{text}");
+            assert!(!payload["text"].as_str().unwrap().contains('<'), "{payload}");
+        }
     }
 
     #[tokio::test]

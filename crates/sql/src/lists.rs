@@ -1,5 +1,6 @@
 //! Lists whose length says nothing: `IN (1, 2, 3)`, `ARRAY[1, 2, 3]` and `VALUES (1, 2), (3, 4)` are kept with one
-//! element, when the others are like it. Works while the text is written, so that a list of a megabyte needs no memory.
+//! element, when the others are like it; so are parts that the same word joins: `a = 1 OR a = 2 OR a = 3`,
+//! `WHEN 1 THEN 2 WHEN 3 THEN 4` and `UNION SELECT 1 UNION SELECT 2`. Works while the text is written, so that a list of a megabyte needs no memory.
 
 /// What has been written: the text for people, and the tokens that the fingerprint is made of.
 #[derive(Debug, Default)]
@@ -52,30 +53,153 @@ impl Elements {
         Self { start: output.mark(), kept: None }
     }
 
-    /// Ends the present element, and takes it back when it is like the one before.
-    fn end(&mut self, output: &mut Output) {
-        let present = &output.tokens[self.start.tokens..];
+    /// Ends the present element, and takes it back when it is like the one before; says whether it did.
+    fn end(&mut self, output: &mut Output) -> bool {
+        // What was taken back since may lie before the beginning of this element.
+        let Some(present) = output.tokens.get(self.start.tokens..) else { return false };
         match self.kept {
-            Some((start, end)) if output.tokens[start.tokens..end.tokens] == *present => output.cut(end),
-            _ => self.kept = Some((self.start, output.mark())),
+            Some((start, end)) if output.tokens[start.tokens..end.tokens] == *present => {
+                output.cut(end);
+                true
+            }
+            _ => {
+                self.kept = Some((self.start, output.mark()));
+                false
+            }
         }
     }
 }
 
+/// A word that joins parts which are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joint {
+    Or,
+    When,
+    Union,
+}
+
+impl Joint {
+    const ALL: [Self; 3] = [Self::Or, Self::When, Self::Union];
+
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "or" => Some(Self::Or),
+            "when" => Some(Self::When),
+            "union" => Some(Self::Union),
+            _ => None,
+        }
+    }
+
+    /// Whether this keyword ends the last part of such a chain.
+    fn ends_at(self, word: &str) -> bool {
+        match self {
+            Self::Or => matches!(
+                word,
+                "group"
+                    | "order"
+                    | "having"
+                    | "limit"
+                    | "offset"
+                    | "fetch"
+                    | "for"
+                    | "returning"
+                    | "window"
+                    | "union"
+                    | "when"
+                    | "then"
+                    | "else"
+                    | "end"
+                    | "where"
+                    | "set"
+                    | "from"
+                    | "join"
+                    | "left"
+                    | "inner"
+            ),
+            Self::When => matches!(word, "else" | "end"),
+            Self::Union => matches!(word, "order" | "limit"),
+        }
+    }
+}
+
+/// The chains of one level, by [`Joint::ALL`].
+type Chains = [Option<Elements>; Joint::ALL.len()];
+
 /// The levels that are open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lists {
     levels: Vec<Level>,
+    /// Those of the statement, and of each parenthesis that is open.
+    chains: Vec<Chains>,
     /// Open ones beyond [`MAX_DEPTH`].
     deeper: usize,
 }
 
+impl Default for Lists {
+    fn default() -> Self {
+        Self { levels: Vec::new(), chains: vec![Chains::default()], deeper: 0 }
+    }
+}
+
 impl Lists {
+    /// Before a keyword is written: it may end parts of chains.
+    pub(crate) fn before_word(&mut self, word: &str, output: &mut Output) {
+        if self.deeper > 0 {
+            return;
+        }
+        let Some(chains) = self.chains.last_mut() else { return };
+        for (joint, chain) in Joint::ALL.into_iter().zip(chains) {
+            if let Some(elements) = chain
+                && (joint.ends_at(word) || Joint::of(word) == Some(joint))
+            {
+                elements.end(output);
+                if joint.ends_at(word) {
+                    *chain = None;
+                }
+            }
+        }
+    }
+
+    /// After a keyword was written: it may begin a part of a chain.
+    pub(crate) fn after_word(&mut self, word: &str, output: &Output) {
+        let (0, Some(joint), Some(chains)) = (self.deeper, Joint::of(word), self.chains.last_mut()) else {
+            return;
+        };
+        if let Some(index) = Joint::ALL.iter().position(|known| *known == joint) {
+            match &mut chains[index] {
+                Some(elements) => elements.start = output.mark(),
+                chain => *chain = Some(Elements::begin(output)),
+            }
+        }
+    }
+
+    /// The statement is over; another may follow.
+    pub(crate) fn end_statement(&mut self, output: &mut Output) {
+        if self.deeper == 0 && self.chains.len() == 1 {
+            self.end_chains(output);
+            self.chains.push(Chains::default());
+        }
+    }
+
+    /// Ends the chains of the innermost level.
+    fn end_chains(&mut self, output: &mut Output) {
+        let mut is_cut = false;
+        for mut elements in self.chains.pop().into_iter().flatten().flatten() {
+            is_cut |= elements.end(output);
+        }
+        if is_cut {
+            output.text.truncate(output.text.trim_end().len());
+        }
+    }
+
     /// An opening parenthesis or bracket has been written.
     pub(crate) fn open(&mut self, is_list: bool, output: &Output) {
         if self.levels.len() >= MAX_DEPTH {
             self.deeper += 1;
-        } else if is_list {
+            return;
+        }
+        self.chains.push(Chains::default());
+        if is_list {
             self.levels.push(Level::List(Elements::begin(output)));
         } else {
             self.levels.push(Level::Plain);
@@ -120,7 +244,13 @@ impl Lists {
     pub(crate) fn close(&mut self, output: &mut Output) {
         if self.deeper > 0 {
             self.deeper -= 1;
-        } else if let Some(Level::List(mut elements)) = self.levels.pop() {
+            return;
+        }
+        // More may be closed than was opened.
+        if self.chains.len() > 1 {
+            self.end_chains(output);
+        }
+        if let Some(Level::List(mut elements)) = self.levels.pop() {
             elements.end(output);
         }
     }
@@ -141,12 +271,12 @@ impl Lists {
 
     /// The text is over, perhaps in the middle of a list.
     pub(crate) fn finish(&mut self, output: &mut Output) {
+        while !self.chains.is_empty() {
+            self.end_chains(output);
+        }
         while let Some(level) = self.levels.pop() {
             if let Level::List(mut elements) | Level::Rows(mut elements) = level {
-                // What inner levels have taken back may lie before the beginning of this element.
-                if elements.start.tokens <= output.tokens.len() {
-                    elements.end(output);
-                }
+                elements.end(output);
             }
         }
     }

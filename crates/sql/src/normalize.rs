@@ -29,6 +29,10 @@ pub fn normalize(sql: &str, dialect: Dialect) -> Normalized {
     let mut lexer = Lexer::new(sql, dialect);
     while let Some(token) = lexer.next() {
         normalizer.take(token, &lexer);
+        // What follows `COPY … FROM STDIN;` are rows.
+        if normalizer.verb.as_str() == "copy" && !normalizer.has_begun {
+            break;
+        }
     }
     normalizer.finish()
 }
@@ -65,6 +69,8 @@ struct Normalizer {
     /// The keyword or name that `previous` is.
     word: Lower,
     masked: Masked,
+    /// The first word of the statement.
+    verb: Lower,
     /// Something has been written since the statement began.
     has_begun: bool,
     /// Since `previous`.
@@ -83,6 +89,7 @@ impl Normalizer {
             previous: Previous::Nothing,
             word: Lower::default(),
             masked: Masked::None,
+            verb: Lower::default(),
             has_begun: false,
             has_space: false,
             has_comment: false,
@@ -146,13 +153,19 @@ impl Normalizer {
         }
         if !self.has_begun {
             self.masked = masked_by_verb(lower, self.dialect);
+            self.verb = lower;
+        } else if lower.as_str() == "to" && self.verb.as_str() == "set" {
+            // `SET search_path TO tenant_42`: a value, though it is written as a name.
+            self.masked = Masked::All;
         } else if lower.as_str() == "by" && self.word.as_str() == "identified" {
             self.masked = Masked::All;
         }
+        self.lists.before_word(lower.as_str(), &mut self.output);
         let is_literal = lower.is_any(&["null", "true", "false"])
             && !(self.previous == Previous::Keyword && self.word.is_any(&["is", "not", "default", "set"]));
         self.output.text.push_str(text);
         self.token(if is_literal { "?" } else { lower.as_str() });
+        self.lists.after_word(lower.as_str(), &self.output);
         self.went_past(if is_value(lower.as_str()) { Previous::Value } else { Previous::Keyword }, lower);
         if lower.as_str() == "values" && self.masked != Masked::All {
             self.lists.open_rows(&self.output);
@@ -226,6 +239,7 @@ impl Normalizer {
             }
             b',' => self.lists.comma(&mut self.output),
             b')' | b']' => self.lists.close(&mut self.output),
+            b';' => self.lists.end_statement(&mut self.output),
             _ => {}
         }
         let is_list = match symbol {

@@ -189,3 +189,42 @@ fn summaries_name_commands_and_targets() {
         assert_eq!(normalize(sql, Dialect::Postgres).summary, summary, "{sql}");
     }
 }
+
+/// The same statement, however often its parts are repeated.
+#[test]
+fn parts_that_are_joined_by_the_same_word_count_once() {
+    for (few, many) in [
+        ("SELECT * FROM t WHERE a = 1 OR a = 2", "SELECT * FROM t WHERE a = 1 OR a = 2 OR a = 3 OR a = 4"),
+        (
+            "SELECT * FROM t WHERE (a = 1 OR a = 2) AND b = 3",
+            "SELECT * FROM t WHERE (a = 1 OR a = 2 OR a = 5) AND b = 3",
+        ),
+        (
+            "SELECT * FROM t WHERE a = 1 OR a = 2 ORDER BY b",
+            "SELECT * FROM t WHERE a = 1 OR a = 2 OR a = 9 ORDER BY b",
+        ),
+        (
+            "UPDATE t SET a = CASE WHEN id = 1 THEN 'x' WHEN id = 2 THEN 'y' ELSE NULL END WHERE id IN (1, 2)",
+            "UPDATE t SET a = CASE WHEN id = 1 THEN 'x' WHEN id = 2 THEN 'y' WHEN id = 3 THEN 'z' ELSE NULL END WHERE id IN (1, 2, 3)",
+        ),
+        (
+            "SELECT a FROM t WHERE b = 1 UNION ALL SELECT a FROM t WHERE b = 2",
+            "SELECT a FROM t WHERE b = 1 UNION ALL SELECT a FROM t WHERE b = 2 UNION ALL SELECT a FROM t WHERE b = 3",
+        ),
+        (
+            "SELECT (a = 1 AND b = 2) OR (a = 3 AND b = 4)",
+            "SELECT (a = 1 AND b = 2) OR (a = 3 AND b = 4) OR (a = 5 AND b = 6)",
+        ),
+    ] {
+        let (few, many) = (normalize(few, Dialect::Postgres), normalize(many, Dialect::Postgres));
+        assert_eq!(few.fingerprint, many.fingerprint, "{}\n{}", few.text, many.text);
+        assert_eq!(few.text, many.text);
+    }
+    for (one, other) in [
+        ("SELECT * FROM t WHERE a = 1 OR b = 2", "SELECT * FROM t WHERE a = 1 OR b = 2 OR c = 3"),
+        ("SELECT CASE WHEN a THEN 1 WHEN b THEN 2 END", "SELECT CASE WHEN a THEN 1 WHEN c THEN 2 END"),
+    ] {
+        let (one, other) = (normalize(one, Dialect::Postgres), normalize(other, Dialect::Postgres));
+        assert_ne!(one.fingerprint, other.fingerprint, "{}", one.text);
+    }
+}

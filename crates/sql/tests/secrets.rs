@@ -177,3 +177,14 @@ fn a_megabyte_is_read_to_its_end_and_little_of_it_is_kept() {
         }
     }
 }
+
+#[test]
+fn values_that_are_written_as_names_or_behind_a_statement_are_masked() {
+    for (sql, expected) in [
+        ("SET search_path TO tenant_42", "SET search_path TO ?"),
+        ("SET LOCAL app.user TO ann", "SET LOCAL app.user TO ?"),
+        ("COPY users (id, name) FROM STDIN;\n1\tann\n2\tbob\n\\.\n", "COPY users (id, name) FROM STDIN;"),
+    ] {
+        assert_eq!(normalize(sql, Dialect::Postgres).text, expected);
+    }
+}

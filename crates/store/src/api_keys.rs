@@ -1,6 +1,6 @@
 //! `api_keys` and `sessions`: who may use the API, and browsers that have signed in. Of secrets only hashes come here.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -12,6 +12,30 @@ use crate::words::Scope;
 
 /// Keys that one look returns.
 const MAX_KEYS: i64 = 1000;
+
+/// Sessions of a key.
+const MAX_SESSIONS: i64 = 50;
+/// One that is not used for so long has ended.
+const SESSION_IDLE: TimeDelta = TimeDelta::days(7);
+/// How often the use of a session is noted.
+const NOTE_SESSION: TimeDelta = TimeDelta::hours(1);
+
+/// A browser that has signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// Its identity; not what the browser shows.
+    pub id: Uuid,
+    /// The name of the key that it signed in with.
+    pub key: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was used last, to an hour.
+    pub last_used_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+    /// From where.
+    pub address: Option<String>,
+}
 
 /// A key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -195,41 +219,88 @@ impl Store {
         note.execute(&self.pool).await.map(drop).map_err(StoreError::query("note the use of an API key"))
     }
 
-    /// Keeps a session.
+    /// Keeps a session. A key has so many at most: the oldest end.
     pub async fn insert_session(
         &self,
         token_sha256: &[u8],
         key: Uuid,
+        address: Option<&str>,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let failed = || StoreError::query("store a session");
         let mut transaction = self.pool.begin().await.map_err(failed())?;
-        let over = sqlx::query!("DELETE FROM sessions WHERE expires_at < $1", now);
+        let over = sqlx::query!(
+            "DELETE FROM sessions WHERE expires_at < $1 OR last_used_at < $2 OR token_sha256 IN (
+                 SELECT token_sha256 FROM sessions WHERE key_id = $3 ORDER BY created_at DESC OFFSET $4
+             )",
+            now,
+            now - SESSION_IDLE,
+            key,
+            MAX_SESSIONS - 1
+        );
         over.execute(&mut *transaction).await.map_err(failed())?;
         let insert = sqlx::query!(
-            "INSERT INTO sessions (token_sha256, key_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO sessions (token_sha256, key_id, created_at, expires_at, last_used_at, address)
+             VALUES ($1, $2, $3, $4, $3, $5)",
             token_sha256,
             key,
             now,
-            expires_at
+            expires_at,
+            address
         );
         insert.execute(&mut *transaction).await.map_err(failed())?;
         transaction.commit().await.map_err(failed())
     }
 
-    /// The key that a session was opened with.
+    /// The key that a session was opened with, unless it has ended or was not used for a week.
     pub async fn key_of_session(
         &self,
         token_sha256: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Option<Uuid>, StoreError> {
-        let key = sqlx::query_scalar!(
-            "SELECT key_id FROM sessions WHERE token_sha256 = $1 AND expires_at > $2",
+        let failed = || StoreError::query("look for a session");
+        let session = sqlx::query!(
+            "SELECT key_id, last_used_at FROM sessions
+             WHERE token_sha256 = $1 AND expires_at > $2 AND last_used_at > $3",
             token_sha256,
-            now
+            now,
+            now - SESSION_IDLE
         );
-        key.fetch_optional(&self.pool).await.map_err(StoreError::query("look for a session"))
+        let Some(session) = session.fetch_optional(&self.pool).await.map_err(failed())? else {
+            return Ok(None);
+        };
+        if now - session.last_used_at > NOTE_SESSION {
+            let note = sqlx::query!(
+                "UPDATE sessions SET last_used_at = $2 WHERE token_sha256 = $1",
+                token_sha256,
+                now
+            );
+            note.execute(&self.pool).await.map_err(failed())?;
+        }
+        Ok(Some(session.key_id))
+    }
+
+    /// Sessions that last, those used last first.
+    pub async fn sessions(&self, now: DateTime<Utc>) -> Result<Vec<Session>, StoreError> {
+        let sessions = sqlx::query_as!(
+            Session,
+            "SELECT session.id, api_keys.name AS key, session.created_at, session.last_used_at, session.expires_at, address
+             FROM sessions AS session JOIN api_keys ON api_keys.id = key_id
+             WHERE session.expires_at > $1 AND session.last_used_at > $2 AND revoked_at IS NULL
+             ORDER BY session.last_used_at DESC LIMIT $3",
+            now,
+            now - SESSION_IDLE,
+            MAX_KEYS
+        );
+        sessions.fetch_all(&self.pool).await.map_err(StoreError::query("read sessions"))
+    }
+
+    /// Ends a session by its id. False when there is none.
+    pub async fn end_session_by_id(&self, id: Uuid) -> Result<bool, StoreError> {
+        let end = sqlx::query!("DELETE FROM sessions WHERE id = $1", id);
+        let ended = end.execute(&self.pool).await.map_err(StoreError::query("end a session"))?;
+        Ok(ended.rows_affected() == 1)
     }
 
     /// Ends a session.

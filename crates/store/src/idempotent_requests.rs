@@ -31,6 +31,11 @@ pub struct PastAnswer {
     pub body: Vec<u8>,
 }
 
+/// Answers of a caller that are remembered.
+const MAX_OF_CALLER: i64 = 1000;
+/// Bytes of the answers of a caller that are remembered.
+const MAX_BYTES_OF_CALLER: i64 = 16 << 20;
+
 /// Whether a request is new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -67,6 +72,22 @@ impl Store {
             lost_before
         );
         if begin.execute(&self.pool).await.map_err(failed())?.rows_affected() == 1 {
+            // Of each caller the last answers are remembered, so that none fills the table.
+            let forget = sqlx::query!(
+                "DELETE FROM idempotent_requests WHERE caller = $1 AND status IS NOT NULL AND idempotency_key IN (
+                     SELECT idempotency_key FROM (
+                         SELECT idempotency_key, row_number() OVER last_first AS number,
+                                sum(octet_length(body)) OVER last_first AS bytes
+                         FROM idempotent_requests WHERE caller = $1
+                         WINDOW last_first AS (ORDER BY created_at DESC, idempotency_key)
+                     ) AS kept
+                     WHERE number > $2 OR bytes > $3
+                 )",
+                name.caller,
+                MAX_OF_CALLER,
+                MAX_BYTES_OF_CALLER
+            );
+            forget.execute(&self.pool).await.map_err(failed())?;
             return Ok(Begun::New);
         }
         let known = sqlx::query!(

@@ -13,6 +13,7 @@ mod copy;
 mod database_spans;
 mod deliveries;
 mod error;
+mod export_refusals;
 mod figures;
 mod groups;
 mod heartbeats;
@@ -60,7 +61,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSs
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 pub use self::alerts::{Alert, AlertFilter, AlertTurn, NewEvent, OpenAlerts, PastEvent};
-pub use self::api_keys::ApiKey;
+pub use self::api_keys::{ApiKey, Session};
 pub use self::audit_events::{AuditEvent, AuditFilter, NewAuditEvent};
 pub use self::batch::Batch;
 pub use self::bounds::{MAX_COUNT, MAX_TIME_MS};
@@ -70,6 +71,7 @@ pub use self::database_spans::{DatabaseCall, TracedBatch};
 pub use self::deliveries::{ChannelState, Delivery, Failure, Told};
 pub use self::error::StoreError;
 use self::error::connecting;
+pub use self::export_refusals::ExportRefusal;
 pub use self::figures::Figures;
 pub use self::groups::GroupCursor;
 pub use self::history::{History, HistoryPoint};

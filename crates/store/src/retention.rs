@@ -15,7 +15,7 @@ use crate::partitions::{
 };
 
 /// Tables from which retention removes what is old.
-pub const KEPT_TABLES: [&str; 24] = [
+pub const KEPT_TABLES: [&str; 25] = [
     REQUESTS,
     DATABASE_SPANS,
     SLOW_QUERIES,
@@ -40,6 +40,7 @@ pub const KEPT_TABLES: [&str; 24] = [
     "trend_findings",
     "service_versions",
     "audit_events",
+    "export_refusals",
 ];
 
 /// What tells the age of a row, of tables that are not partitioned by day. The index of rollups begins with the subject.
@@ -58,6 +59,7 @@ fn age_column(table: &str) -> &'static str {
         "trend_series" => "coalesce(detector_at, created_at)",
         "trend_findings" => "ended_at",
         "audit_events" => "occurred_at",
+        "export_refusals" => "last_at",
         _ => "first_seen_at",
     }
 }

@@ -256,6 +256,22 @@ impl Store {
         Ok(())
     }
 
+    /// Minutes in `[since, until)` that are over and whose rows are not in the rollups yet.
+    pub async fn minutes_not_rolled_up(
+        &self,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<i64, StoreError> {
+        let minutes = sqlx::query_scalar!(
+            r#"SELECT count(DISTINCT bucket) AS "minutes!" FROM rollup_backlog
+               WHERE resolution = 1 AND subject IN ('request', 'query') AND bucket >= $1 AND bucket < $2
+                 AND bucket < now() - interval '2 minutes'"#,
+            since,
+            until
+        );
+        minutes.fetch_one(&self.pool).await.map_err(StoreError::query("look which rollups are missing"))
+    }
+
     /// Rollups that cannot be made for now.
     pub async fn failed_rollups(&self) -> Result<FailedRollups, StoreError> {
         let failed = sqlx::query_as!(

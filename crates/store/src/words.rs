@@ -86,6 +86,8 @@ words! {
     AuditAction, "action" {
         /// A browser signed in with a key.
         SignedIn = "signed_in",
+        /// A browser was signed out by an administrator.
+        SessionEnded = "session_ended",
         /// A key was shown that is unknown, revoked or has ended.
         KeyRefused = "key_refused",
         /// A key was made.

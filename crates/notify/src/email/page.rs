@@ -31,11 +31,6 @@ impl Told {
     fn colour(&self) -> &'static str {
         colour(Some(self.event), self.severity)
     }
-
-    fn runbook(&self) -> Option<&str> {
-        let url = self.labels.get("runbook")?;
-        (url.starts_with("https://") || url.starts_with("http://")).then_some(url.as_str())
-    }
 }
 
 pub(super) fn html(message: &Message, picture: Option<&'static str>) -> Result<String, SendError> {

@@ -96,6 +96,14 @@ impl<'a> Faults<'a> {
         of_redis.any(|span| span.from < to && span.to + span.tail() > from)
     }
 
+    /// For how long in `[from, to]` Redis could not be used, with `again` for each time: what was begun is begun anew.
+    pub(super) fn redis_hit_for(&self, from: u64, to: u64, again: u64) -> u64 {
+        let of_redis = self.spans.iter().filter(|span| span.place.is_none() && span.kind.is_some());
+        let lengths =
+            of_redis.map(|span| (span.to + span.tail()).min(to).saturating_sub(span.from.max(from)));
+        lengths.filter(|length| *length > 0).map(|length| length + again).sum()
+    }
+
     /// Whether something hit this place in `[from, to]`.
     pub(super) fn was_hit(&self, place: &str, from: u64, to: u64) -> bool {
         self.of_place(place).any(|span| span.from < to && span.to + span.tail() > from)

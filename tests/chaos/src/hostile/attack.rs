@@ -1,4 +1,4 @@
-//! Hostile senders, each of one kind. They have a key with the scope `ingest`, or none.
+//! Hostile senders, each of one kind. They have a key with the scopes `ingest` and `alerts`, or none.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -238,15 +238,22 @@ fn new_names() -> Value {
 }
 
 fn alerts() -> Value {
+    // One in four requests forges an alert of a rule, which would mute others.
+    let alert_type = match rand::random::<u32>() % 8 {
+        0 => "service_health",
+        1 => "schedule_overdue",
+        _ => "custom",
+    };
     let alerts: Vec<Value> = (0..100)
         .map(|n| {
-            let (alert_type, service) = match n % 4 {
-                0 => ("service_health", "honest-failing-0".to_owned()),
-                1 => ("schedule_overdue", "honest".to_owned()),
-                2 => ("error_rate", format!("hostile-{:x}", rand::random::<u32>())),
-                _ => ("custom", format!("hostile-{:x}", rand::random::<u32>())),
+            let service = format!("hostile-{:x}", rand::random::<u32>());
+            // Most are as bad as can be; some come and go.
+            let (service, status) = match n % 4 {
+                0 => ("honest-failing-0".to_owned(), "active"),
+                1 => ("comes-and-goes".to_owned(), if rand::random() { "active" } else { "resolved" }),
+                _ => (service, "active"),
             };
-            json!({"alert_type": alert_type, "service": service, "severity": "low"})
+            json!({"alert_type": alert_type, "service": service, "severity": "critical", "status": status})
         })
         .collect();
     json!(alerts)

@@ -22,8 +22,9 @@ pub(super) struct Subject {
     child: Child,
     api: SocketAddr,
     otlp: SocketAddr,
-    /// Keys with the scope `ingest`.
+    /// With the scope `ingest`.
     pub(super) honest_key: String,
+    /// With the scopes `ingest` and `alerts`.
     pub(super) hostile_key: String,
     pub(super) http: reqwest::Client,
 }
@@ -74,14 +75,15 @@ impl Subject {
             ensure!(began.elapsed() < START_LIMIT, "`up` does not answer");
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        subject.honest_key = subject.key("honest")?;
-        subject.hostile_key = subject.key("hostile")?;
+        subject.honest_key = subject.key("honest", &["ingest"])?;
+        subject.hostile_key = subject.key("hostile", &["ingest", "alerts"])?;
         Ok(subject)
     }
 
-    fn key(&self, name: &str) -> Result<String> {
+    fn key(&self, name: &str, scopes: &[&str]) -> Result<String> {
         let output = Command::new(&self.program)
-            .args(["keys", "create", name, "--scope", "ingest", "--json"])
+            .args(["keys", "create", name, "--json"])
+            .args(scopes.iter().flat_map(|scope| ["--scope", scope]))
             .current_dir(&self.folder)
             .output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
