@@ -61,7 +61,7 @@ impl Job for CheckServiceHealth {
             Some(names) => chosen(&cx.targets, names)?,
             None => claimed(cx).await?,
         };
-        let eyes = Eyes { store: &cx.store, http: &cx.http, now: cx.clock.now() };
+        let eyes = Eyes { store: &cx.store, http: &cx.http, http_here: &cx.http_here, now: cx.clock.now() };
         // What is found is written as it comes: a service that hangs delays no other.
         let mut checks = Vec::with_capacity(targets.len());
         for (target, due_at) in &targets {
@@ -185,7 +185,8 @@ mod tests {
 
     async fn look(target: &ServiceTarget) -> HealthCheck {
         let bench = Bench::new("").await;
-        check(target, &Eyes { store: &bench.cx.store, http: &bench.cx.http, now: bench.clock.now() }).await
+        let Services { store, http, http_here, .. } = &*bench.cx;
+        check(target, &Eyes { store, http, http_here, now: bench.clock.now() }).await
     }
 
     #[tokio::test]
@@ -212,6 +213,65 @@ mod tests {
         look(&asked).await;
         let last = peer.requests().pop().unwrap();
         assert_eq!((last.method.as_str(), last.headers["x-key"].as_str()), ("HEAD", "hunter2"));
+    }
+
+    /// Answers every connection with these bytes, and keeps it open.
+    async fn answering(answer: Vec<u8>) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(&answer).await;
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        url
+    }
+
+    fn with_length(headers: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_understood_packed_in_other_encodings_and_before_its_end() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, b"all READY").unwrap();
+        let packed = with_length("content-encoding: gzip\r\n", &packed.finish().unwrap());
+        let latin1 = with_length("content-type: text/plain; charset=ISO-8859-1\r\n", b"Verf\xfcgbar: READY");
+        let utf16: Vec<u8> = "\u{feff}READY".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let stream =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\nit is RE\r\n3\r\nADY\r\n".to_vec();
+        for answer in [packed, latin1.clone(), with_length("", &utf16), stream] {
+            let url = answering(answer.clone()).await;
+            let found = look(&ServiceTarget { expect_body: Some("READY".to_owned()), ..target(&url) }).await;
+            assert!(found.ok, "{:?}: {}", found.error, String::from_utf8_lossy(&answer));
+        }
+        let url = answering(latin1).await;
+        assert!(look(&ServiceTarget { expect_body: Some("Verfügbar".to_owned()), ..target(&url) }).await.ok);
+        let json = with_length("", "\u{feff}{\"i\": 5, \"e\": 1.0E2, \"a\": [1, 2.0]}".as_bytes());
+        let expect_json =
+            [("/i", serde_json::json!(5.0)), ("/e", 100.into()), ("/a", serde_json::json!([1.0, 2]))];
+        let expect_json = expect_json.map(|(pointer, value)| (pointer.to_owned(), value)).into();
+        let url = answering(json).await;
+        let found = look(&ServiceTarget { expect_json, ..target(&url) }).await;
+        assert!(found.ok, "{:?}", found.error);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_an_address_in_utf_8_is_followed() {
+        let peer = HttpPeer::start().await;
+        let moved =
+            format!("HTTP/1.1 301 Moved\r\nlocation: {}größe\r\ncontent-length: 0\r\n\r\n", peer.url());
+        let url = answering(moved.into_bytes()).await;
+        let found = look(&ServiceTarget { redirects: 1, ..target(&url) }).await;
+        assert!(found.ok, "{:?}", found.error);
+        assert_eq!(peer.requests()[0].path, "/gr%C3%B6%C3%9Fe");
     }
 
     #[tokio::test]

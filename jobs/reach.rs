@@ -2,22 +2,30 @@
 //! within the service's own time.
 
 mod http;
-mod names;
+pub(crate) mod names;
 mod tls;
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dogwatch_store::{HealthCheck, Store};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::target::{Kind, ServiceTarget};
 
+/// Addresses of a host that are tried, and how long after one the next is.
+const MAX_ADDRESSES: usize = 8;
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
 /// What a look needs.
 pub(crate) struct Eyes<'a> {
     pub(crate) store: &'a Store,
     pub(crate) http: &'a reqwest::Client,
+    /// Goes by no proxy.
+    pub(crate) http_here: &'a reqwest::Client,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -60,11 +68,10 @@ async fn once(target: &ServiceTarget, eyes: &Eyes<'_>) -> HealthCheck {
 async fn reach(target: &ServiceTarget, eyes: &Eyes<'_>) -> Seen {
     let url = target.url.expose_secret();
     match target.kind()? {
-        Kind::Http => http::look(target, eyes.http).await,
+        Kind::Http => http::look(target, eyes).await,
         Kind::Tcp => {
             let (host, port) = host_and_port(url)?;
-            let connected = tokio::net::TcpStream::connect((host.as_str(), port)).await;
-            connected.map(|_| None).map_err(|error| error.to_string())
+            connect(&host, port).await.map(|()| None)
         }
         Kind::Tls => {
             let (host, port) = host_and_port(url)?;
@@ -77,6 +84,28 @@ async fn reach(target: &ServiceTarget, eyes: &Eyes<'_>) -> Seen {
         Kind::Redis => dogwatch_queue::probe(url, target.max_lag_bytes, target.timeout).await,
         Kind::Heartbeat => heartbeat(target, eyes).await,
     }
+}
+
+/// Connects to one of the addresses of a host: one that does not answer keeps no other from being tried
+/// (RFC 8305, section 5).
+async fn connect(host: &str, port: u16) -> Result<(), String> {
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
+    let mut tries: FuturesUnordered<_> = (0..)
+        .zip(addresses.take(MAX_ADDRESSES))
+        .map(|(number, address)| async move {
+            tokio::time::sleep(NEXT_ADDRESS * number).await;
+            let connected = tokio::net::TcpStream::connect(address).await;
+            connected.map(drop).map_err(|error| format!("{address}: {error}"))
+        })
+        .collect();
+    let mut failed = Vec::new();
+    while let Some(tried) = tries.next().await {
+        match tried {
+            Ok(()) => return Ok(()),
+            Err(reason) => failed.push(reason),
+        }
+    }
+    Err(if failed.is_empty() { format!("{host} has no address") } else { failed.join("; ") })
 }
 
 /// Heard within its interval, and a little.

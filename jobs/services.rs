@@ -25,6 +25,8 @@ pub struct Services {
     pub inspector: Inspector,
     /// For health checks.
     pub http: reqwest::Client,
+    /// The same for addresses of this machine: goes by no proxy.
+    pub http_here: reqwest::Client,
     /// The time.
     pub clock: Clock,
     /// Reads this machine.

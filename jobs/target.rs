@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 use url::Url;
 
+use crate::reach::names::Question;
 use crate::recovery::RecoverySettings;
 
 /// One service to check.
@@ -231,6 +232,9 @@ impl ServiceTarget {
         }
         if kind == Kind::Dns && parsed.host_str().is_none_or(str::is_empty) {
             return Err("has no name; write dns://NAME?type=A".to_owned());
+        }
+        if kind == Kind::Dns {
+            Question::of(&parsed)?;
         }
         Ok(kind)
     }

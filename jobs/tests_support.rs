@@ -150,6 +150,7 @@ fn services(database: &TestDatabase, clock: &ManualClock, notify: &dogwatch_noti
         // Nobody is there.
         inspector: Inspector::new(Client::open("redis://127.0.0.1:1", "dogwatch").unwrap()),
         http: reqwest::Client::new(),
+        http_here: reqwest::Client::builder().no_proxy().build().unwrap(),
         clock: Clock::from_fn(clock.reader()),
         host: HostSampler::new("here".to_owned()),
         targets: Vec::new(),

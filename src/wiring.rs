@@ -73,11 +73,8 @@ pub fn services(config: &Config) -> anyhow::Result<Services> {
         alerting: alerting(config)?,
         notifier: notifier(config)?,
         inspector: inspector(&queue(config)?),
-        http: reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot set up the HTTP client")?,
+        http: http(reqwest::Client::builder())?,
+        http_here: http(reqwest::Client::builder().no_proxy())?,
         clock,
         host: HostSampler::new(host_name()),
         targets: targets(config),
@@ -85,6 +82,15 @@ pub fn services(config: &Config) -> anyhow::Result<Services> {
         settings: config.jobs.clone(),
         limits_reached: LogLimit::default(),
     })
+}
+
+/// For health checks, which follow redirects by themselves.
+fn http(builder: reqwest::ClientBuilder) -> anyhow::Result<reqwest::Client> {
+    builder
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot set up the HTTP client")
 }
 
 /// Who runs jobs.

@@ -43,6 +43,10 @@ impl Backtest {
         } else {
             let header = ["file", "points", "anomalies", "the first of them", "changes of level"];
             output::table(&header, done.iter().map(row).collect(), "no files");
+            for (file, note) in done.iter().flat_map(|done| done.notes.iter().map(|note| (&done.file, note)))
+            {
+                output::note(&format!("{file}: {note}"));
+            }
             let points: usize = done.iter().map(|file| file.points).sum();
             let us: f64 = done.iter().map(|file| file.microseconds_per_point * file.points as f64).sum();
             output::note(&format!("{points} points, {:.2} µs each", us / points.max(1) as f64));
