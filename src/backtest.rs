@@ -50,7 +50,16 @@ impl Backtest {
     /// # Errors
     /// When it cannot be read; says which row is wrong.
     pub fn run(file: &Path, name: String) -> anyhow::Result<Self> {
-        let mut rows = read(file).with_context(|| file.display().to_string())?;
+        let content = std::fs::File::open(file).with_context(|| file.display().to_string())?;
+        Self::of(content, name).with_context(|| file.display().to_string())
+    }
+
+    /// The same for the content of a file.
+    ///
+    /// # Errors
+    /// Says which row is wrong.
+    pub fn of(content: impl std::io::Read, name: String) -> anyhow::Result<Self> {
+        let mut rows = read(content)?;
         let began = Instant::now();
         // Detectors see each time once, in the order of time, whatever the order of the rows is.
         let mut in_order: Vec<usize> = (0..rows.len()).collect();
@@ -135,8 +144,8 @@ fn notes(is_sorted: bool, repeated: usize) -> Vec<String> {
 /// How files write that there is no value.
 const NO_VALUE: [&str; 7] = ["", "null", "none", "nan", "na", "n/a", "-"];
 
-fn read(file: &Path) -> anyhow::Result<Vec<Row>> {
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file)?;
+fn read(content: impl std::io::Read) -> anyhow::Result<Vec<Row>> {
+    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(content);
     let header = csv.headers()?.clone();
     anyhow::ensure!(!header.is_empty(), "is empty; write `timestamp,value` above the rows");
     let column = |name: &str| {

@@ -13,6 +13,8 @@ pub mod body_budget;
 pub mod cli;
 pub mod config;
 mod database_clock;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod lifecycle;
 pub mod metrics;
 pub mod otlp;

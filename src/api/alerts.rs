@@ -93,7 +93,7 @@ struct Whole {
 /// Something that another service has found wrong, or well again.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FindingRequest {
+pub(super) struct FindingRequest {
     /// What kind of condition; together with its scope it says which one.
     alert_type: String,
     /// One line; default: the type and the scope.
@@ -237,7 +237,7 @@ async fn create_or_update(
 }
 
 impl FindingRequest {
-    fn check(self, pointer: &str, alerting: &Alerting) -> Result<(Finding, bool), Problem> {
+    pub(super) fn check(self, pointer: &str, alerting: &Alerting) -> Result<(Finding, bool), Problem> {
         let wrong = |field: &str, reason: String| Err(Problem::at(format!("{pointer}/{field}"), reason));
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if self.alert_type.is_empty() || self.alert_type.len() > 100 || !self.alert_type.bytes().all(is_word)

@@ -113,7 +113,8 @@ async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Prob
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no JSON: {error}")))
 }
 
-fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
+/// A value as a `T`, with errors that point at the fault.
+pub(super) fn parse<T: DeserializeOwned>(base: &str, value: &Value) -> Result<T, Problem> {
     // An array would be read as well, field by field.
     if !value.is_object() {
         return Err(Problem::at(base, "this is no object; send one such as {}"));

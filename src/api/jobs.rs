@@ -44,7 +44,7 @@ pub(super) fn writing() -> OpenApiRouter<ApiState> {
 /// A job to enqueue.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JobRequest {
+pub(super) struct JobRequest {
     /// Its name.
     job: String,
     /// Its arguments.

@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// A key to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct KeyRequest {
+pub(super) struct KeyRequest {
     /// What people call it.
     name: String,
     /// What it may: `write` also reads, enqueues and acts on alerts, `admin` does everything.

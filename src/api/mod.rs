@@ -8,6 +8,8 @@ mod dashboard;
 mod dead_letters;
 mod error;
 mod exposition;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod health;
 mod idempotency;

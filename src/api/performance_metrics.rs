@@ -29,7 +29,7 @@ pub(super) fn ingesting() -> OpenApiRouter<ApiState> {
 /// One request that some service has answered. What is left out is unknown, not zero.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct MetricRequest {
+pub(super) struct MetricRequest {
     service: String,
     endpoint: String,
     method: String,
@@ -81,7 +81,7 @@ async fn store(
 }
 
 impl MetricRequest {
-    fn check(self, pointer: &str, now: DateTime<Utc>) -> Result<RequestMetric, Problem> {
+    pub(super) fn check(self, pointer: &str, now: DateTime<Utc>) -> Result<RequestMetric, Problem> {
         let wrong = |field: &str, reason: String| Err(Problem::at(format!("{pointer}/{field}"), reason));
         for (field, text) in
             [("service", &self.service), ("endpoint", &self.endpoint), ("method", &self.method)]

@@ -56,7 +56,7 @@ struct SilenceAlert {
 /// A silence by labels.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewSilence {
+pub(super) struct NewSilence {
     /// Which alerts: labels and their values or patterns; all have to hold.
     #[serde(rename = "match")]
     matcher: Matcher,

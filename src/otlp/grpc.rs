@@ -37,6 +37,7 @@ pub(super) async fn not_kept(
     State(receiver): State<Receiver>,
     request: Request<Body>,
 ) -> Response<tonic::body::Body> {
+    receiver.refusals.count_ignored();
     grpc(&receiver).unary(NotKept, request).await
 }
 

@@ -84,7 +84,8 @@ pub fn refusal(
 #[derive(Clone, PartialEq, Message, Serialize)]
 struct Empty {}
 
-async fn not_kept(headers: HeaderMap) -> Response {
+async fn not_kept(State(receiver): State<Receiver>, headers: HeaderMap) -> Response {
+    receiver.refusals.count_ignored();
     match format(&headers) {
         Ok(format) => message(format, StatusCode::OK, &Empty {}),
         Err(fault) => answer(fault, Format::Json),

@@ -8,6 +8,8 @@ mod database_span;
 mod decode;
 mod endpoint;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grpc;
 mod hosts;
 mod http;

@@ -30,6 +30,8 @@ enum RequestReason {
     OverQuota,
     Failed,
     Other,
+    /// It was of a kind that is taken and not kept.
+    IgnoredKind,
 }
 
 impl SpanReason {
@@ -43,7 +45,7 @@ impl SpanReason {
 }
 
 impl RequestReason {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Unreadable, "unreadable"),
         (Self::TooLarge, "too_large"),
         (Self::Unsupported, "unsupported"),
@@ -51,6 +53,7 @@ impl RequestReason {
         (Self::OverQuota, "over_quota"),
         (Self::Failed, "failed"),
         (Self::Other, "other"),
+        (Self::IgnoredKind, "ignored_kind"),
     ];
 
     fn of(status: StatusCode) -> Self {
@@ -143,12 +146,28 @@ impl Refusals {
         }
     }
 
+    /// Counts metrics and logs, which are answered with success and not kept.
+    pub(super) fn count_ignored(&self) {
+        let Some((_, label)) = self.count(RequestReason::IgnoredKind) else { return };
+        if let Some(LogDue { count, .. }) = self.0.log.count(label) {
+            tracing::info!(
+                reason = label,
+                count,
+                "metrics and logs of OpenTelemetry are not kept; OTEL_METRICS_EXPORTER=none and OTEL_LOGS_EXPORTER=none \
+                 spare the sender the work"
+            );
+        }
+    }
+
+    fn count(&self, reason: RequestReason) -> Option<(RequestReason, &'static str)> {
+        let index = RequestReason::ALL.iter().position(|(known, _)| *known == reason)?;
+        self.0.requests[index].fetch_add(1, Ordering::Relaxed);
+        Some(RequestReason::ALL[index])
+    }
+
     /// Counts a request that is answered with this status and message.
     pub(super) fn count_request(&self, status: StatusCode, message: &str) {
-        let reason = RequestReason::of(status);
-        let Some(index) = RequestReason::ALL.iter().position(|(known, _)| *known == reason) else { return };
-        self.0.requests[index].fetch_add(1, Ordering::Relaxed);
-        let label = RequestReason::ALL[index].1;
+        let Some((_, label)) = self.count(RequestReason::of(status)) else { return };
         if let Some(LogDue { count, .. }) = self.0.log.count(label) {
             tracing::warn!(reason = label, status = status.as_u16(), count, "exports are refused: {message}");
             self.keep(label, "", count, message);

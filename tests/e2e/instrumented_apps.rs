@@ -310,8 +310,21 @@ async fn what_express_is_asked_arrives_with_nothing_but_an_endpoint_set() {
     let mut command = Command::new(&node.program);
     command.args(["--require", "@opentelemetry/auto-instrumentations-node/register", "app.js"]);
     command.current_dir(&folder);
-    let app = App::start("express-shop", command, false, &otlp_address(&api).await, &place).await;
+    let endpoint = otlp_address(&api).await;
+    let app = App::start("express-shop", command, false, &endpoint, &place).await;
     compare(&app, &place, &base, &requests("/users/:id", "/cached/:key")).await;
+
+    // What is odd in a value loses neither its span nor others.
+    std::fs::copy(source("express").join("odd.js"), folder.join("odd.js")).unwrap();
+    let mut odd = Command::new(&node.program);
+    odd.arg("odd.js").current_dir(&folder).env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
+    install(&mut odd).await;
+    for format in ["json", "protobuf"] {
+        let stored = format!(
+            "SELECT count(DISTINCT endpoint) FROM performance_metrics WHERE service = 'odd-{format}'"
+        );
+        assert_eq!(place.database().number(&stored).await, 7, "{format}: {}", api.log());
+    }
 }
 
 /// Node and its package manager, as Python packages them.

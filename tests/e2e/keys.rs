@@ -288,8 +288,8 @@ async fn who_did_what_from_where_is_in_the_audit_log() {
     line("alert_acknowledged", "ops", "127.0.0.1", json!("it fails"));
     line("queue_purged", "ops", "127.0.0.1", json!("q"));
     line("settings_changed", "ops", "127.0.0.1", Value::Null);
-    let user = std::env::var("USER").unwrap_or_else(|_| "cli".to_owned());
-    line("queue_paused", &user, "command line on ", json!("q"));
+    // Processes of tests have no USER.
+    line("queue_paused", "cli", "command line on ", json!("q"));
     assert!(!json!(log).to_string().contains(admin.rsplit('_').next().unwrap()), "no secrets");
     // Nobody acts in another's name: the key is said too.
     let (_, shown) = side.ask(Some(&admin), &Method::GET, "/api/v1/performance/alerts", None).await;
@@ -440,6 +440,70 @@ async fn a_browser_signs_in_and_other_sites_cannot_use_that() {
     assert_eq!(pause(&[("sec-fetch-site", "same-origin".to_owned())]).await, 404);
     side.http.delete(&session).header("cookie", &cookie).send().await.unwrap();
     assert_eq!(side.http.get(&session).header("cookie", &cookie).send().await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn sessions_are_bounded_listed_and_ended_and_end_when_they_are_not_used() {
+    let side = Side::start().await;
+    let admin = side.key("ops", &["--scope", "admin"]);
+    let session = format!("{}/api/v1/session", side.base);
+    let mut cookies = Vec::new();
+    for _ in 0..52 {
+        let answer = side.http.post(&session).json(&json!({"key": admin})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        cookies.push(cookie);
+    }
+    let status = async |cookie: &str| {
+        side.http.get(&session).header("cookie", cookie).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((status(&cookies[0]).await, status(&cookies[51]).await), (401, 200), "the oldest have ended");
+    let (_, list) = side.ask(Some(&admin), &Method::GET, "/api/v1/sessions", None).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(
+        (items.len(), &items[0]["key"], &items[0]["address"]),
+        (50, &json!("ops"), &json!("127.0.0.1"))
+    );
+    // The one that is not used for a week.
+    side.place.database().execute("UPDATE sessions SET last_used_at = now() - interval '8 days'").await;
+    assert_eq!(status(&cookies[50]).await, 401);
+    // It was asked for before, and is known for some seconds.
+    eventually(LONG, "it has ended", async || status(&cookies[51]).await == 401).await;
+    let again = side.http.post(&session).json(&json!({"key": admin})).send().await.unwrap();
+    let cookie = again.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let (_, list) = side.ask(Some(&admin), &Method::GET, "/api/v1/sessions", None).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let path = format!("/api/v1/sessions/{}", list["items"][0]["id"].as_str().unwrap());
+    assert_eq!(side.ask(Some(&admin), &Method::DELETE, &path, None).await.0, 204);
+    eventually(LONG, "it is signed out", async || status(&cookie).await == 401).await;
+}
+
+#[tokio::test]
+async fn answers_are_not_kept_by_caches_and_pages_are_not_framed() {
+    let side = Side::start().await;
+    for path in ["/api/v1/jobs", "/docs/", "/", "/api/v1/performance/config"] {
+        let answer = side.http.get(format!("{}{path}", side.base)).send().await.unwrap();
+        let header =
+            |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        assert_eq!(header("x-frame-options"), "DENY", "{path}");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");
+        if path.starts_with("/api") {
+            assert_eq!(header("cache-control"), "no-store", "{path}");
+        } else {
+            assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        }
+    }
+    // Times of other ages, wherever one is taken.
+    let far = "+262142-12-31T23:30:00Z";
+    for (path, body) in [
+        ("performance/silences", json!({"match": {"service": "a"}, "starts_at": far})),
+        ("keys", json!({"name": "far", "scopes": ["read"], "expires_at": far})),
+        ("jobs", json!({"job": "monitor_system_resources", "run_at": far})),
+    ] {
+        let (status, text) = side.ask(None, &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
+        assert!(status == 422 && text.contains("between 1970 and 2200"), "{path}: {status} {text}");
+    }
 }
 
 #[tokio::test]

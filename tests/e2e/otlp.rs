@@ -494,7 +494,7 @@ async fn the_process_answers_while_it_reads_the_largest_traces() {
 
 #[tokio::test]
 async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
-    let (_place, api, base) = start().await;
+    let (place, api, base) = start().await;
     let http = json!({"http.request.method": "GET"});
     let ahead = request("shop", &[span(1, TimeDelta::minutes(-6), &http), span(2, TimeDelta::zero(), &http)]);
     let answer: Value =
@@ -514,5 +514,25 @@ async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
     api.says("spans of `shop` are rejected: a span ends at ").await;
+    // For people: on the dashboard, and by `doctor`.
+    let refused = format!("{base}/api/v1/performance/services/refusals");
+    let is_kept = async || {
+        let list: Value = reqwest::get(&refused).await.unwrap().json().await.unwrap();
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|item| item["service"] == "shop" && item["reason"] == "ahead")
+    };
+    eventually(LONG, "the refusal is kept", is_kept).await;
+    let findings = String::from_utf8(place.run(&["doctor", "--json"]).stdout).unwrap();
+    assert!(
+        findings.contains("shop: ") && findings.contains("the clock of the sender is ahead"),
+        "{findings}"
+    );
+    let logs = client().post(format!("{base}/v1/logs")).header("content-type", "application/json").body("{}");
+    assert_eq!(logs.send().await.unwrap().status(), 200);
+    let metrics = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("dogwatch_otlp_requests_refused_total{reason=\"ignored_kind\"} 1"), "{metrics}");
     api.says("exports are refused: ").await;
 }

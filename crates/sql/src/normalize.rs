@@ -140,10 +140,16 @@ impl Normalizer {
         if !is_keyword(lower.as_str()) || self.previous == Previous::Symbol(b'.') {
             // A function is the same in upper case, also where tables are not.
             let is_function = lexer.next_byte() == b'(';
-            if self.is_masked() {
+            // `SET ROLE tenant_42`
+            let is_role = self.verb.as_str() == "set" && self.word.as_str() == "role";
+            if self.is_masked() || is_role {
                 self.mask(Previous::Value);
             } else {
+                let names_one = !self.has_begun && lower.is_any(&["use", "listen", "unlisten", "notify"]);
                 self.take_plain_name(text, is_function);
+                if names_one {
+                    self.masked = Masked::First;
+                }
             }
             return;
         }

@@ -182,6 +182,9 @@ fn a_megabyte_is_read_to_its_end_and_little_of_it_is_kept() {
 fn values_that_are_written_as_names_or_behind_a_statement_are_masked() {
     for (sql, expected) in [
         ("SET search_path TO tenant_42", "SET search_path TO ?"),
+        ("SET ROLE tenant_42", "SET ROLE ?"),
+        ("USE tenant_42", "USE ?"),
+        ("LISTEN \"job_4711\"", "LISTEN ?"),
         ("SET LOCAL app.user TO ann", "SET LOCAL app.user TO ?"),
         ("COPY users (id, name) FROM STDIN;\n1\tann\n2\tbob\n\\.\n", "COPY users (id, name) FROM STDIN;"),
     ] {
