@@ -131,13 +131,15 @@ pub(crate) struct Lists {
     levels: Vec<Level>,
     /// Those of the statement, and of each parenthesis that is open.
     chains: Vec<Chains>,
+    /// Bytes of tokens before each parenthesis or bracket that is open.
+    opened: Vec<usize>,
     /// Open ones beyond [`MAX_DEPTH`].
     deeper: usize,
 }
 
 impl Default for Lists {
     fn default() -> Self {
-        Self { levels: Vec::new(), chains: vec![Chains::default()], deeper: 0 }
+        Self { levels: Vec::new(), chains: vec![Chains::default()], opened: Vec::new(), deeper: 0 }
     }
 }
 
@@ -199,6 +201,7 @@ impl Lists {
             return;
         }
         self.chains.push(Chains::default());
+        self.opened.push(output.tokens.len());
         if is_list {
             self.levels.push(Level::List(Elements::begin(output)));
         } else {
@@ -247,7 +250,7 @@ impl Lists {
             return;
         }
         // More may be closed than was opened.
-        if self.chains.len() > 1 {
+        if self.opened.pop().is_some() {
             self.end_chains(output);
         }
         if let Some(Level::List(mut elements)) = self.levels.pop() {
@@ -269,8 +272,10 @@ impl Lists {
         }
     }
 
-    /// The text is over, perhaps in the middle of a list.
+    /// The text is over, perhaps in the middle of a list. What is open then was cut off by its sender, at a place that the
+    /// lengths of literals decide: the fingerprint is that of what stands before.
     pub(crate) fn finish(&mut self, output: &mut Output) {
+        let first_open = self.opened.first().copied();
         while !self.chains.is_empty() {
             self.end_chains(output);
         }
@@ -278,6 +283,10 @@ impl Lists {
             if let Level::List(mut elements) | Level::Rows(mut elements) = level {
                 elements.end(output);
             }
+        }
+        if let Some(first_open) = first_open.filter(|first| *first <= output.tokens.len()) {
+            output.tokens.truncate(first_open);
+            output.tokens.push('…');
         }
     }
 }

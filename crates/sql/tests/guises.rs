@@ -228,3 +228,15 @@ fn parts_that_are_joined_by_the_same_word_count_once() {
         assert_ne!(one.fingerprint, other.fingerprint, "{}", one.text);
     }
 }
+
+/// A sender cuts off texts at a length: where, depends on the literals.
+#[test]
+fn a_statement_that_was_cut_off_in_parentheses_is_one_wherever_it_was() {
+    let full = "INSERT INTO orders (id, name) SELECT id, name FROM stock WHERE id IN (SELECT id FROM t WHERE note = 'a long one' AND kind IN (1, 22, 333))";
+    let begin = full.find("(SELECT").unwrap();
+    let whole = normalize(full, Dialect::Postgres).fingerprint;
+    let cut: std::collections::HashSet<u64> =
+        (begin + 1..full.len()).map(|end| normalize(&full[..end], Dialect::Postgres).fingerprint).collect();
+    assert_eq!(cut.len(), 1, "{cut:?}");
+    assert!(!cut.contains(&whole));
+}
