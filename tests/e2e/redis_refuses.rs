@@ -28,7 +28,7 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_is_described() {
     let server = Server::plain(&[]).await;
     let (place, _database) = place(&server.url()).await;
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let api = place.start(&["api"]);
     let base = api.api().await;
     let ready = async || {
@@ -71,7 +71,7 @@ async fn a_user_that_may_not_run_info_has_all_other_rights() {
         format!("user default off\n{}\n", rights.replace(">PASSWORD", ">s3cret").replace(" +info", ""));
     let server = Server::start(|folder, port| {
         let acl = folder.join("users.acl");
-        std::fs::write(&acl, file).unwrap();
+        std::fs::write(&acl, &file).unwrap();
         let acl = ["--aclfile".to_owned(), acl.to_str().unwrap().to_owned()];
         [vec!["--port".to_owned(), port.to_string()], acl.to_vec(), persistent()].concat()
     })

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use dogwatch_testing::{eventually, free_port};
 use tempfile::TempDir;
@@ -20,12 +21,25 @@ pub(crate) struct Server {
 
 impl Server {
     /// `arguments` may name files of the folder.
-    pub(crate) async fn start(arguments: impl FnOnce(&Path, u16) -> Vec<String>) -> Self {
-        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let arguments = arguments(folder.path(), port);
-        let server = Self { child: launch(&folder, &arguments), port, folder, arguments };
-        server.listens().await;
-        server
+    pub(crate) async fn start(arguments: impl Fn(&Path, u16) -> Vec<String>) -> Self {
+        loop {
+            let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+            let given = arguments(folder.path(), port);
+            let mut server = Self { child: launch(&folder, &given), port, folder, arguments: given };
+            let is_there = async |server: &mut Self| {
+                let has_ended = server.child.try_wait().unwrap().is_some();
+                has_ended || TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+            };
+            let begun = Instant::now();
+            while !is_there(&mut server).await {
+                assert!(begun.elapsed() < LONG, "Redis does not listen");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            // Somebody else may have taken the port meanwhile, or that of the cluster's bus.
+            if server.child.try_wait().unwrap().is_none() {
+                return server;
+            }
+        }
     }
 
     /// `kill -9`.
@@ -71,8 +85,10 @@ impl Server {
 
     pub(crate) async fn plain(more: &[&str]) -> Self {
         let more: Vec<String> = more.iter().map(|text| (*text).to_owned()).collect();
-        Self::start(|_, port| [vec!["--port".to_owned(), port.to_string()], persistent(), more].concat())
-            .await
+        Self::start(|_, port| {
+            [vec!["--port".to_owned(), port.to_string()], persistent(), more.clone()].concat()
+        })
+        .await
     }
 
     /// A command without blanks in its arguments; the first line of the answer.

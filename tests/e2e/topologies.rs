@@ -118,7 +118,7 @@ async fn with_a_user_that_has_the_documented_rights_and_no_other_and_a_database_
     let start = async |file: String| {
         Server::start(|folder, port| {
             let acl = folder.join("users.acl");
-            std::fs::write(&acl, file).unwrap();
+            std::fs::write(&acl, &file).unwrap();
             let acl = ["--aclfile".to_owned(), acl.to_str().unwrap().to_owned()];
             [vec!["--port".to_owned(), port.to_string()], acl.to_vec(), persistent()].concat()
         })
@@ -233,7 +233,7 @@ async fn behind_sentinels_a_failover_under_load_loses_nothing_that_was_replicate
     let (api, worker) = (place.start(&["api"]), place.start(&["worker"]));
     let jobs = format!("{}/api/v1/jobs", api.api().await);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
 
     let (mut acknowledged, began) = (Vec::<(Instant, String)>::new(), Instant::now());
     let (mut killed, mut after) = (None, 0);
