@@ -44,7 +44,7 @@ export function KeysCard() {
     <${Card} title="API keys" flush=${true} aside=${make}>
       <${Loaded} poll=${poll} lines=${4}>
         ${({ items }) => (items.length === 0
-          ? html`<${Empty} title="There are no keys yet">Without one, only this machine can use the API. Make one for each service and each person.</${Empty}>`
+          ? html`<${Empty} title="There are no keys yet">Without one, only the owner of this Dogwatch can use it, on its machine. Make one for each service and each person.</${Empty}>`
           : html`<${Table} caption="API keys" columns=${columns} rows=${items} rowKey=${(key) => key.id} param="keys" />`)}
       </${Loaded}>
     </${Card}>

@@ -16,7 +16,7 @@ export default function Settings() {
     <${Page} title="Settings">
       <${Card} title="You">
         <${Facts} items=${[
-          ["Key", session.has_key ? session.name : html`none: on this machine the API asks for no key`],
+          ["Key", session.has_key ? session.name : html`none: you own this Dogwatch, and no key was made yet`],
           ["Scopes", session.scopes.join(", ")],
           ["Tenant", session.tenant ?? "all"],
         ]} />

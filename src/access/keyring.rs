@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +13,7 @@ use dogwatch_store::{ApiKey, AuditAction, Store, StoreError};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use uuid::Uuid;
 
-use super::{Caller, KeyText, SessionToken};
+use super::{Caller, KeyText, LocalAccess, SessionToken};
 use crate::audit::Actor;
 
 /// How long what is known of a key is not asked again.
@@ -41,9 +42,22 @@ pub enum Refused {
     /// There is no key, and one is needed.
     #[error("this needs an API key; send `Authorization: Bearer dw_…`")]
     Missing,
+    /// There is no key yet: the owner has to show who they are.
+    #[error(
+        "this needs the authorization of the owner of this Dogwatch: `curl -H @{}`, in a browser the link that \
+         `dogwatch sign-in` prints; or an API key (`dogwatch keys create`)",
+        file.display()
+    )]
+    NotOwner {
+        /// Where it is.
+        file: PathBuf,
+    },
     /// It opens nothing.
     #[error("this API key is none, was revoked, or has ended")]
     Wrong,
+    /// The link of a sign-in.
+    #[error("this link was used or has ended; `dogwatch sign-in` prints a new one")]
+    Code,
     /// Somebody tries keys.
     #[error("too many unknown keys were tried; try again")]
     TooMany,
@@ -59,6 +73,8 @@ pub struct Keyring {
     clock: Clock,
     /// Only who is on this machine can reach the address.
     is_loopback: bool,
+    /// The owner's ways in; absent where there is no data folder.
+    local: Option<Arc<LocalAccess>>,
     known: Arc<Mutex<Known>>,
     /// Of keys that are not known.
     lookups: Arc<DefaultDirectRateLimiter>,
@@ -88,9 +104,17 @@ struct Entry<T> {
 
 impl Keyring {
     /// Of an address.
-    pub fn new(store: Store, clock: Clock, is_loopback: bool) -> Self {
+    pub fn new(store: Store, clock: Clock, is_loopback: bool, local: Option<LocalAccess>) -> Self {
         let lookups = Arc::new(RateLimiter::direct(Quota::per_second(LOOKUPS)));
-        Self { store, clock, is_loopback, known: Arc::default(), lookups, refused: Arc::default() }
+        Self {
+            store,
+            clock,
+            is_loopback,
+            local: local.map(Arc::new),
+            known: Arc::default(),
+            lookups,
+            refused: Arc::default(),
+        }
     }
 
     /// Who shows this, from this address. A key that opens nothing is noted in the audit log.
@@ -115,19 +139,67 @@ impl Keyring {
 
     async fn look(&self, shown: Option<&Credential>) -> Result<Caller, Refused> {
         match shown {
+            Some(Credential::Key(text)) if self.local().is_some_and(|local| local.is_token(text)) => {
+                if self.is_keyless().await? { Ok(Caller::owner()) } else { Err(Refused::Wrong) }
+            }
             Some(Credential::Key(text)) => {
                 let text = KeyText::parse(text).ok_or(Refused::Wrong)?;
                 let (key, hash) = self.key(text.id).await?.ok_or(Refused::Wrong)?;
                 if text.is(&hash) { self.caller_of(&key) } else { Err(Refused::Wrong) }
+            }
+            Some(Credential::Session(text)) if self.is_local_session(&SessionToken::of(text)) => {
+                if self.is_keyless().await? { Ok(Caller::owner()) } else { Err(Refused::Missing) }
             }
             Some(Credential::Session(text)) => {
                 let key = self.session(SessionToken::of(text).sha256()).await?.ok_or(Refused::Missing)?;
                 let (key, _) = self.key(key).await?.ok_or(Refused::Missing)?;
                 self.caller_of(&key)
             }
-            None if self.is_loopback && !self.has_keys().await? => Ok(Caller::anybody()),
+            None if self.is_keyless().await? => Ok(Caller::local_sender()),
             None => Err(Refused::Missing),
         }
+    }
+
+    /// Nobody needs a key: none was ever made, and nobody from outside can come.
+    async fn is_keyless(&self) -> Result<bool, StoreError> {
+        Ok(self.is_loopback && !self.has_keys().await?)
+    }
+
+    /// The owner's ways in.
+    pub fn local(&self) -> Option<&LocalAccess> {
+        self.local.as_deref()
+    }
+
+    fn is_local_session(&self, token: &SessionToken) -> bool {
+        self.local().is_some_and(|local| local.is_session(token, self.clock.now()))
+    }
+
+    /// Why somebody who has shown nothing may not do what they want.
+    pub fn missing(&self) -> Refused {
+        self.local().map_or(Refused::Missing, |local| Refused::NotOwner { file: local.file().to_owned() })
+    }
+
+    /// A code for a link with which a browser signs in once; `None` where a key is needed.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn sign_in_code(&self) -> Result<Option<SessionToken>, StoreError> {
+        let Some(local) = self.local() else { return Ok(None) };
+        Ok(self.is_keyless().await?.then(|| local.new_code(self.clock.now())))
+    }
+
+    /// The owner, whose browser shows such a code.
+    ///
+    /// # Errors
+    /// When it opens nothing.
+    pub async fn owner_by_code(&self, code: &str, address: Option<String>) -> Result<Caller, Refused> {
+        let code = SessionToken::of(code);
+        let is_right = self.local().is_some_and(|local| local.use_code(&code, self.clock.now()));
+        if is_right && self.is_keyless().await? {
+            return Ok(Caller { address, ..Caller::owner() });
+        }
+        self.note_refused("", address);
+        Err(Refused::Code)
     }
 
     fn caller_of(&self, key: &ApiKey) -> Result<Caller, Refused> {
@@ -191,6 +263,9 @@ impl Keyring {
     /// Forgets a session that has ended here; others hear of it some seconds later.
     pub fn forget_session(&self, token: &SessionToken) {
         self.known().sessions.remove(&token.sha256());
+        if let Some(local) = self.local() {
+            local.end_session(token);
+        }
     }
 
     fn note_use(&self, id: Uuid, now: DateTime<Utc>) {

@@ -1,9 +1,11 @@
 //! Who may use the API: keys, what each of them may, and whose data it sees.
 //!
-//! As long as no key was ever made, whoever reaches a loopback address may do everything: the first run asks for nothing. With
-//! the first key that ends. A key of a tenant sees and tells of that tenant alone.
+//! As long as no key was ever made, the owner of the data folder may do everything ([`LocalAccess`]), and whoever reaches a
+//! loopback address may send what is measured: exporters need no key at the first run. With the first key that ends. A key
+//! of a tenant sees and tells of that tenant alone.
 
 mod keyring;
+mod local;
 mod secret;
 
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ use uuid::Uuid;
 use crate::audit::Actor;
 
 pub use self::keyring::{Credential, Keyring, Refused};
+pub use self::local::{LocalAccess, token_in};
 pub use self::secret::{KeyText, SessionToken};
 
 /// Bytes of the name of a key.
@@ -42,15 +45,20 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whoever reaches an address that is open.
-    pub fn anybody() -> Self {
+    /// The owner of this machine's Dogwatch, as long as there is no key.
+    pub(crate) fn owner() -> Self {
         Self {
             key: None,
-            name: "api".to_owned(),
+            name: "local".to_owned(),
             tenant: None,
             address: None,
             scopes: Scope::ALL.iter().copied().collect(),
         }
+    }
+
+    /// Whoever else reaches an address of loopback, as long as there is no key.
+    fn local_sender() -> Self {
+        Self { scopes: [Scope::Ingest].into(), ..Self::owner() }
     }
 
     fn of(key: &ApiKey) -> Self {

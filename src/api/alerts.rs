@@ -261,6 +261,9 @@ impl FindingRequest {
             ("endpoint", &self.endpoint),
             ("host", &self.host),
         ];
+        if self.title.as_ref().is_some_and(|title| title.trim().is_empty()) {
+            return wrong("title", "is empty; write one, or leave it out".to_owned());
+        }
         let lines = [("title", self.title.as_ref()), ("unit", self.unit.as_ref())];
         let lines = lines.into_iter().chain(scope.iter().map(|(field, text)| (*field, text.as_ref())));
         for (field, text) in lines.filter_map(|(field, text)| Some((field, text?))) {

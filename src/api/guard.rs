@@ -69,13 +69,16 @@ impl Guard {
     ) -> Result<Caller, Problem> {
         let shown = credential(headers);
         let caller = self.keyring.caller(shown.as_ref(), address).await?;
-        match shown {
+        match &shown {
             Some(Credential::Key(_)) => {}
             Some(Credential::Session(_)) => from_our_pages(headers, method)?,
             None => {
                 from_this_machine(uri, headers)?;
                 from_our_pages(headers, method)?;
             }
+        }
+        if shown.is_none() && !caller.may(self.scope) {
+            return Err(self.keyring.missing().into());
         }
         caller.require(self.scope)?;
         if self.tenants == Tenants::All
@@ -197,7 +200,8 @@ const FORWARDED: [&str; 6] =
 
 /// An address that is open is open to this machine: not to a proxy, and not to a page whose name was made to point here.
 fn from_this_machine(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    // All of them, where there are several (RFC 9112, section 3.2, allows one).
+    let host = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
     // HTTP/2 has it in the address.
     let mut names = uri.authority().map(Authority::as_str).into_iter().chain(host).peekable();
     let is_named = names.peek().is_some();
@@ -310,6 +314,9 @@ mod tests {
         assert!(!comes("/", &[]), "HTTP/1.0, or a proxy");
         assert!(!comes("http://evil.example/", &[("host", "localhost")]));
         assert!(!comes("/", &[("host", "localhost"), ("x-forwarded-for", "203.0.113.9")]));
+        let mut twice = headers(&[("host", "localhost")]);
+        twice.append("host", "evil.example".parse().unwrap());
+        assert!(from_this_machine(&Uri::from_static("/"), &twice).is_err());
     }
 
     #[test]

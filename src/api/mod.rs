@@ -63,7 +63,7 @@ pub use self::connections::{ConnectionFigures, Connections};
 pub use self::error::Problem;
 use self::guard::{Guard, Tenants};
 
-use crate::access::Keyring;
+use crate::access::{Keyring, LocalAccess};
 use crate::body_budget::{BodyBudget, bounded};
 use crate::config::{ApiSettings, Config};
 use crate::database_clock;
@@ -125,12 +125,19 @@ pub struct ApiState {
 
 impl ApiState {
     /// From the settings. Has to be called inside a Tokio runtime.
-    pub fn new(config: &Config, schedules: &Path, pulse: Option<Pulse>) -> anyhow::Result<Self> {
+    pub fn new(
+        config: &Config,
+        schedules: &Path,
+        data_dir: &Path,
+        pulse: Option<Pulse>,
+    ) -> anyhow::Result<Self> {
         let client = wiring::queue(config)?;
         let store = wiring::store(config)?;
         let clock = database_clock::start(&store);
         let intake = Intake::start(store.clone());
-        let keyring = Keyring::new(store.clone(), clock.clone(), config.is_loopback());
+        let is_loopback = config.is_loopback();
+        let local = if is_loopback { local_access(data_dir) } else { None };
+        let keyring = Keyring::new(store.clone(), clock.clone(), is_loopback, local);
         let tuning = Tuning::start(store.clone(), clock.clone(), config);
         let budget = BodyBudget::default();
         Ok(Self {
@@ -163,6 +170,21 @@ impl ApiState {
             clock,
             pulse,
         })
+    }
+}
+
+/// The owner's ways in; without a folder for them a key is needed.
+fn local_access(data_dir: &Path) -> Option<LocalAccess> {
+    match LocalAccess::open(data_dir) {
+        Ok(local) => Some(local),
+        Err(error) => {
+            tracing::warn!(
+                folder = %data_dir.display(),
+                %error,
+                "there is no place for the authorization of the owner: all but sending spans and metrics needs an API key"
+            );
+            None
+        }
     }
 }
 
@@ -242,6 +264,7 @@ fn described(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(group(session::of_all(), Admin, All))
         .merge(group(audit::reading(), Admin, All))
         // Apart: what they answer is a secret, which is remembered nowhere.
+        .merge(openapi::guarded(session::codes(), &state.guard, Admin, All))
         .merge(openapi::guarded(keys::routes(), &state.guard, Admin, All));
     OpenApiRouter::with_openapi(openapi::description()).nest("/api/v1", v1)
 }

@@ -114,7 +114,7 @@ mod tests {
     /// Whether the dashboard asks the same is seen in a browser.
     #[test]
     fn the_overview_asks_for_the_window_and_the_filters_of_its_address() {
-        let caller = Caller::anybody();
+        let caller = Caller::owner();
         let first = |query: &str| questions("overview", query, &caller);
         assert_eq!(
             first(""),
@@ -132,7 +132,7 @@ mod tests {
         );
         assert_eq!(first("hours=9999&tenant=t1")[1], "/performance/dashboard?hours=1&tenant=t1&limit=8");
         assert_eq!(questions("jobs", "", &caller), ["/session"]);
-        let mut tenant = Caller::anybody();
+        let mut tenant = Caller::owner();
         tenant.tenant = Some("t1".to_owned());
         assert_eq!(questions("overview", "", &tenant).len(), 3, "what is of all tenants is not for one");
         let links = links("overview", "service=\"><script>", Some(&caller));

@@ -36,12 +36,26 @@ pub(super) fn of_all() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
 }
 
+/// Apart: what it answers is a secret, which is remembered nowhere.
+pub(super) fn codes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(new_code))
+}
+
 /// What a browser shows.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SignIn {
-    /// An API key.
-    key: String,
+    /// An API key …
+    key: Option<String>,
+    /// … or the code of a link that `dogwatch sign-in` printed.
+    code: Option<String>,
+}
+
+/// A code for a link.
+#[derive(Serialize, ToSchema)]
+struct Code {
+    /// With `/sign-in#code=` before it, a browser signs in, once.
+    code: String,
 }
 
 /// Who is signed in.
@@ -76,19 +90,34 @@ async fn sign_in(
     State(state): State<ApiState>,
     ClientAddress(address): ClientAddress,
     headers: HeaderMap,
-    Object(SignIn { key }): Object<SignIn>,
+    Object(SignIn { key, code }): Object<SignIn>,
 ) -> Result<Response, Problem> {
-    let caller = state.keyring.caller(Some(&Credential::Key(key)), address).await?;
+    let caller = match (key, code) {
+        (Some(key), None) => state.keyring.caller(Some(&Credential::Key(key)), address).await?,
+        (None, Some(code)) => state.keyring.owner_by_code(&code, address).await?,
+        _ => return Err(Problem::at("", "write `key`, or `code`")),
+    };
     state.guard.count(caller.key)?;
     let token = SessionToken::random();
     let now = state.clock.now();
     if let Some(key) = caller.key {
         let address = caller.address.as_deref();
         state.store.insert_session(&token.sha256(), key, address, now, now + LENGTH).await?;
+    } else if let Some(local) = state.keyring.local() {
+        local.begin_session(&token, now + LENGTH, now);
     }
     caller.actor().did(&state.store, AuditAction::SignedIn, None).await;
     let cookie = cookie(token.expose(), LENGTH.num_seconds(), &headers);
     Ok(([cookie], Json(Who::from(caller))).into_response())
+}
+
+/// Make a code with which a browser of this machine signs in, once; where there are keys, it signs in with one
+#[utoipa::path(post, path = "/session/codes", tag = "session", responses((status = 201, body = Code)))]
+async fn new_code(State(state): State<ApiState>) -> Result<(StatusCode, Json<Code>), Problem> {
+    let code = state.keyring.sign_in_code().await?;
+    let code = code
+        .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "there are API keys; sign in with one of them"))?;
+    Ok((StatusCode::CREATED, Json(Code { code: code.expose().to_owned() })))
 }
 
 /// Sign out

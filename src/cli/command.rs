@@ -6,7 +6,8 @@ use clap::Subcommand;
 
 use super::{
     Global, alerts, analyze, audit, backtest, channels, cleanup, doctor, enqueue, jobs, keys, metrics,
-    notifications, output, queues, report, rollups, rules, schedules, serve, services, shell, up, workers,
+    notifications, output, queues, report, rollups, rules, schedules, serve, services, shell, sign_in, up,
+    workers,
 };
 use crate::wiring;
 
@@ -69,6 +70,8 @@ pub(super) enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Print a link with which a browser of this machine signs in, once
+    SignIn,
     /// List who did what, when and from where
     Audit(audit::Audit),
     /// List who was told what, and what was not delivered
@@ -137,6 +140,7 @@ impl Command {
             Self::Channels(channels) => channels.run(global).await,
             Self::Keys(keys) => keys.run(global).await,
             Self::Notifications(notifications) => notifications.run(global).await,
+            Self::SignIn => sign_in::run(global).await,
             Self::Audit(audit) => audit.run(global).await,
             Self::CheckThresholds(run) => run.run(global, "check_performance_thresholds").await,
             Self::SendAlerts(run) => run.run(global, "send_performance_alerts").await,

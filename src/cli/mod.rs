@@ -27,6 +27,7 @@ mod schedules;
 mod serve;
 mod services;
 mod shell;
+mod sign_in;
 mod up;
 mod watch;
 mod workers;
@@ -47,6 +48,7 @@ use url::Url;
 use self::command::Command;
 use self::remote::Remote;
 
+use crate::access;
 use crate::config::{Config, Override};
 use crate::telemetry;
 
@@ -153,7 +155,13 @@ pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
 impl Global {
     /// The Dogwatch elsewhere that is asked; `None`: the one of this machine.
     fn remote(&self) -> anyhow::Result<Option<Remote>> {
-        self.url.as_ref().map(|url| Remote::new(url, self.key.clone())).transpose()
+        self.url.as_ref().map(|url| Remote::new(url, self.key_for(url))).transpose()
+    }
+
+    /// What is shown to a Dogwatch at this address: the key that was given, or, on this machine, what its owner can read.
+    fn key_for(&self, url: &Url) -> Option<SecretString> {
+        let is_here = remote::is_this_machine(url);
+        self.key.clone().or_else(|| access::token_in(&self.data_dir).filter(|_| is_here))
     }
 
     /// Refuses to go on where another machine is meant, and the command works on its own alone.

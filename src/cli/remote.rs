@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 
-use super::usage;
+use super::{output, usage};
 use crate::metrics::Page;
 
 /// A little more than the API gives itself.
@@ -41,6 +41,16 @@ pub(super) struct Remote {
     trace: Option<TraceContext>,
 }
 
+/// Whether an address is one of this machine alone.
+pub(super) fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 impl Remote {
     /// Continues this trace.
     pub(super) fn traced(self, trace: Option<TraceContext>) -> Self {
@@ -61,6 +71,11 @@ impl Remote {
             .user_agent(concat!("dogwatch/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot set up the HTTP client")?;
+        if key.is_some() && base.scheme() == "http" && !is_this_machine(base) {
+            output::note(
+                "warning: the key is sent in clear text; put TLS before that Dogwatch, and write https://",
+            );
+        }
         Ok(Self { http, base: base.clone(), shown, key, trace: None })
     }
 

@@ -11,7 +11,7 @@ use dogwatch_queue::{Pulse, Stop};
 
 use tokio::net::TcpListener;
 
-use super::{Global, flag, usage};
+use super::{Global, flag, sign_in, usage};
 use crate::api::{self, ApiState};
 use crate::config::Config;
 use crate::lifecycle::{self, Roles};
@@ -94,26 +94,41 @@ pub(super) async fn start_api(
     pulse: Option<Pulse>,
     stop: &Stop,
     roles: &mut Roles,
-) -> anyhow::Result<String> {
-    let state = ApiState::new(config, &global.schedules, pulse)?;
+) -> anyhow::Result<StartedApi> {
+    let state = ApiState::new(config, &global.schedules, &global.data_dir, pulse)?;
     if !config.is_loopback() {
         check_keys(config, &state).await?;
     }
     let listener = api::bind(config.api.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!("the API listens on {url}");
+    let code = state.keyring.sign_in_code().await.unwrap_or_default();
+    let sign_in = code.map(|code| sign_in::link(&url, code.expose()));
     for address in &config.otlp.listen {
         start_otlp(*address, &state, stop, roles).await?;
     }
     let (router, stop) = (api::router(&state, &config.api), stop.clone());
     roles.start("api", async move { api::serve(listener, router, stop, &state.connections).await });
-    Ok(url)
+    Ok(StartedApi { url, sign_in })
+}
+
+/// An API that is served.
+pub(super) struct StartedApi {
+    /// Where.
+    pub(super) url: String,
+    /// A link with which a browser signs in once; absent where there are keys.
+    pub(super) sign_in: Option<String>,
 }
 
 /// Nobody from outside comes in without a key; without one, nobody could.
 async fn check_keys(config: &Config, state: &ApiState) -> anyhow::Result<()> {
     let has_key = state.store.has_valid_api_key(state.clock.now()).await;
     if has_key.context("cannot look whether there are API keys")? {
+        tracing::warn!(
+            listen = %config.api.listen,
+            "the API and OpenTelemetry are served without TLS: where others can listen on the network, put a proxy with \
+             TLS before them, since keys are sent in clear text"
+        );
         return Ok(());
     }
     Err(usage(format!(

@@ -11,7 +11,7 @@ use dogwatch_store::Store;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::running::Running;
-use super::serve::{start_api, start_relay, start_scheduler, start_watchdog, start_worker};
+use super::serve::{StartedApi, start_api, start_relay, start_scheduler, start_watchdog, start_worker};
 use super::{Global, flag, output, schedules};
 use crate::config::Config;
 use crate::lifecycle::{self, Roles};
@@ -77,7 +77,8 @@ async fn start(
 
     let mut roles = Roles::with_api()?;
     let worker = wiring::worker(config)?;
-    let api_url = start_api(config, global, Some(worker.pulse()), stop, &mut roles).await?;
+    let StartedApi { url: api_url, sign_in } =
+        start_api(config, global, Some(worker.pulse()), stop, &mut roles).await?;
     let url = |secret: &Option<SecretString>| {
         secret.as_ref().map(|url| url.expose_secret().to_owned()).unwrap_or_default()
     };
@@ -89,6 +90,10 @@ async fn start(
     };
     let announcement = running.announce(&global.data_dir)?;
     output::line(&format!("Dogwatch is up after {:.1} s. The API: {api_url}", began.elapsed().as_secs_f64()));
+    if let Some(link) = sign_in {
+        output::line(&format!("The dashboard: {link}"));
+        output::line("The link signs a browser in once; `dogwatch sign-in` prints another.");
+    }
     output::line("Next:");
     schedules::print_next(&schedules::infos(&schedules::read(global)?, 1));
     output::line("In a second terminal in this folder: dogwatch jobs list. Ctrl-C stops everything.\n");

@@ -2,7 +2,7 @@
 //
 //   node load.mjs BASE_URL CHROMIUM_PATH PATH…
 //
-// Needs a Dogwatch that asks for no key. `HOLD_S=600 cargo run --release -- dashboard` in benches/data runs one with ten million requests.
+// AUTHORIZATION is what is shown to the API. `HOLD_S=600 cargo run --release -- dashboard` in benches/data runs one with ten million requests.
 
 import { chromium } from "playwright-core";
 
@@ -32,7 +32,10 @@ function taken() {
 }
 
 async function load(address) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 },
+    extraHTTPHeaders: process.env.AUTHORIZATION ? { authorization: process.env.AUTHORIZATION } : {},
+  });
   const page = await context.newPage();
   await page.addInitScript(watch);
   await page.goto(address, { waitUntil: "commit" });

@@ -31,7 +31,7 @@ impl Side {
         let api = place.start(&["api"]);
         let base = format!("{}/api/v1", api.api().await);
         let processes = [api, place.start(&["worker"]), place.start(&["scheduler"])];
-        Self { place, receiver, base, http: Client::new(), _processes: processes }
+        Self { place, receiver, base, http: crate::support::http(), _processes: processes }
     }
 
     /// Status and body of an answer.

@@ -43,7 +43,7 @@ async fn post(api: &str, service: &str, failed: usize, stay: Duration) {
                "response_time_ms": 12.5, "occurred_at": at})
     };
     let metrics: Vec<Value> = (0..20).map(|n| metric(if n < failed { 500 } else { 200 })).collect();
-    let client = reqwest::Client::new();
+    let client = crate::support::http();
     let response =
         client.post(format!("{api}/api/v1/performance/metrics")).json(&metrics).send().await.unwrap();
     assert_eq!(response.status(), 201, "{:?}", response.text().await);

@@ -49,7 +49,7 @@ pub(crate) async fn send(base: &str, spans: &[Value]) {
 
 async fn queries(base: &str, filter: &str) -> Vec<Value> {
     let url = format!("{base}/api/v1/performance/metrics/slow-queries?{filter}");
-    let answer: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let answer: Value = crate::support::get(url).await.unwrap().json().await.unwrap();
     answer["items"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
@@ -141,7 +141,7 @@ async fn calls_are_counted_into_their_request_once_and_grouped_without_literals(
     let mut path = "threshold_ms=0&limit=2".to_owned();
     loop {
         let url = format!("{base}/api/v1/performance/metrics/slow-queries?{path}");
-        let page: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let page: Value = crate::support::get(url).await.unwrap().json().await.unwrap();
         seen.extend(page["items"].as_array().unwrap().iter().map(|item| item["text"].clone()));
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("threshold_ms=0&limit=2&cursor={cursor}");
@@ -194,7 +194,7 @@ async fn calls_find_their_request_in_whatever_batch_it_comes() {
     eventually(LONG, "the rollups follow", async || is_rolled_up(&place).await).await;
     assert_eq!(calls(&base, "threshold_ms=0").await, 5);
     assert_eq!(calls(&base, "threshold_ms=0&endpoint=/early").await, 2);
-    let answer = reqwest::get(format!("{base}/api/v1/performance/metrics/endpoints")).await.unwrap();
+    let answer = crate::support::get(format!("{base}/api/v1/performance/metrics/endpoints")).await.unwrap();
     let endpoints: Value = answer.json().await.unwrap();
     let early =
         endpoints["items"].as_array().unwrap().iter().find(|item| item["endpoint"] == "/early").unwrap();

@@ -133,7 +133,7 @@ async fn post(api: &str, wave: usize, status: &str) {
         })
         .collect();
     let url = format!("{api}/api/v1/performance/alerts");
-    let answer = reqwest::Client::new().post(url).json(&alerts).send().await.unwrap();
+    let answer = crate::support::http().post(url).json(&alerts).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
 }
 

@@ -38,6 +38,7 @@ impl Machines {
             "[schedules.nightly]\njob = \"check_service_health\"\ncron = \"0 3 * * *\"\n",
         );
         let mut here = Place::bare();
+        std::fs::remove_file(here.folder.path().join(".dogwatch/authorization")).unwrap();
         here.set("DOGWATCH_URL", &base);
         let (code, refused) = said(&here, &["jobs", "list"]);
         assert!(code == Some(1) && refused.contains("--key, or DOGWATCH_KEY"), "{refused}");
@@ -46,7 +47,7 @@ impl Machines {
         let alert = json!({"alert_type": "payments", "service": "shop", "severity": "high"});
         for (path, body) in [("metrics", metric), ("alerts", alert)] {
             let url = format!("{base}/api/v1/performance/{path}");
-            let sent = reqwest::Client::new().post(url).bearer_auth(&key).json(&body).send().await.unwrap();
+            let sent = crate::support::http().post(url).bearer_auth(&key).json(&body).send().await.unwrap();
             assert!(sent.status().is_success(), "{sent:?}");
         }
         Self { there, here, key, _processes: processes }

@@ -7,7 +7,7 @@ use dogwatch_testing::{eventually, python_with};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::{LONG, Place};
+use crate::support::{LONG, OWNER, Place};
 
 #[tokio::test]
 async fn prometheus_reads_the_figures_and_what_is_made_for_them_asks_for_no_other() {
@@ -17,7 +17,8 @@ async fn prometheus_reads_the_figures_and_what_is_made_for_them_asks_for_no_othe
     let (api, _worker, _scheduler) =
         (place.start(&["api"]), place.start(&["worker"]), place.start(&["scheduler"]));
     let base = api.api().await;
-    let figures = async || reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let figures =
+        async || crate::support::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
     let ran = "dogwatch_jobs_total{queue=\"default\",job=\"check_service_health\",outcome=\"succeeded\"}";
     eventually(LONG, "a job that ran is counted", async || figures().await.contains(ran)).await;
     let due = "dogwatch_scheduler_ticks_total{queue=\"default\"}";
@@ -32,7 +33,7 @@ async fn prometheus_reads_the_figures_and_what_is_made_for_them_asks_for_no_othe
     )
     .await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/read_metrics.py");
-    let read = Command::new(bin.join("python")).arg(script).arg(&base).output().await.unwrap();
+    let read = Command::new(bin.join("python")).arg(script).arg(&base).arg(OWNER).output().await.unwrap();
     assert!(read.status.success(), "{}\n{}", String::from_utf8_lossy(&read.stderr), figures().await);
     let known = String::from_utf8(read.stdout).unwrap();
     let known: BTreeSet<&str> = known.lines().collect();

@@ -54,7 +54,7 @@ async fn the_api_answers_409_with_the_queues_of_an_id_and_takes_the_queue() {
     let mut place = Place::new().await;
     enqueue_twice(&place);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (api, http) = (place.start(&["api"]), reqwest::Client::new());
+    let (api, http) = (place.start(&["api"]), crate::support::http());
     let base = api.api().await;
     let job = format!("{base}/api/v1/jobs/{ID}");
     for request in [

@@ -21,7 +21,7 @@ async fn place(server: &Server) -> (Place, TestDatabase) {
 
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new()
+    crate::support::http()
 }
 
 #[tokio::test]

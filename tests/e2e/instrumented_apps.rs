@@ -129,7 +129,7 @@ impl App {
     async fn ask(&self, number: usize, request: &Asked) {
         let trace = format!("00-{}-{:016x}-01", self.trace(number), number + 1);
         let url = format!("{}{}", self.base, request.path);
-        let mut builder = reqwest::Client::new().request(request.method.parse().unwrap(), url);
+        let mut builder = crate::support::http().request(request.method.parse().unwrap(), url);
         builder = builder.header("traceparent", trace);
         if number.is_multiple_of(2) {
             builder = builder.header("x-tenant-id", "acme").header("x-user-id", format!("user-{number}"));
@@ -247,7 +247,7 @@ async fn queries_are_told(base: &str, app: &App) {
         app.service
     );
     let told = async || {
-        let answer: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        let answer: Value = crate::support::get(&url).await.unwrap().json().await.unwrap();
         let items = answer["items"].as_array().unwrap().clone();
         let calls = |text: &str| {
             let found = items.iter().find(|item| item["text"] == text);

@@ -6,7 +6,7 @@ use dogwatch_testing::eventually;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{LONG, Place, Process};
+use crate::support::{LONG, OWNER, Place, Process};
 
 struct Side {
     place: Place,
@@ -62,6 +62,12 @@ impl Side {
         }
         let answer = request.send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// There are keys: also exporters need one.
+    async fn is_closed(&self) -> bool {
+        let spans = self.http.post(format!("{}/v1/traces", self.base)).json(&json!({}));
+        spans.send().await.unwrap().status() == StatusCode::UNAUTHORIZED
     }
 
     async fn operations(&self) -> Vec<Operation> {
@@ -124,10 +130,18 @@ async fn fill(side: &Side, admin: &str) {
 async fn without_a_key_nobody_comes_in_once_there_is_one() {
     let side = Side::start().await;
     let jobs = "/api/v1/jobs";
-    assert_eq!(side.ask(None, &Method::GET, jobs, None).await.0, 200, "the first run asks for nothing");
+    // The first run asks exporters for nothing, and others for what the owner alone can read.
+    let spans = side.http.post(format!("{}/v1/traces", side.base)).json(&json!({}));
+    assert_eq!(spans.send().await.unwrap().status(), 200);
+    let (status, text) = side.ask(None, &Method::GET, jobs, None).await;
+    assert!(
+        status == 401 && text.contains(".dogwatch/authorization") && text.contains("dogwatch sign-in"),
+        "{text}"
+    );
+    assert_eq!(crate::support::get(format!("{}{jobs}", side.base)).await.unwrap().status(), 200);
     let admin = side.key("ops", &["--scope", "admin"]);
-    let closed = async || side.ask(None, &Method::GET, jobs, None).await.0 == StatusCode::UNAUTHORIZED;
-    eventually(LONG, "it is closed some seconds later", closed).await;
+    eventually(LONG, "it is closed some seconds later", async || side.is_closed().await).await;
+    assert_eq!(side.ask(Some(OWNER), &Method::GET, jobs, None).await.0, 401, "the owner needs a key too");
     assert_eq!(side.ask(Some(&admin), &Method::GET, jobs, None).await.0, 200);
     assert_eq!(side.ask(Some("dw_none"), &Method::GET, jobs, None).await.0, 401);
     // Spans too, on each port.
@@ -165,9 +179,7 @@ async fn every_operation_lets_those_in_who_may_and_nobody_else() {
         .iter()
         .map(|scope| side.key(&format!("acme-{scope}"), &["--scope", scope, "--tenant", "acme"]))
         .collect();
-    let closed =
-        async || side.ask(None, &Method::GET, "/api/v1/jobs", None).await.0 == StatusCode::UNAUTHORIZED;
-    eventually(LONG, "it is closed", closed).await;
+    eventually(LONG, "it is closed", async || side.is_closed().await).await;
     let (mut tried, operations) = (0, side.operations().await);
     assert!(operations.len() > 25, "{}", operations.len());
     for operation in &operations {
@@ -243,9 +255,7 @@ async fn what_removes_data_or_mails_to_any_address_is_for_administrators() {
 async fn who_did_what_from_where_is_in_the_audit_log() {
     let side = Side::start().await;
     let admin = side.key("ops", &["--scope", "admin"]);
-    let closed =
-        async || side.ask(None, &Method::GET, "/api/v1/jobs", None).await.0 == StatusCode::UNAUTHORIZED;
-    eventually(LONG, "it is closed", closed).await;
+    eventually(LONG, "it is closed", async || side.is_closed().await).await;
     let post = async |path: &str, body: Value| {
         let (status, text) =
             side.ask(Some(&admin), &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
@@ -407,6 +417,39 @@ async fn a_key_of_a_tenant_sees_nothing_of_another() {
 }
 
 #[tokio::test]
+async fn the_owner_signs_a_browser_in_by_a_link_that_works_once() {
+    let mut side = Side::start().await;
+    let session = format!("{}/api/v1/session", side.base);
+    assert_eq!(side.http.get(&session).send().await.unwrap().status(), 401);
+    let address = side.base.trim_start_matches("http://").to_owned();
+    side.place.set("DOGWATCH_API_LISTEN", &address);
+    let printed = side.place.run(&["sign-in"]);
+    let link = String::from_utf8(printed.stdout).unwrap();
+    let code = link.trim().strip_prefix(&format!("{}/sign-in#code=", side.base)).unwrap();
+    let sign_in =
+        async |code: &str| side.http.post(&session).json(&json!({"code": code})).send().await.unwrap();
+    let answer = sign_in(code).await;
+    assert_eq!(answer.status(), 200);
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let who = async || side.http.get(&session).header("cookie", &cookie).send().await.unwrap();
+    let owner: Value = who().await.json().await.unwrap();
+    assert_eq!((&owner["name"], &owner["has_key"]), (&json!("local"), &json!(false)));
+    assert_eq!(sign_in(code).await.status(), 401, "once");
+    assert_eq!(sign_in("").await.status(), 401);
+    // Another user of this machine can send what is measured, and no more.
+    let metric = json!({"service": "s", "endpoint": "/", "method": "GET", "status_code": 200, "response_time_ms": 1.0});
+    let metrics = "/api/v1/performance/metrics";
+    assert_eq!(side.ask(None, &Method::POST, metrics, Some(&metric)).await.0, 201);
+    let key = json!({"name": "mine", "scopes": ["admin"]});
+    assert_eq!(side.ask(None, &Method::POST, "/api/v1/keys", Some(&key)).await.0, 401);
+    assert_eq!(side.ask(Some("dwl_wrong"), &Method::GET, "/api/v1/jobs", None).await.0, 401);
+    // With the first key that ends.
+    side.key("ops", &["--scope", "admin"]);
+    eventually(LONG, "it is closed", async || side.is_closed().await && who().await.status() == 401).await;
+    assert_eq!(side.ask(Some(OWNER), &Method::POST, "/api/v1/session/codes", None).await.0, 401);
+}
+
+#[tokio::test]
 async fn a_browser_signs_in_and_other_sites_cannot_use_that() {
     let side = Side::start().await;
     let key = side.key("ops", &["--scope", "write"]);
@@ -501,7 +544,8 @@ async fn answers_are_not_kept_by_caches_and_pages_are_not_framed() {
         ("keys", json!({"name": "far", "scopes": ["read"], "expires_at": far})),
         ("jobs", json!({"job": "monitor_system_resources", "run_at": far})),
     ] {
-        let (status, text) = side.ask(None, &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
+        let (status, text) =
+            side.ask(Some(OWNER), &Method::POST, &format!("/api/v1/{path}"), Some(&body)).await;
         assert!(status == 422 && text.contains("between 1970 and 2200"), "{path}: {status} {text}");
     }
 }

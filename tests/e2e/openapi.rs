@@ -33,14 +33,14 @@ async fn the_description_is_valid_and_the_api_does_as_it_says() {
     let api = place.start(&["api"]);
     let base = api.api().await;
     let url = format!("{base}/openapi.json");
-    let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    let text = crate::support::get(&url).await.unwrap().text().await.unwrap();
     place.write("openapi.json", &text);
     let file = place.folder.path().join("openapi.json");
     succeeds(Command::new(bin.join("openapi-spec-validator")).arg(&file)).await;
 
     let key = place.json(&["keys", "create", "ops", "--scope", "admin", "--json"]);
     let header = format!("Authorization: Bearer {}", key["secret"].as_str().unwrap());
-    let closed = async || reqwest::get(format!("{base}/api/v1/jobs")).await.unwrap().status() == 401;
+    let closed = async || crate::support::get(format!("{base}/api/v1/jobs")).await.unwrap().status() == 401;
     eventually(LONG, "keys are asked for", closed).await;
     let mut tester = Command::new(bin.join("schemathesis"));
     tester.current_dir(place.folder.path()).args(["run", &url, "--max-examples", EXAMPLES, "--seed", "1"]);
@@ -57,13 +57,13 @@ async fn the_reference_needs_no_network() {
     let place = Place::new().await;
     let api = place.start(&["api"]);
     let base = api.api().await;
-    let page = reqwest::get(format!("{base}/docs/")).await.unwrap();
+    let page = crate::support::get(format!("{base}/docs/")).await.unwrap();
     assert_eq!(page.status(), 200);
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
     let page = page.text().await.unwrap();
     assert!(!page.contains("https://") && !page.contains("//cdn"), "{page}");
     for asset in page.split('"').filter(|part| part.starts_with("./")) {
         let asset = format!("{base}/docs/{}", asset.trim_start_matches("./"));
-        assert_eq!(reqwest::get(&asset).await.unwrap().status(), 200, "{asset}");
+        assert_eq!(crate::support::get(&asset).await.unwrap().status(), 200, "{asset}");
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{LONG, Place};
 
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new()
+    crate::support::http()
 }
 
 fn text(output: &std::process::Output) -> String {

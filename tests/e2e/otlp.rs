@@ -28,7 +28,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    crate::support::http()
 }
 
 /// Attributes in OTLP's JSON.
@@ -505,7 +505,7 @@ async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
     assert!(message.contains("from now: the clock of the sender is ahead"), "{message}");
     assert_eq!(post(&base, "text/plain", None, Vec::new()).await.status(), 415);
     assert_eq!(post(&base, "application/json", None, b"{".to_vec()).await.status(), 400);
-    let metrics = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = crate::support::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
     for line in [
         "dogwatch_otlp_spans_rejected_total{reason=\"ahead\"} 1",
         "dogwatch_otlp_requests_refused_total{reason=\"unsupported\"} 1",
@@ -517,7 +517,7 @@ async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
     // For people: on the dashboard, and by `doctor`.
     let refused = format!("{base}/api/v1/performance/services/refusals");
     let is_kept = async || {
-        let list: Value = reqwest::get(&refused).await.unwrap().json().await.unwrap();
+        let list: Value = crate::support::get(&refused).await.unwrap().json().await.unwrap();
         list["items"]
             .as_array()
             .unwrap()
@@ -532,7 +532,7 @@ async fn what_is_refused_is_counted_by_reason_and_logged_with_its_service() {
     );
     let logs = client().post(format!("{base}/v1/logs")).header("content-type", "application/json").body("{}");
     assert_eq!(logs.send().await.unwrap().status(), 200);
-    let metrics = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = crate::support::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("dogwatch_otlp_requests_refused_total{reason=\"ignored_kind\"} 1"), "{metrics}");
     api.says("exports are refused: ").await;
 }

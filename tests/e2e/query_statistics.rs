@@ -65,7 +65,7 @@ async fn a_watched_database_tells_rows_and_blocks_of_the_queries_that_services_m
     .await;
     let told = async || -> Value {
         let url = format!("{base}/api/v1/performance/metrics/slow-queries");
-        let page: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let page: Value = crate::support::get(url).await.unwrap().json().await.unwrap();
         page["items"][0]["server"].clone()
     };
     eventually(LONG, "the query is told of", async || !told().await.is_null()).await;

@@ -54,7 +54,7 @@ async fn two_programs_with_different_files_run_both_and_each_killed_leader_is_fo
     eventually(LONG, "both go on", async || enough(before + 3).await).await;
 
     let api = shop.start(&["api"]);
-    let shown = reqwest::get(format!("{}/api/v1/schedules", api.api().await)).await.unwrap();
+    let shown = crate::support::get(format!("{}/api/v1/schedules", api.api().await)).await.unwrap();
     let shown: Value = shown.json().await.unwrap();
     let items = shown["items"].as_array().unwrap();
     assert!(items.len() == 1 && items[0]["job"] == "monitor_system_resources", "{shown}");

@@ -1,7 +1,6 @@
 //! Settings that are changed while everything runs: who may, what is refused, and that other processes go by them.
 
 use dogwatch_testing::eventually;
-use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::support::{LONG, Place};
@@ -9,7 +8,7 @@ use crate::support::{LONG, Place};
 #[tokio::test]
 async fn a_changed_setting_holds_in_every_process_and_says_who_changed_it() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (place, http) = (Place::new().await, Client::new());
+    let (place, http) = (Place::new().await, crate::support::http());
     let (one, other, _worker) = (place.start(&["api"]), place.start(&["api"]), place.start(&["worker"]));
     let (one, other) = (one.api().await, other.api().await);
     let change = async |values: Value| {
@@ -46,7 +45,7 @@ async fn a_changed_setting_holds_in_every_process_and_says_who_changed_it() {
     let (status, settings) = change(json!({"jobs.thresholds.min_requests": 1000})).await;
     let changed = setting(&settings, "jobs.thresholds.min_requests");
     assert_eq!((status, &changed["value"], &changed["default"]), (200, &json!(1000), &json!(10)));
-    assert_eq!(changed["changed_by"], "api");
+    assert_eq!(changed["changed_by"], "local");
     assert!(changed["changed_at"].is_string());
     let check = async |expected: usize| {
         let job = place.json(&["enqueue", "check_performance_thresholds", "--wait", "--json"]);
@@ -72,7 +71,7 @@ async fn a_changed_setting_holds_in_every_process_and_says_who_changed_it() {
 #[tokio::test]
 async fn commands_on_the_machine_itself_go_by_changed_settings() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let (place, http) = (Place::new().await, Client::new());
+    let (place, http) = (Place::new().await, crate::support::http());
     let api = place.start(&["api"]);
     let base = api.api().await;
     let metric = json!({"service": "s", "endpoint": "/", "method": "GET", "status_code": 200, "response_time_ms": 90.0});

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{LONG, Place, Process};
+use crate::support::{LONG, OWNER, Place, Process};
 
 /// Few descriptors, so that few sockets are enough.
 const DESCRIPTORS: &str = "200";
@@ -54,13 +54,13 @@ async fn idle_sockets_and_slow_headers_keep_nobody_out_and_are_closed() {
     held.extend(hold(&base, 20, &large).await);
     for _ in 0..5 {
         let began = Instant::now();
-        let answer = reqwest::Client::new().get(format!("{base}/livez")).send().await.unwrap();
+        let answer = crate::support::http().get(format!("{base}/livez")).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
     let job = place.json(&["enqueue", "monitor_system_resources", "--wait", "--json"]);
     assert_eq!(job["state"], "succeeded", "{job}");
-    let metrics = reqwest::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = crate::support::get(format!("{base}/metrics")).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("dogwatch_http_connections{what=\"limit\"} 50"), "{metrics}");
     eventually(LONG, "all are closed", async || {
         for stream in &mut held {
@@ -80,7 +80,8 @@ async fn idle_sockets_and_slow_headers_keep_nobody_out_and_are_closed() {
 async fn unfinished(base: &str, path: &str, kind: &str, bytes: usize, count: usize) -> Vec<String> {
     let host = base.strip_prefix("http://").unwrap();
     let beginning = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {OWNER}\r\ncontent-type: {kind}\r\n\
+         content-length: {}\r\n\r\n",
         bytes + 1
     );
     let mut held = hold(base, count, beginning.as_bytes()).await;
@@ -130,7 +131,7 @@ async fn unfinished_bodies_take_bounded_memory_and_are_refused_beyond_it() {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
         assert!(kib < 350 * 1024, "{path}: {peak}");
-        let answered = async || reqwest::get(format!("{base}/livez")).await.is_ok();
+        let answered = async || crate::support::get(format!("{base}/livez")).await.is_ok();
         eventually(LONG, "it answers", answered).await;
     }
 }

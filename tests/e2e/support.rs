@@ -28,6 +28,22 @@ pub(crate) struct Process {
     log: std::path::PathBuf,
 }
 
+/// What the owner of each place can read.
+pub(crate) const OWNER: &str = "dwl_of-the-owner";
+
+/// A client that shows what only the owner can read.
+pub(crate) fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let headers =
+        [(reqwest::header::AUTHORIZATION, format!("Bearer {OWNER}").parse().unwrap())].into_iter().collect();
+    reqwest::Client::builder().default_headers(headers).build().unwrap()
+}
+
+/// Asks as the owner.
+pub(crate) async fn get(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
+    http().get(url).send().await
+}
+
 impl Place {
     /// With a database and a namespace in the Redis that tests share.
     pub(crate) async fn new() -> Self {
@@ -46,7 +62,10 @@ impl Place {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let variables = [("DOGWATCH_API_LISTEN", "127.0.0.1:0"), ("DOGWATCH_OTLP_LISTEN", "127.0.0.1:0")];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { folder, variables, database: None }
+        let place = Self { folder, variables, database: None };
+        std::fs::create_dir(place.folder.path().join(".dogwatch")).unwrap();
+        place.write(".dogwatch/authorization", &format!("Authorization: Bearer {OWNER}\n"));
+        place
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {

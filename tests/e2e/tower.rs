@@ -72,7 +72,7 @@ async fn requests_queries_and_operations_of_a_rust_service_arrive() {
     assert_eq!(place.database().number(repeated).await, 20);
     let get = async |path: &str| -> Value {
         let url = format!("{base}/api/v1/performance/metrics/{path}");
-        reqwest::get(url).await.unwrap().json().await.unwrap()
+        crate::support::get(url).await.unwrap().json().await.unwrap()
     };
     let summary = async || get("summary").await["count"] == 20;
     eventually(LONG, "requests are counted, and what was timed by hand is not", summary).await;

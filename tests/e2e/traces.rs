@@ -28,7 +28,7 @@ async fn a_trace_goes_through_the_queue_to_the_job_and_its_sql() {
     let base = api.api().await;
     let jobs = format!("{base}/api/v1/jobs");
     let enqueue =
-        reqwest::Client::new().post(&jobs).header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
+        crate::support::http().post(&jobs).header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
     let enqueued: Value =
         enqueue.json(&json!({"job": "check_service_health"})).send().await.unwrap().json().await.unwrap();
     let id = enqueued["id"].as_str().unwrap();
@@ -44,7 +44,7 @@ async fn a_trace_goes_through_the_queue_to_the_job_and_its_sql() {
     );
     let is_sql = |line: &&&Value| line["target"] == "sqlx::query" && line["span"]["job.id"] == id;
     assert!(of_trace.iter().filter(is_sql).count() > 0, "{of_trace:?}");
-    let job: Value = reqwest::get(format!("{jobs}/{id}")).await.unwrap().json().await.unwrap();
+    let job: Value = crate::support::get(format!("{jobs}/{id}")).await.unwrap().json().await.unwrap();
     assert_eq!(job["trace_id"], TRACE);
 
     // One that was enqueued by a command, in a pipeline that is traced.

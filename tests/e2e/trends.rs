@@ -86,13 +86,14 @@ async fn a_service_that_became_slow_with_a_version_is_told_in_a_sentence_with_it
     assert!(sentence.starts_with("p95 of GET /checkout (shop) went from 10"), "{sentence}");
     assert!(sentence.contains("(SELECT carts); version 1.4.2"), "{sentence}");
 
-    let far: Value =
-        reqwest::get(format!("{base}/api/v1/performance/trends?service=shop&endpoint=GET%20/checkout"))
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+    let far: Value = crate::support::get(format!(
+        "{base}/api/v1/performance/trends?service=shop&endpoint=GET%20/checkout"
+    ))
+    .await
+    .unwrap()
+    .json()
+    .await
+    .unwrap();
     assert_eq!(far["items"][0]["sentence"], sentence);
     let shown = place.run(&["analyze"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

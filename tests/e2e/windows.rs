@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::Place;
 
 async fn get(base: &str, path: &str) -> (u16, Value) {
-    let answer = reqwest::get(format!("{base}/api/v1/performance/metrics/{path}")).await.unwrap();
+    let answer = crate::support::get(format!("{base}/api/v1/performance/metrics/{path}")).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -39,7 +39,7 @@ async fn summary_endpoints_and_slow_requests_are_those_of_the_window_and_of_the_
                "tenant": if number.is_multiple_of(2) { "a" } else { "b" }, "db_query_time_ms": f64::from(number)})
     };
     let metrics: Vec<Value> = (1..=100).map(metric).collect();
-    let client = reqwest::Client::new();
+    let client = crate::support::http();
     let stored =
         client.post(format!("{base}/api/v1/performance/metrics")).json(&metrics).send().await.unwrap();
     assert_eq!(stored.status(), 201);

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 
 def samples(accept, kind, parse):
-    request = urllib.request.Request(sys.argv[1] + "/metrics", headers={"Accept": accept})
+    request = urllib.request.Request(sys.argv[1] + "/metrics", headers={"Accept": accept, "Authorization": f"Bearer {sys.argv[2]}"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["content-type"].startswith(kind), answer.headers["content-type"]
         text = answer.read().decode()

@@ -11,7 +11,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
     windows::stored(bench).await?;
     let api = Api::start(bench).await?;
     let asks = bench.size(ASKS, 3);
-    let client = reqwest::Client::builder().build()?;
+    let client = &api.client;
     for hours in [1, 6, 24] {
         let url = format!("{}/api/v1/performance/dashboard?hours={hours}", api.url);
         let (mut times, mut bytes) = (Vec::new(), 0);
@@ -25,7 +25,7 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<()> {
         println!("dashboard of {hours} h: median {:.1} ms, p95 {:.1} ms, {bytes} bytes", ms(50), ms(95));
     }
     if let Some(hold) = std::env::var("HOLD_S").ok().and_then(|text| text.parse().ok()) {
-        println!("{} for {hold} s", api.url);
+        println!("{} for {hold} s; AUTHORIZATION='{}'", api.url, api.authorization);
         tokio::time::sleep(Duration::from_secs(hold)).await;
     }
     Ok(())

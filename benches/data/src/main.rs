@@ -159,6 +159,11 @@ impl Drop for Process {
 pub struct Api {
     process: Process,
     pub url: String,
+    /// Shows what the owner of the data folder can read.
+    pub client: reqwest::Client,
+    /// For whoever looks at it with a browser.
+    pub authorization: String,
+    _data: tempfile::TempDir,
 }
 
 impl Api {
@@ -167,6 +172,8 @@ impl Api {
         let listen = format!("127.0.0.1:{port}");
         let mut command = bench.program();
         command.arg("api").env("DOGWATCH_API_LISTEN", &listen).env("DOGWATCH_OTLP_LISTEN", "");
+        let data = tempfile::tempdir()?;
+        command.env("DOGWATCH_DATA_DIR", data.path());
         let mut process = Process(command.spawn()?);
         while tokio::net::TcpStream::connect(&listen).await.is_err() {
             if let Some(status) = process.0.try_wait()? {
@@ -174,7 +181,11 @@ impl Api {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { process, url: format!("http://{listen}") })
+        let authorization = std::fs::read_to_string(data.path().join("authorization"))?;
+        let authorization = authorization.trim().trim_start_matches("Authorization: ").to_owned();
+        let headers = [(reqwest::header::AUTHORIZATION, authorization.parse()?)].into_iter().collect();
+        let client = reqwest::Client::builder().default_headers(headers).build()?;
+        Ok(Self { process, url: format!("http://{listen}"), client, authorization, _data: data })
     }
 
     /// Peak of the memory it has taken, in MB.

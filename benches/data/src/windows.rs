@@ -127,7 +127,7 @@ async fn fill(pool: &PgPool, hours: f64, from: i64, to: i64) -> anyhow::Result<(
 
 /// How long each answer took, in order.
 async fn ask(api: &Api, path: &str, asks: usize) -> anyhow::Result<Vec<Duration>> {
-    let client = reqwest::Client::builder().build()?;
+    let client = &api.client;
     let url = format!("{}/api/v1/performance/metrics/{path}", api.url);
     let mut times = Vec::new();
     for _ in 0..asks {
@@ -193,7 +193,8 @@ async fn quantiles(api: &Api, pool: &PgPool) -> anyhow::Result<()> {
         .await?;
         let exact: Vec<f64> = exact.get("exact");
         let url = format!("{}/api/v1/performance/metrics/summary?hours=48&endpoint={endpoint}", api.url);
-        let told: serde_json::Value = serde_json::from_slice(&reqwest::get(url).await?.bytes().await?)?;
+        let told: serde_json::Value =
+            serde_json::from_slice(&api.client.get(url).send().await?.bytes().await?)?;
         let told = ["p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms"]
             .map(|key| told[key].as_f64().unwrap_or(f64::NAN));
         let errors = told.iter().zip(&exact).map(|(told, exact)| (told / exact - 1.0).abs() * 100.0);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
 
+use crate::fleet::OWNER;
 use crate::process::NAMESPACE;
 
 /// Where the doors are.
@@ -55,7 +56,7 @@ impl Doors {
             body["unique_key"] = unique.key.clone().into();
             body["unique_until"] = until(unique.until).into();
         }
-        let answer = self.client.post(url).json(&body).send().await?;
+        let answer = self.client.post(url).bearer_auth(OWNER).json(&body).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(status == 202, "{status}: {text}");
         let enqueued: Value = serde_json::from_str(&text)?;

@@ -21,6 +21,9 @@ const STOP: Duration = Duration::from_secs(20);
 
 const SIGTERM: i32 = Signal::SIGTERM as i32;
 
+/// Opens the API of a run.
+pub(crate) const OWNER: &str = "dwl_chaos";
+
 /// All processes of the system under test.
 pub(crate) struct Fleet {
     program: PathBuf,
@@ -47,8 +50,17 @@ struct Running {
 }
 
 impl Fleet {
-    pub(crate) fn new(program: PathBuf, folder: PathBuf, ledger: Arc<Ledger>, guard: Arc<Guard>) -> Self {
-        Self { program, folder, ledger, guard, places: Mutex::default() }
+    pub(crate) fn new(
+        program: PathBuf,
+        folder: PathBuf,
+        ledger: Arc<Ledger>,
+        guard: Arc<Guard>,
+    ) -> std::io::Result<Self> {
+        // What the owner of the folder shows to the API.
+        let data = folder.join(".dogwatch");
+        std::fs::create_dir_all(&data)?;
+        std::fs::write(data.join("authorization"), format!("Authorization: Bearer {OWNER}\n"))?;
+        Ok(Self { program, folder, ledger, guard, places: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Place>> {

@@ -96,7 +96,7 @@ impl World {
         let address = server.address();
         let client = Client::open(&format!("redis://{address}/"), NAMESPACE)?;
         let mut world = Self {
-            fleet: Fleet::new(program, folder.to_owned(), ledger.clone(), guard.clone()),
+            fleet: Fleet::new(program, folder.to_owned(), ledger.clone(), guard.clone())?,
             proxies: BTreeMap::new(),
             server: Mutex::new(server),
             port: address.port(),
