@@ -8,6 +8,7 @@ import { AuditCard } from "../operations/audit.js";
 import { ConfigCards } from "../operations/config.js";
 import { KeysCard } from "../operations/keys.js";
 import { Facts } from "../operations/parts.js";
+import { SessionsCard } from "../operations/sessions.js";
 
 export default function Settings() {
   const session = useSession();
@@ -22,7 +23,7 @@ export default function Settings() {
         ]} />
       </${Card}>
       ${isAdmin
-        ? html`<${ConfigCards} /><${KeysCard} /><${AuditCard} />`
+        ? html`<${ConfigCards} /><${KeysCard} /><${SessionsCard} /><${AuditCard} />`
         : html`<${Card} title="Thresholds and keys"><p class="soft">Whoever signs in with a key of scope <code>admin</code> changes them here. Ask one of them, or on the machine of Dogwatch: <code>dogwatch keys create NAME --scope admin</code></p></${Card}>`}
     </${Page}>`;
 }
