@@ -112,12 +112,12 @@ fn make(data_dir: &Path, file: &Path) -> std::io::Result<SecretString> {
     let fresh = data_dir.join(format!("{FILE}.{}", &SessionToken::random().expose()[..16]));
     let written = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh);
     written.and_then(|mut written| written.write_all(text.as_bytes()))?;
-    let linked = fs::hard_link(&fresh, file);
-    fs::remove_file(&fresh)?;
-    match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
+    let linked = match fs::hard_link(&fresh, file) {
+        // A file system without links: then the last one is it.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(&fresh, file),
+        _ => fs::remove_file(&fresh),
+    };
+    linked?;
     read(file)?.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "it holds no token; remove it"))
 }
 
